@@ -1,0 +1,1 @@
+"""The Nacre control plane."""

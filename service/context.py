@@ -1,0 +1,27 @@
+"""What is handed down from bootstrap: nothing below calls time, uuid, random or threading itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from service.db.database import Database
+from service.hypervisor.contract import Hypervisors
+from service.settings import Settings
+from service.world import Bell, Clock, Ids, Threads
+from storage.contract import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One per process. `random` is seeded in a simulation."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    random: Random
+    threads: Threads
+    db: Database
+    bell: Bell
+    storage: Storage
+    hypervisors: Hypervisors

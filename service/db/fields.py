@@ -1,0 +1,51 @@
+"""Column types that mean the same on every database: instants as integers, JSON as deterministic text."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from peewee import BigIntegerField, TextField
+
+if TYPE_CHECKING:
+    from typing import Self
+
+Json: TypeAlias = Any  # None, bool, int, float, str, and lists and dicts of them
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcField(BigIntegerField):
+    """An aware datetime, kept as whole microseconds since 1970: exact, sortable, the same on every database.
+
+    Raises ValueError for a datetime without a zone.
+    """
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+
+    def db_value(self, value: datetime | None) -> int | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{self.name}: {value!r} has no time zone")
+        return (value - EPOCH) // MICROSECOND
+
+    def python_value(self, value: int | None) -> datetime | None:
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+class JsonField(TextField):
+    """Plain JSON data as text with sorted keys, so that equal data is equal text. Raises TypeError, ValueError."""
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+
+    def db_value(self, value: Json) -> str | None:
+        return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def python_value(self, value: str | None) -> Json:
+        return None if value is None else json.loads(value)

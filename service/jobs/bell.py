@@ -1,0 +1,95 @@
+"""Listeners within one process, and the bell that reaches no further: for tests and simulation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from service.world import Clock
+
+
+class LocalListener:
+    """An event that rings of certain topics set."""
+
+    def __init__(self, desk: Desk, clock: Clock, topics: tuple[str, ...]) -> None:
+        self.topics = topics
+        self._desk = desk
+        self._clock = clock
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """Wake this listener only."""
+        self._rung.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a ring since the last wait; False when there was none within `timeout_s`."""
+        rung = self._clock.wait(self._rung, timeout_s)
+        self._rung.clear()
+        return rung
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._desk.remove(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Desk:
+    """All listeners of a process, by topic."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_topic: dict[str, set[LocalListener]] = {}
+
+    def add(self, listener: LocalListener) -> None:
+        """From now on the listener is rung for its topics."""
+        with self._lock:
+            for topic in listener.topics:
+                self._by_topic.setdefault(topic, set()).add(listener)
+
+    def remove(self, listener: LocalListener) -> None:
+        """Forget the listener; silent when it is not there."""
+        with self._lock:
+            for topic in listener.topics:
+                listeners = self._by_topic.get(topic, set())
+                listeners.discard(listener)
+                if not listeners:
+                    self._by_topic.pop(topic, None)
+
+    def ring(self, topics: Iterable[str]) -> None:
+        """Wake who listens to one of the topics."""
+        with self._lock:
+            for listener in {one for topic in topics for one in self._by_topic.get(topic, ())}:
+                listener.ring()
+
+    def ring_all(self) -> None:
+        """Wake everybody: some ring may have been lost."""
+        with self._lock:
+            for listener in {one for listeners in self._by_topic.values() for one in listeners}:
+                listener.ring()
+
+
+class MemoryBell:
+    """A bell for one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._desk = Desk()
+
+    def ring(self, *topics: str) -> None:
+        """Wake everybody who listens to one of the topics."""
+        self._desk.ring(topics)
+
+    def listen(self, *topics: str) -> LocalListener:
+        """Begin to listen."""
+        listener = LocalListener(self._desk, self._clock, topics)
+        self._desk.add(listener)
+        return listener

@@ -1,0 +1,60 @@
+"""How a job leaves its path: control exceptions, errors of the queue, and codes for what went wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service.errors import NacreError, UnavailableError
+from storage import errors as storage
+
+
+class LostLeaseError(Exception):
+    """Another worker has the job, or it has ended: nothing was written. Let it pass; catch it nowhere."""
+
+
+class Wait(Exception):  # noqa: N818 - not an error: the job goes on later
+    """The job can not go on before `wake_at` (None: before somebody wakes it)."""
+
+    def __init__(self, reason: str, wake_at: datetime | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wake_at = wake_at
+
+
+class Released(Exception):  # noqa: N818 - not an error: another worker goes on
+    """The worker is stopping: the job goes back to the queue at a step boundary."""
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """Cancel was asked for."""
+
+
+TRANSIENT = (UnavailableError, storage.BusyError, storage.UnreachableError)
+STORAGE_CODES: tuple[tuple[type[storage.StorageError], str], ...] = (
+    (storage.NotFoundError, "storage.not_found"),
+    (storage.ConflictError, "storage.conflict"),
+    (storage.BusyError, "storage.busy"),
+    (storage.FullError, "storage.full"),
+    (storage.UnreachableError, "storage.unreachable"),
+    (storage.StorageError, "storage.failed"),
+)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether trying again later may help."""
+    return isinstance(error, TRANSIENT)
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether the error tells a user something; others are faults of the program."""
+    return isinstance(error, (NacreError, storage.StorageError))
+
+
+def code_and_detail(error: Exception) -> tuple[str, str]:
+    """The stable code and the sentence for people. The unexpected is `internal`: its text is for the log only."""
+    if isinstance(error, NacreError):
+        return error.code, error.detail
+    for kind, code in STORAGE_CODES:
+        if isinstance(error, kind):
+            return code, str(error)
+    return "internal", "an unexpected error: the service's log has it under this job's id"

@@ -1,0 +1,188 @@
+"""What an operation's run() holds in its hands: steps whose results survive, undo entries, progress, waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+
+from service.db.database import unit_of_work
+from service.db.fields import Json
+from service.jobs import fenced
+from service.jobs.codec import decode, encode
+from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait
+from service.jobs.job_tables import Job as Row
+from service.jobs.job_tables import JobStep, JobUndo
+from service.jobs.ports import JobContext
+from service.jobs.queue import Lease
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PROGRESS_INTERVAL_S = 0.5
+
+
+class Undo:
+    """The persisted list of what takes things back. Push before the step that makes the thing: verbs are silent when
+    there is nothing, and a crash inside the step then leaves nothing behind."""
+
+    def __init__(self, ctx: JobContext, lease: Lease, verbs: Collection[str]) -> None:
+        entries = JobUndo.select().where(JobUndo.job == lease.job_id)
+        self._ctx = ctx
+        self._lease = lease
+        self._verbs = verbs
+        self._known = [(entry.verb, entry.args) for entry in entries]
+        self.dropped = False
+
+    def push(self, verb: str, *args: object) -> None:
+        """Record an entry; one that is there (a resumed job) or is past the point of no return is not repeated."""
+        if verb not in self._verbs:
+            raise ValueError(f"the operation has no undo verb {verb!r}")
+        entry = (verb, encode(list(args)))
+        if self.dropped or entry in self._known:
+            return
+        with fenced.held(self._ctx, self._lease):
+            JobUndo.insert(job=self._lease.job_id, position=len(self._known), verb=verb, args=entry[1]).execute()
+        self._known.append(entry)
+
+    def drop(self) -> None:
+        """Forget all entries, inside a fenced transaction."""
+        JobUndo.delete().where(JobUndo.job == self._lease.job_id).execute()
+        self.dropped = True
+
+
+class Job:
+    """One claimed job. Every method that writes raises LostLeaseError when another worker has the job."""
+
+    def __init__(
+        self, ctx: JobContext, lease: Lease, row: Row, *, undo_verbs: Collection[str], stopping: Callable[[], bool]
+    ) -> None:
+        self.id: str = row.id
+        self.kind: str = row.kind
+        self.object_kind: str = row.object_kind
+        self.object_id: str = row.object_id
+        self.actor: str = row.actor
+        self.request_id: str = row.request_id
+        self.term = lease.term
+        self.attempts: int = row.attempts
+        self.result: Any = None  # encoded
+        self._ctx = ctx
+        self._lease = lease
+        self._args = row.args
+        self._stopping = stopping
+        self._steps = {step.name: step for step in JobStep.select().where(JobStep.job == row.id)}
+        self._met: set[str] = set()
+        self._undo = Undo(ctx, lease, undo_verbs)
+        self._undo.dropped = row.committed
+        self._progress_at: float | None = None
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """What the job was enqueued with."""
+        return dict(decode(self._args))
+
+    @property
+    def committed(self) -> bool:
+        """Whether the job is past its point of no return."""
+        return self._undo.dropped
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a step began in an earlier run and nobody knows how it ended."""
+        return any(step.finished_at is None for step in self._steps.values())
+
+    def step(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the named step once and keep its result; in a resumed job return the kept one.
+
+        After a crash inside the function it runs again: it is idempotent by name. The result is always
+        decode(encode(result)), first time too. Before a new step a wish to cancel or to stop is honoured.
+        """
+        kept = self._meet(name)
+        if kept is not None and kept.finished_at is not None:
+            return cast(T, decode(kept.result))
+        with fenced.held(self._ctx, self._lease, phase=name):
+            self._begin(name, kept)
+        data = encode(function(*args, **kwargs))
+        with fenced.held(self._ctx, self._lease, failures=0):
+            self._record(name, data)
+        return cast(T, decode(data))
+
+    def write(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A step of database writes only: its effects and its record are one transaction: it happens exactly once."""
+        kept = self._meet(name)
+        if kept is not None and kept.finished_at is not None:
+            return cast(T, decode(kept.result))
+        with fenced.held(self._ctx, self._lease, phase=name, failures=0):
+            self._begin(name, kept)
+            data = encode(function(*args, **kwargs))
+            self._record(name, data)
+        return cast(T, decode(data))
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """The operation's own database writes, refused when another worker has the job."""
+        return fenced.held(self._ctx, self._lease)
+
+    @contextmanager
+    def undo(self) -> Iterator[Undo]:
+        """The undo list. Its entries stand until the job ends or passes its point of no return."""
+        yield self._undo
+
+    def point_of_no_return(self) -> None:
+        """Drop the undo list: from here the job only rolls forward, and cancel is refused. Raises Cancelled."""
+        if self.committed:
+            return
+        with fenced.held(self._ctx, self._lease, committed=True):
+            self._honour_wishes()
+            self._undo.drop()
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Show progress, 0 to 1. Written the first time, at 1.0, and else at most every PROGRESS_INTERVAL_S."""
+        now = self._ctx.clock.monotonic()
+        recent = self._progress_at is not None and now - self._progress_at < PROGRESS_INTERVAL_S
+        if recent and fraction < 1.0:
+            return
+        self._progress_at = now
+        with fenced.held(self._ctx, self._lease, progress=min(max(fraction, 0.0), 1.0), progress_text=text):
+            pass
+
+    def wait(self, reason: str, wake_at: datetime | None) -> NoReturn:
+        """Stop here; run() starts again at `wake_at` (None: when woken) and skips the steps that are done."""
+        self.check_cancelled()
+        raise Wait(reason, wake_at)
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled when it was asked for. For the inside of a long step."""
+        with unit_of_work(self._ctx.db):
+            row = Row.get_or_none(Row.id == self.id, Row.term == self.term, Row.state == "running")
+        if row is None:
+            raise LostLeaseError(f"job {self.id}: term {self.term} is over")
+        if row.cancel_requested:  # never both: past the point of no return cancel is refused
+            raise Cancelled
+
+    def finish_with(self, result: object) -> None:
+        """What the job's result will be when run() ends."""
+        self.result = encode(result)
+
+    def _meet(self, name: str) -> JobStep | None:
+        if name in self._met:
+            raise ValueError(f"job {self.id}: two steps are named {name!r}")
+        self._met.add(name)
+        return self._steps.get(name)
+
+    def _begin(self, name: str, kept: JobStep | None) -> None:
+        now = self._ctx.clock.now()
+        if kept is not None:  # began before a crash: finish it before any wish is heard
+            JobStep.update(started_at=now).where(JobStep.id == kept.id).execute()
+            return
+        self._honour_wishes()
+        position = JobStep.select().where(JobStep.job == self.id).count()
+        JobStep.insert(job=self.id, name=name, position=position, started_at=now).execute()
+
+    def _record(self, name: str, data: Json) -> None:
+        changes = {"result": data, "finished_at": self._ctx.clock.now()}
+        JobStep.update(**changes).where(JobStep.job == self.id, JobStep.name == name).execute()
+
+    def _honour_wishes(self) -> None:
+        self.check_cancelled()
+        if self._stopping():
+            raise Released

@@ -1,0 +1,122 @@
+"""Jobs as values to show, and the long poll for a job's end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from service.db.database import unit_of_work
+from service.errors import NotFoundError
+from service.jobs.codec import decode
+from service.jobs.job_tables import Job, JobStep
+from service.jobs.ports import JobContext, job_topic
+
+FINISHED = ("succeeded", "failed", "cancelled")
+LOOK_AGAIN_S = 10.0  # a ring can be lost with the process that should have rung
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """A step that began; `ms` is None while it runs."""
+
+    name: str
+    started_at: datetime
+    finished_at: datetime | None
+    ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job at one moment. `progress` is 0 to 1; `outcome` is what it will end as while it is being undone."""
+
+    id: str
+    kind: str
+    state: str
+    phase: str
+    phases: tuple[PhaseView, ...]
+    progress: float
+    progress_text: str
+    reason: str
+    object_kind: str
+    object_id: str
+    args: dict[str, Any]
+    result: Any
+    outcome: str | None
+    error_code: str | None
+    error_detail: str | None
+    actor: str
+    request_id: str
+    attempts: int
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job has ended."""
+        return self.state in FINISHED
+
+
+def job_view(job_id: str) -> JobView:
+    """One job. Inside a unit of work. Raises NotFoundError."""
+    row = Job.get_or_none(Job.id == job_id)
+    if row is None:
+        raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
+    return _views([row])[0]
+
+
+def job_views(
+    *,
+    limit: int,
+    state: str | None = None,
+    object_id: str | None = None,
+    except_kinds: Collection[str] = (),
+    before: tuple[datetime, str] | None = None,
+) -> tuple[JobView, ...]:
+    """The newest jobs first; `before` is the (created_at, id) of the last one of the page before."""
+    query = Job.select().order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Job.state == state)
+    if object_id is not None:
+        query = query.where(Job.object_id == object_id)
+    if except_kinds:
+        query = query.where(Job.kind.not_in(list(except_kinds)))
+    if before is not None:
+        created_at, job_id = before
+        query = query.where((Job.created_at < created_at) | ((Job.created_at == created_at) & (Job.id < job_id)))
+    return _views(list(query))
+
+
+def wait_finished(ctx: JobContext, job_id: str, timeout_s: float) -> JobView:
+    """The job at its end, or as it is after `timeout_s`. Never inside a transaction. Raises NotFoundError."""
+    deadline = ctx.clock.monotonic() + timeout_s
+    with ctx.bell.listen(job_topic(job_id)) as listener:
+        while True:
+            with unit_of_work(ctx.db):
+                view = job_view(job_id)
+            left_s = deadline - ctx.clock.monotonic()
+            if view.finished or left_s <= 0:
+                return view
+            listener.wait(min(left_s, LOOK_AGAIN_S))
+
+
+def _views(rows: list[Job]) -> tuple[JobView, ...]:
+    phases: dict[str, list[PhaseView]] = {row.id: [] for row in rows}
+    steps: Iterable[JobStep] = JobStep.select().where(JobStep.job.in_(list(phases))).order_by(JobStep.position)
+    for step in steps:
+        phases[step.job_id].append(_phase(step))
+    return tuple(_view(row, tuple(phases[row.id])) for row in rows)
+
+
+def _phase(step: JobStep) -> PhaseView:
+    took = None if step.finished_at is None else round((step.finished_at - step.started_at).total_seconds() * 1000)
+    return PhaseView(step.name, step.started_at, step.finished_at, took)
+
+
+def _view(row: Job, phases: tuple[PhaseView, ...]) -> JobView:
+    same = {field.name for field in fields(JobView)} - {"phases", "args", "result"}
+    values = {name: getattr(row, name) for name in same}
+    return JobView(phases=phases, args=decode(row.args), result=decode(row.result), **values)

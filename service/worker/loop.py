@@ -1,0 +1,165 @@
+"""The worker: woken by the bell, it claims jobs and runs each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from service.context import Context
+from service.db.database import unit_of_work
+from service.jobs import queue
+from service.jobs.operation import Operation
+from service.jobs.ports import QUEUE
+from service.jobs.queue import Lease
+from service.worker.runner import Runner
+from service.worker.schedule import Schedule
+from service.world import Listener
+
+log = structlog.get_logger(__name__)
+LOOK_AGAIN_S = 30.0  # only for the case that whoever should have rung died just before
+AFTER_FAULT_S = 1.0
+HEARTBEATS_PER_LEASE = 3
+
+
+class Worker:
+    """At most `slots` jobs at a time. `worker_id` is unique among the workers of one database."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        operations: Mapping[str, Operation],
+        *,
+        worker_id: str,
+        slots: int = 8,
+        schedule: Schedule | None = None,
+        lease_s: float = 15.0,
+    ) -> None:
+        self._ctx = ctx
+        self._operations = operations
+        self._id = worker_id
+        self._slots = slots
+        self._schedule = schedule or Schedule()
+        self._schedule_due: datetime | None = ctx.clock.now()
+        self._lease_s = lease_s
+        self._lock = threading.Lock()
+        self._active: dict[str, Lease] = {}
+        self._idle = threading.Event()
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._listener: Listener | None = None
+
+    def run(self, *, grace_s: float = 20.0) -> None:
+        """Work until stop(); then wait up to `grace_s` for running jobs to reach a step boundary.
+
+        What has not by then keeps its lease: the next process with this worker id puts it back at once.
+        """
+        self._ctx.threads.start(f"{self._id}-heartbeat", self._beat)
+        with self._ctx.bell.listen(QUEUE) as self._listener, unit_of_work(self._ctx.db):
+            while not self._stopping.is_set():
+                self._turn(self._listener)
+        if not self._settle():
+            self._ctx.clock.wait(self._idle, grace_s)
+        self._ended.set()
+
+    def stop(self) -> None:
+        """Claim no more; running jobs go back to the queue at their next step boundary."""
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.ring()
+
+    def release_leases(self) -> int:
+        """Put back what a dead process with this worker id held. Only with the proof that it is dead."""
+        return queue.release_all(self._ctx, self._id)
+
+    def tick(self) -> None:
+        """Enqueue the periodic jobs that are due."""
+        now = self._ctx.clock.now()
+        if self._schedule_due is not None and now >= self._schedule_due:
+            self._schedule_due = self._schedule.tick(self._ctx, now)
+
+    def run_next(self) -> bool:
+        """Claim one job and run it in this thread; False when there is none."""
+        with unit_of_work(self._ctx.db):
+            lease = self._claim()
+            if lease is not None:
+                self._runner(lease).run()
+        return lease is not None
+
+    def _turn(self, listener: Listener) -> None:
+        try:
+            self.tick()
+            if self._fill():
+                listener.wait(self._pause_s())
+        except Exception:
+            log.exception("worker.fault", worker=self._id)
+            self._ctx.clock.wait(self._stopping, AFTER_FAULT_S)
+
+    def _fill(self) -> bool:
+        """Give every free slot a job; True when there is nothing more to do now."""
+        while not self._stopping.is_set() and len(self._active) < self._slots:
+            lease = self._claim()
+            if lease is None:
+                break
+            self._start(lease)
+        return not self._stopping.is_set()
+
+    def _claim(self) -> Lease | None:
+        kinds = self._operations.keys()
+        return queue.claim(self._ctx, self._id, kinds, lease_s=self._lease_s, running=self._running())
+
+    def _start(self, lease: Lease) -> None:
+        with self._lock:
+            self._active[lease.job_id] = lease
+        self._ctx.threads.start(f"{self._id}-{lease.kind}", lambda: self._work(lease))
+
+    def _work(self, lease: Lease) -> None:
+        try:
+            with unit_of_work(self._ctx.db):
+                self._runner(lease).run()
+        except Exception:
+            log.exception("job.fault", job=lease.job_id, kind=lease.kind)
+        finally:
+            with self._lock:
+                del self._active[lease.job_id]
+            self._settle()
+            if self._listener is not None:
+                self._listener.ring()
+
+    def _runner(self, lease: Lease) -> Runner:
+        return Runner(self._ctx, self._operations[lease.kind], lease, self._stopping.is_set)
+
+    def _settle(self) -> bool:
+        """Whether the worker has stopped and nothing runs any more."""
+        with self._lock:
+            if self._stopping.is_set() and not self._active:
+                self._idle.set()
+        return self._idle.is_set()
+
+    def _running(self) -> list[str]:
+        with self._lock:
+            return list(self._active)
+
+    def _pause_s(self) -> float:
+        """Seconds until a job, a lease or a period is due, if nobody rings."""
+        if len(self._active) >= self._slots:
+            return LOOK_AGAIN_S
+        due = [queue.next_due(self._operations.keys(), self._running()), self._schedule_due]
+        now = self._ctx.clock.now()
+        seconds = [(moment - now).total_seconds() for moment in due if moment is not None]
+        return max(0.0, min([LOOK_AGAIN_S, *seconds]))
+
+    def _beat(self) -> None:
+        while not self._ctx.clock.wait(self._ended, self._lease_s / HEARTBEATS_PER_LEASE):
+            with self._lock:
+                leases = list(self._active.values())
+            if leases:
+                self._extend(leases)
+
+    def _extend(self, leases: list[Lease]) -> None:
+        try:
+            queue.extend(self._ctx, leases, lease_s=self._lease_s)
+        except Exception:
+            log.exception("worker.heartbeat_failed", worker=self._id)

@@ -1,0 +1,87 @@
+from datetime import timedelta
+
+import pytest
+
+from service.db.database import unit_of_work
+from service.jobs.job_tables import Job
+from service.jobs.operation import Operation
+from service.worker.loop import Worker
+from service.worker.schedule import Periodic, Schedule
+from tests.unit.jobs_world import OPERATIONS, START, SetClock, open_world
+
+OBSERVE = Periodic("observe", interval_s=10, kind="note", code_version=1, args={"n": 7})
+
+
+@pytest.fixture
+def world(tmp_path):
+    return open_world(tmp_path, clock=SetClock())
+
+
+def worker(world, worker_id, *periodic, operations=OPERATIONS):
+    return Worker(world, operations, worker_id=worker_id, schedule=Schedule(periodic))
+
+
+def test_each_period_has_one_job_with_two_workers(world):
+    workers = [worker(world, f"w{n}", OBSERVE) for n in (1, 2)]
+    for second in range(61):
+        world.clock.elapsed_s = second
+        for one in workers:
+            one.tick()
+            one.run_next()
+    with unit_of_work(world.db):
+        made = [(job.created_at - START).total_seconds() for job in Job.select().order_by(Job.created_at)]
+    assert made == [0, 10, 20, 30, 40, 50, 60]
+    assert world.journal == ["job 7"] * 7
+
+
+def test_a_tick_says_when_to_come_back(world):
+    schedule = Schedule((OBSERVE, Periodic("hourly", interval_s=3600, kind="note", code_version=1)))
+    assert schedule.tick(world, START + timedelta(seconds=3)) == START + timedelta(seconds=10)
+    assert Schedule().tick(world, START) is None
+
+
+def test_periods_that_nobody_ticked_are_not_made_up_for(world):
+    one = worker(world, "w1", OBSERVE)
+    one.tick()
+    one.run_next()
+    world.clock.elapsed_s = 1000
+    one.tick()
+    while one.run_next():
+        pass
+    assert len(world.journal) == 2
+
+
+def test_a_period_is_skipped_while_the_last_job_is_unfinished(world):
+    one = worker(world, "w1", OBSERVE)
+    for second in (0, 10, 20):
+        world.clock.elapsed_s = second
+        one.tick()
+    with unit_of_work(world.db):
+        assert Job.select().count() == 1
+    assert one.run_next()
+    world.clock.elapsed_s = 30
+    one.tick()
+    with unit_of_work(world.db):
+        assert Job.select().count() == 2
+
+
+def test_a_restarted_worker_does_not_repeat_the_period(world):
+    worker(world, "w1", OBSERVE).tick()
+    world.clock.elapsed_s = 9
+    worker(world, "w1", OBSERVE).tick()
+    with unit_of_work(world.db):
+        assert Job.select().count() == 1
+
+
+def test_the_loop_itself_keeps_the_schedule(tmp_path):
+    world = open_world(tmp_path)
+    fast = Periodic("fast", interval_s=0.05, kind="count", code_version=1)
+
+    def count(world, job):
+        world.note("tick")
+        if len(world.journal) == 5:
+            one.stop()
+
+    one = worker(world, "w1", fast, operations={"count": Operation("count", count, 1)})
+    one.run()
+    assert len(world.journal) == 5

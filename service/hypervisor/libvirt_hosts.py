@@ -1,0 +1,57 @@
+"""All hosts of the cloud through libvirt: one lazy connection each, one event hub for all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from service.hypervisor.connection import HostConnection
+from service.hypervisor.contract import DomainEvent, HostEndpoint, Hypervisor
+from service.hypervisor.events import EventHub
+from service.hypervisor.knock import Pki
+from service.hypervisor.libvirt_host import LibvirtHost
+from service.hypervisor.libvirt_side import LibvirtSide
+from service.hypervisor.migration_settings import MigrationSettings
+
+
+class LibvirtHypervisors:
+    """Hypervisors over `qemu+tls`. `pki_path`: folder with cacert.pem, clientcert.pem, clientkey.pem.
+
+    Nothing connects before the first call, so an object made before a fork may be used after it, in one process only.
+    """
+
+    def __init__(self, pki_path: Path, *, migration: MigrationSettings | None = None) -> None:
+        self._pki = Pki(pki_path)
+        self._migration = migration or MigrationSettings()
+        self._hub = EventHub()
+        self._lock = threading.Lock()
+        self._connections: dict[HostEndpoint, HostConnection] = {}
+
+    def on(self, endpoint: HostEndpoint) -> Hypervisor:
+        """The hypervisor of one host. Never connects by itself: the first call does."""
+        return LibvirtHost(endpoint, self._connection(endpoint), self._hub, side=self._side)
+
+    def listen(self, handler: Callable[[DomainEvent], None]) -> None:
+        """Call `handler`, in a thread of the driver, for every domain event of every host that is connected.
+
+        A host whose connection was lost is silent until the next call to it connects again.
+        """
+        self._hub.listen(handler)
+
+    def close(self) -> None:
+        """Drop all connections."""
+        with self._lock:
+            connections = tuple(self._connections.values())
+        for connection in connections:
+            connection.close()
+        self._hub.close()
+
+    def _side(self, endpoint: HostEndpoint) -> LibvirtSide:
+        return LibvirtSide(endpoint, self._connection(endpoint), self._hub, self._migration)
+
+    def _connection(self, endpoint: HostEndpoint) -> HostConnection:
+        with self._lock:
+            if endpoint not in self._connections:
+                self._connections[endpoint] = HostConnection(endpoint, self._pki, self._hub)
+            return self._connections[endpoint]

@@ -1,0 +1,87 @@
+"""CephStorage: the contract on a Ceph cluster, verb by verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from storage.ceph import facts, images, volumes
+from storage.ceph.cluster import Cluster, Timeouts
+from storage.contract import Progress
+from storage.facts import OsdFacts, PoolFacts, StorageHealth
+from storage.refs import ImageRef, VolumeInfo, VolumeRef
+
+
+class CephStorage:
+    """A Storage on Ceph RBD. Nothing is opened before the first call; threads and forked children may share it.
+
+    `client_name` is the full cephx name ("client.nacre"); see storage.ceph.cluster for the capabilities it needs.
+    """
+
+    def __init__(
+        self,
+        conf_path: str,
+        keyring_path: str,
+        client_name: str,
+        *,
+        pools: tuple[str, ...] = ("images", "vms"),
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._cluster = Cluster(conf_path, keyring_path, client_name, pools, timeouts or Timeouts())
+
+    def health(self) -> StorageHealth:
+        """See Storage.health."""
+        return facts.health(self._cluster.ask)
+
+    def pools(self) -> tuple[PoolFacts, ...]:
+        """See Storage.pools."""
+        return facts.pools(self._cluster.ask, self._cluster.pools)
+
+    def osds(self) -> tuple[OsdFacts, ...]:
+        """See Storage.osds. The manager measures these: UnreachableError when none is alive."""
+        return facts.osds(self._cluster.ask)
+
+    def import_image(
+        self, image: ImageRef, chunks: Iterable[tuple[int, bytes]], *, size_bytes: int, progress: Progress
+    ) -> None:
+        """See Storage.import_image."""
+        images.import_image(self._cluster, image, chunks, size_bytes=size_bytes, progress=progress)
+
+    def remove_image(self, image: ImageRef) -> None:
+        """See Storage.remove_image."""
+        images.remove_image(self._cluster, image)
+
+    def image_size(self, image: ImageRef) -> int | None:
+        """See Storage.image_size."""
+        return images.image_size(self._cluster, image)
+
+    def clone(self, image: ImageRef, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
+        """See Storage.clone."""
+        volumes.clone(self._cluster, image, volume, size_bytes=size_bytes, job_id=job_id)
+
+    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
+        """See Storage.create_volume."""
+        volumes.create_volume(self._cluster, volume, size_bytes=size_bytes, job_id=job_id)
+
+    def write(self, volume: VolumeRef, data: bytes, *, offset: int = 0) -> None:
+        """See Storage.write."""
+        volumes.write(self._cluster, volume, data, offset=offset)
+
+    def read(self, volume: VolumeRef, *, offset: int, length: int) -> bytes:
+        """See Storage.read."""
+        return volumes.read(self._cluster, volume, offset=offset, length=length)
+
+    def volume(self, volume: VolumeRef) -> VolumeInfo | None:
+        """See Storage.volume."""
+        return volumes.look(self._cluster, volume)
+
+    def volumes(self, pool: str) -> tuple[VolumeRef, ...]:
+        """See Storage.volumes."""
+        return volumes.names(self._cluster, pool)
+
+    def remove_volume(self, volume: VolumeRef) -> None:
+        """See Storage.remove_volume."""
+        volumes.remove(self._cluster, volume)
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        self._cluster.close()

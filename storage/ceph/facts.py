@@ -1,0 +1,79 @@
+"""Health, pools and OSDs from the cluster's own answers, two commands each. `ask` does the talking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from storage.errors import NotFoundError
+from storage.facts import OsdFacts, PoolFacts, StorageHealth
+
+Ask = Callable[..., Any]
+# Ceph's own nearfull ratio; it has no warning of its own for a pool that nears its quota.
+_QUOTA_NEAR_FULL = 0.85
+
+
+def health(ask: Ask) -> StorageHealth:
+    """The cluster's verdict of itself, one line per failing check."""
+    verdict, version = ask("health"), ask("version")["version"]
+    checks = tuple(f"{code}: {check['summary']['message']}" for code, check in sorted(verdict["checks"].items()))
+    return StorageHealth(status=verdict["status"], checks=checks, version=version.split()[2])
+
+
+def pools(ask: Ask, names: tuple[str, ...]) -> tuple[PoolFacts, ...]:
+    """The named pools in that order. NotFoundError when one does not exist."""
+    use = {pool["name"]: pool["stats"] for pool in ask("df", detail="detail")["pools"]}
+    details = {pool["pool_name"]: pool for pool in ask("osd pool ls", detail="detail")}
+    missing = [name for name in names if name not in use or name not in details]
+    if missing:
+        raise NotFoundError(f"the cluster has no pool {', '.join(missing)}")
+    return tuple(_pool(details[name], use[name]) for name in names)
+
+
+def _pool(detail: dict[str, Any], use: dict[str, Any]) -> PoolFacts:
+    flags = set(detail["flags_names"].split(","))
+    stored, free, quota = use["stored"], use["max_avail"], detail["quota_max_bytes"]
+    near_quota = bool(quota) and stored >= quota * _QUOTA_NEAR_FULL
+    return PoolFacts(
+        name=detail["pool_name"],
+        replicas=detail["size"],
+        stored_bytes=stored,
+        free_bytes=min(free, max(0, quota - stored)) if quota else free,
+        near_full=near_quota or bool(flags & {"nearfull", "backfillfull"}),
+        full="full" in flags,
+    )
+
+
+def osds(ask: Ask) -> tuple[OsdFacts, ...]:
+    """Every OSD by number, with its CRUSH host; "" for one that stands under no host."""
+    tree = ask("osd df", output_method="tree")
+    latencies = {entry["id"]: entry["perf_stats"] for entry in ask("osd perf")["osdstats"]["osd_perf_infos"]}
+    hosts = dict(_hosts_of_osds(tree["nodes"]))
+    nodes = {node["id"]: node for node in tree["nodes"] + tree["stray"] if node["type"] == "osd"}
+    return tuple(_osd(node, hosts.get(number, ""), latencies.get(number, {})) for number, node in sorted(nodes.items()))
+
+
+def _hosts_of_osds(nodes: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    for node in nodes:
+        if node["type"] == "host":
+            yield from ((child, node["name"]) for child in node["children"])
+
+
+def _osd(node: dict[str, Any], host: str, latency: dict[str, int]) -> OsdFacts:
+    up = node["status"] == "up"
+    return OsdFacts(
+        osd_id=node["id"],
+        host=host,
+        up=up,
+        in_cluster=node["reweight"] > 0,
+        # The last numbers of a dead OSD stand for ever.
+        commit_latency_ms=_milliseconds(latency, "commit") if up else None,
+        apply_latency_ms=_milliseconds(latency, "apply") if up else None,
+        used_bytes=node["kb_used"] * 1024,
+        total_bytes=node["kb"] * 1024,
+    )
+
+
+def _milliseconds(latency: dict[str, int], kind: str) -> float | None:
+    nanoseconds = latency.get(f"{kind}_latency_ns", 0)
+    return nanoseconds / 1e6 if nanoseconds else None  # an idle OSD says 0: no data

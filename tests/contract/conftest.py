@@ -1,0 +1,15 @@
+"""Fixtures of the contract suites; each contract keeps its own in a file of its own."""
+
+from tests.contract.storage_fixtures import (
+    HAS_CEPH,
+    backend,
+    fillable_backend,
+    fillable_names,
+    golden,
+    names,
+    storage,
+)
+
+__all__ = ["backend", "fillable_backend", "fillable_names", "golden", "names", "storage"]
+
+collect_ignore = [] if HAS_CEPH else ["test_storage_ceph.py"]

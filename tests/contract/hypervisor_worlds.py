@@ -1,0 +1,161 @@
+"""The worlds that the hypervisor contract is proved in: memory always, real hosts where the environment names them.
+
+NACRE_TEST_HOSTS        two or more hosts: "host1=10.83.0.11,host2=10.83.0.12"
+NACRE_TEST_LIBVIRT_PKI  folder with the control plane's cacert.pem, clientcert.pem, clientkey.pem
+NACRE_TEST_GUEST_DISK   optional: pool/name of an RBD image that boots and obeys the power button; nobody else uses it
+NACRE_TEST_SECRET_UUID  with it: the libvirt secret of the hosts' cephx users (client.host-<name>)
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from service.hypervisor.contract import HostEndpoint, Hypervisors
+from service.hypervisor.memory import MemoryHypervisors
+from service.hypervisor.memory_cloud import MemoryCloud
+from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec
+
+HAS_HOSTS = "NACRE_TEST_HOSTS" in os.environ
+HAS_GUEST = "NACRE_TEST_GUEST_DISK" in os.environ
+if HAS_HOSTS:
+    from service.hypervisor.libvirt_hosts import LibvirtHypervisors
+
+NO_SECRET = "00000000-0000-4000-8000-000000000000"
+
+
+class World(Protocol):
+    """Two hosts, one that is silent, and what the suite needs to move around them."""
+
+    hypervisors: Hypervisors
+    here: HostEndpoint
+    there: HostEndpoint
+    silent: HostEndpoint
+
+    def spec(self) -> DomainSpec:
+        """A new VM for `here`, without disks."""
+
+    def bootable(self, spec: DomainSpec) -> DomainSpec:
+        """The same VM with a guest that obeys the power button."""
+
+    def refused(self, spec: DomainSpec) -> DomainSpec:
+        """The same VM such that `here` will not start it."""
+
+    def slow_migrations(self) -> None:
+        """From now on a migration takes long enough to be met under way."""
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+
+
+def at(spec: DomainSpec, endpoint: HostEndpoint) -> DomainSpec:
+    """The same VM as `endpoint` shall have it."""
+    ceph = replace(spec.ceph, user=f"host-{endpoint.name}")
+    return replace(spec, vnc_address=endpoint.address, ceph=ceph)
+
+
+@dataclass
+class _Specs:
+    """VMs made so far, so that they can be ended."""
+
+    secret_uuid: str = NO_SECRET
+    made: list[str] = field(default_factory=list)
+
+    def make(self, endpoint: HostEndpoint) -> DomainSpec:
+        spec = DomainSpec(
+            vm_id=str(uuid.uuid4()),
+            name="contract <b>&</b> ]]> \u05d0",
+            owner="contract",
+            epoch=1,
+            job_id="job-1",
+            virt_type="qemu",
+            machine="pc-q35-7.2",
+            cpu=CpuSpec(model=None, vcpus=1, max_vcpus=2),
+            memory_mib=256,
+            max_memory_mib=512,
+            ceph=CephAccess(user=f"host-{endpoint.name}", secret_uuid=self.secret_uuid),
+            disks=(),
+            nics=(),
+            vnc_address=endpoint.address,
+        )
+        self.made.append(spec.vm_id)
+        return spec
+
+
+class RealClock:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        return event.wait(timeout_s)
+
+
+class MemoryWorld:
+    here = HostEndpoint("host1", "10.0.0.1")
+    there = HostEndpoint("host2", "10.0.0.2")
+    silent = HostEndpoint("host3", "10.0.0.3")
+
+    def __init__(self) -> None:
+        self._cloud = MemoryCloud(RealClock())
+        self._host, _, silent = (
+            self._cloud.add_host(endpoint.name, endpoint.address) for endpoint in (self.here, self.there, self.silent)
+        )
+        silent.reachable = False
+        self._specs = _Specs()
+        self.hypervisors: Hypervisors = MemoryHypervisors(self._cloud)
+
+    def spec(self) -> DomainSpec:
+        return self._specs.make(self.here)
+
+    def bootable(self, spec: DomainSpec) -> DomainSpec:
+        return spec
+
+    def refused(self, spec: DomainSpec) -> DomainSpec:
+        self._host.refuses = "out of memory"
+        return spec
+
+    def slow_migrations(self) -> None:
+        self._host.migration_s = 0.3
+
+    def close(self) -> None:
+        self.hypervisors.close()
+
+
+class LibvirtWorld:
+    silent = HostEndpoint("nobody", "127.0.0.77")  # nothing listens there
+
+    def __init__(self) -> None:
+        hosts = [HostEndpoint(*pair.split("=")) for pair in os.environ["NACRE_TEST_HOSTS"].split(",")]
+        self.here, self.there = hosts[:2]
+        self._specs = _Specs(os.environ.get("NACRE_TEST_SECRET_UUID", NO_SECRET))
+        self.hypervisors: Hypervisors = LibvirtHypervisors(Path(os.environ["NACRE_TEST_LIBVIRT_PKI"]))
+
+    def spec(self) -> DomainSpec:
+        return self._specs.make(self.here)
+
+    def bootable(self, spec: DomainSpec) -> DomainSpec:
+        pool, _, name = os.environ["NACRE_TEST_GUEST_DISK"].partition("/")
+        return replace(spec, disks=(DiskSpec(target="vda", pool=pool, rbd_name=name, boot_order=1),))
+
+    def refused(self, spec: DomainSpec) -> DomainSpec:
+        disk = DiskSpec(target="vda", pool="vms", rbd_name="there-is-no-such-image")
+        return replace(spec, disks=(disk,), ceph=replace(spec.ceph, secret_uuid=NO_SECRET))
+
+    def slow_migrations(self) -> None:
+        """A real one takes its time."""
+
+    def close(self) -> None:
+        for endpoint in (self.here, self.there):
+            for vm_id in self._specs.made:
+                self.hypervisors.on(endpoint).force_off(vm_id)
+        self.hypervisors.close()
+
+
+WORLDS: list[Callable[[], World]] = [MemoryWorld, LibvirtWorld] if HAS_HOSTS else [MemoryWorld]
+WORLDS_WITH_GUESTS: list[Callable[[], World]] = WORLDS if HAS_GUEST else [MemoryWorld]

@@ -1,0 +1,46 @@
+# Nacre on one computer. Everything below works as root on Debian 12 with nothing but git and make.
+LAB ?= demo
+SUBNET ?=
+HOSTS ?=
+OSDS_PER_HOST ?=
+PURGE ?=
+
+PYTHON := .venv/bin/python
+# Whoever kills make has killed the run.
+TIED := setpriv --pdeathsig KILL
+UP_OPTIONS := --lab $(LAB) $(if $(SUBNET),--subnet $(SUBNET)) $(if $(HOSTS),--hosts $(HOSTS)) \
+	$(if $(OSDS_PER_HOST),--osds-per-host $(OSDS_PER_HOST))
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status test lint bench bootstrap
+
+help:
+	@echo 'make up      a three-host Ceph + KVM cluster on this computer, the service, a VM and its live migration'
+	@echo 'make down    end all of it, keep the disks; PURGE=1 deletes them and the cache too'
+	@echo 'make status  what is running'
+	@echo 'make test    all tests, those on a cluster of their own included'
+	@echo 'make lint    style, types, imports between packages'
+	@echo 'make bench   measurements, one JSON line each'
+	@echo
+	@echo 'Parameters: LAB=name (default demo), SUBNET=10.x.y.0/24, HOSTS=3, OSDS_PER_HOST=1, PURGE=1 (down only)'
+
+bootstrap:
+	@$(TIED) sh lab/bootstrap.sh
+
+up: bootstrap
+	@$(TIED) $(PYTHON) -m lab up $(UP_OPTIONS)
+
+down:
+	@/usr/bin/python3 -m lab.down $(LAB) $(if $(filter 1 yes true,$(PURGE)),--purge)
+
+status: bootstrap
+	@$(PYTHON) -m lab status --lab $(LAB)
+
+test: bootstrap
+	@.venv/bin/tox
+
+lint: bootstrap
+	@.venv/bin/tox -e lint
+
+bench: bootstrap
+	@$(PYTHON) -m bench

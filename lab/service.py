@@ -62,12 +62,15 @@ def ensure_service(lab: LabSpec) -> str:
     path.write_text(to_toml(settings(lab)))
     sources = [p for name in SOURCES for p in (CHECKOUT / name).rglob("*") if p.is_file() and p.suffix != ".pyc"]
     wanted, stamp = fingerprint([*sources, path], CHECKOUT), lab.folder / "run/service.stamp"
-    running = [processes.load(_record(lab, part)) for part in PARTS]
-    if all(running) and stamp.exists() and stamp.read_text() == wanted and answers(lab):
+    dead = [part for part in PARTS if processes.load(_record(lab, part)) is None]
+    current = stamp.exists() and stamp.read_text() == wanted
+    if current and not dead and answers(lab):
         return f"running at {url(lab)}"
-    _stop(lab)
+    if not (current and dead):  # other code, or alive and silent; a part that only its neighbour left goes on
+        _stop(lab)
+        dead = list(PARTS)
     _make_token(lab, path)
-    for part in PARTS:
+    for part in dead:
         detach([*_python(path), part], environment=_environment(), log=_log(lab, part), record=_record(lab, part))
     _wait_answering(lab)
     stamp.write_text(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rados
 import rbd
 
+from storage.ceph import watches
 from storage.contract import JOB_KEY
 from storage.errors import ConflictError
 
@@ -41,11 +42,14 @@ def is_whole(ioctx: rados.Ioctx, rbd_name: str) -> bool:
 
 
 def remove(ioctx: rados.Ioctx, rbd_name: str) -> None:
-    """Remove a device, half-made too; silent when it is not there."""
+    """Remove a device, half-made too; silent when it is not there. rbd.ImageBusy: try again, for 30 s at least."""
     try:
         rbd.RBD().remove(ioctx, rbd_name)
     except rbd.ImageNotFound:
         return
+    except rbd.ImageBusy:
+        watches.let_dead_ones_expire(ioctx, rbd_name)
+        raise
 
 
 def parent_of(device: rbd.Image) -> tuple[str, str, str] | None:

@@ -1,0 +1,1 @@
+"""JSON over Bottle: parse → operation or query → serialise."""

@@ -1,0 +1,84 @@
+"""Flavors, networks and pools over HTTP: what VMs are made from."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api import show
+from service.api.call import Call, Reply
+from service.api.models import GIB, CreateFlavor, CreateNetwork
+from service.db import queries
+from service.db.tables import Flavor, Network
+from service.operations import flavors, networks
+
+
+def list_flavors(_call: Call) -> Reply:
+    """All flavors."""
+    return Reply({"items": [show.flavor(row) for row in queries.everything(Flavor)]})
+
+
+def one_flavor(call: Call) -> Reply:
+    """One flavor."""
+    return Reply(show.flavor(queries.get(Flavor, call.ref)))
+
+
+def create_flavor(call: Call) -> Reply:
+    """Make a flavor."""
+    body = cast(CreateFlavor, call.body)
+    new = flavors.NewFlavor(
+        name=body.name,
+        vcpus=body.vcpus,
+        max_vcpus=body.max_vcpus or body.vcpus,
+        memory_mib=body.memory_mib,
+        max_memory_mib=body.max_memory_mib or body.memory_mib,
+        disk_bytes=body.disk_gib * GIB,
+    )
+    return Reply(show.flavor(flavors.create(call.ctx, call.actor, new)), status=201)
+
+
+def delete_flavor(call: Call) -> Reply:
+    """Remove a flavor that no VM has."""
+    flavors.delete(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)
+
+
+def list_networks(_call: Call) -> Reply:
+    """All guest networks."""
+    return Reply({"items": [show.network(row) for row in queries.everything(Network)]})
+
+
+def one_network(call: Call) -> Reply:
+    """One guest network."""
+    return Reply(show.network(queries.get(Network, call.ref)))
+
+
+def create_network(call: Call) -> Reply:
+    """Make a guest network."""
+    body = cast(CreateNetwork, call.body)
+    new = networks.NewNetwork(
+        name=body.name,
+        bridge=body.bridge,
+        cidr=str(body.cidr),
+        gateway=str(body.gateway) if body.gateway else None,
+        first_address=str(body.first_address),
+        last_address=str(body.last_address),
+        dns=tuple(str(address) for address in body.dns),
+    )
+    return Reply(show.network(networks.create(call.ctx, call.actor, new)), status=201)
+
+
+def delete_network(call: Call) -> Reply:
+    """Remove a network that no VM is on."""
+    networks.delete(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)
+
+
+def list_pools(_call: Call) -> Reply:
+    """All pools, as last observed."""
+    return Reply({"items": [show.pool(row) for row in queries.pools()]})
+
+
+def storage(_call: Call) -> Reply:
+    """The storage cluster, as last observed."""
+    seen = queries.storage()
+    return Reply(show.storage(seen) if seen else {"status": None, "osds": [], "observed_at": None})

@@ -1,0 +1,77 @@
+"""Errors as RFC 9457 problem+json. The code is for programs, the detail for people; never a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.errors import (
+    ConflictError,
+    FieldError,
+    ForbiddenError,
+    InvalidError,
+    NacreError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+# So much of what was sent is told back: names of unknown fields may be as long and as many as the body allows.
+MOST_FIELDS = 32
+LONGEST_FIELD = 80
+
+STATUS_BY_CLASS: tuple[tuple[type[NacreError], int], ...] = (
+    (InvalidError, 422),
+    (UnauthenticatedError, 401),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (UnavailableError, 503),
+)
+STATUS_BY_CODE = {
+    "request.bad_path": 400,
+    "request.not_json": 400,
+    "request.too_large": 413,
+    "request.length_required": 411,
+    "request.media_type": 415,
+    "request.method_not_allowed": 405,
+    "service.busy": 503,
+}
+
+
+def status_of(error: NacreError) -> int:
+    """The HTTP status of an error: by its code where that says more than its class."""
+    if error.code in STATUS_BY_CODE:
+        return STATUS_BY_CODE[error.code]
+    return next((status for kind, status in STATUS_BY_CLASS if isinstance(error, kind)), 500)
+
+
+def problem(error: NacreError, request_id: str) -> dict[str, Any]:
+    """The members of the problem document, in reading order."""
+    status = status_of(error)
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.errors:
+        body["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+    if error.reasons:
+        body["reasons"] = error.reasons
+    return body
+
+
+def from_validation(failure: ValidationError) -> InvalidError:
+    """Field errors of a request body. The rejected values themselves are not repeated: they may be secret or huge."""
+    errors = tuple(
+        FieldError(".".join(str(part) for part in item["loc"])[:LONGEST_FIELD] or "body", item["msg"])
+        for item in failure.errors(include_url=False, include_context=False, include_input=False)[:MOST_FIELDS]
+    )
+    named = ", ".join(sorted({error.field for error in errors}))
+    return InvalidError(f"The request is not valid: see errors for {named}.", errors=errors)

@@ -1,0 +1,128 @@
+"""nacre flavor …, nacre network …, nacre pool …"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.client import at
+from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
+from service.cli.session import Output, client
+
+flavors = typer.Typer(no_args_is_help=True, help="Sizes of VMs.")
+networks = typer.Typer(no_args_is_help=True, help="Guest networks.")
+pools = typer.Typer(no_args_is_help=True, help="Storage pools.")
+
+FLAVOR_COLUMNS: tuple[Column, ...] = (
+    ("NAME", lambda flavor: flavor["name"]),
+    ("VCPUS", lambda flavor: f"{flavor['vcpus']} (to {flavor['max_vcpus']})"),
+    ("MEMORY", lambda flavor: f"{flavor['memory_mib']} MiB (to {flavor['max_memory_mib']})"),
+    ("DISK", lambda flavor: size(flavor["disk_bytes"])),
+)
+NETWORK_COLUMNS: tuple[Column, ...] = (
+    ("NAME", lambda network: network["name"]),
+    ("BRIDGE", lambda network: network["bridge"]),
+    ("CIDR", lambda network: network["cidr"]),
+    ("GATEWAY", lambda network: network["gateway"]),
+    ("ADDRESSES", lambda network: f"{network['first_address']} - {network['last_address']}"),
+)
+POOL_COLUMNS: tuple[Column, ...] = (
+    ("NAME", lambda pool: pool["name"]),
+    ("REPLICAS", lambda pool: pool["replicas"]),
+    ("STORED", lambda pool: size(pool["stored_bytes"])),
+    ("FREE", lambda pool: size(pool["free_bytes"])),
+    ("FULL", lambda pool: "full" if pool["full"] else "nearly" if pool["near_full"] else "no"),
+)
+
+
+@flavors.command("list")
+def list_flavors(output: Output = Format.TABLE) -> None:
+    """List all flavors."""
+    print_rows(client().items("/v1/flavors"), FLAVOR_COLUMNS, output)
+
+
+@flavors.command("create")
+def create_flavor(
+    name: str,
+    vcpus: Annotated[int, typer.Option()],
+    memory_mib: Annotated[int, typer.Option()],
+    disk_gib: Annotated[int, typer.Option()],
+    max_vcpus: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: vcpus).")] = None,
+    max_memory_mib: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: memory-mib).")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a flavor."""
+    body = {"name": name, "vcpus": vcpus, "memory_mib": memory_mib, "disk_gib": disk_gib}
+    ceiling = (("max_vcpus", max_vcpus), ("max_memory_mib", max_memory_mib))
+    body |= {key: value for key, value in ceiling if value is not None}
+    print_one(client().post("/v1/flavors", body), output)
+
+
+@flavors.command("delete")
+def delete_flavor(name: str) -> None:
+    """Remove a flavor that no VM has."""
+    client().delete(at("flavors", name))
+    notes.print(plain(f"flavor {name} is gone"))
+
+
+@networks.command("list")
+def list_networks(output: Output = Format.TABLE) -> None:
+    """List all guest networks."""
+    print_rows(client().items("/v1/networks"), NETWORK_COLUMNS, output)
+
+
+@networks.command("create")
+def create_network(
+    name: str,
+    bridge: Annotated[str, typer.Option(help="The bridge's name on every host.")],
+    cidr: Annotated[str, typer.Option(help="Say 10.0.0.0/24.")],
+    first_address: Annotated[str, typer.Option(help="First address to give out.")],
+    last_address: Annotated[str, typer.Option(help="Last address to give out.")],
+    gateway: Annotated[str | None, typer.Option()] = None,
+    dns: Annotated[list[str] | None, typer.Option(help="Up to three.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a guest network."""
+    body: dict[str, object] = {
+        "name": name,
+        "bridge": bridge,
+        "cidr": cidr,
+        "first_address": first_address,
+        "last_address": last_address,
+        "dns": dns or [],
+    }
+    if gateway is not None:
+        body["gateway"] = gateway
+    print_one(client().post("/v1/networks", body), output)
+
+
+@networks.command("delete")
+def delete_network(name: str) -> None:
+    """Remove a network that no VM is on."""
+    client().delete(at("networks", name))
+    notes.print(plain(f"network {name} is gone"))
+
+
+@pools.command("list")
+def list_pools(output: Output = Format.TABLE) -> None:
+    """List all storage pools, as last observed."""
+    print_rows(client().items("/v1/pools"), POOL_COLUMNS, output)
+
+
+@pools.command("health")
+def health(output: Output = Format.TABLE) -> None:
+    """Show the storage cluster's health and its OSDs, as last observed."""
+    seen = client().get("/v1/storage")
+    if output is Format.JSON:
+        print_one(seen, output)
+        return
+    print_one({key: seen[key] for key in ("status", "checks", "version", "observed_at") if key in seen}, output)
+    columns: tuple[Column, ...] = (
+        ("OSD", lambda osd: osd["osd_id"]),
+        ("HOST", lambda osd: osd["host"]),
+        ("UP", lambda osd: "up" if osd["up"] else "DOWN"),
+        ("COMMIT", lambda osd: f"{osd['commit_latency_ms']} ms" if osd["commit_latency_ms"] else "idle"),
+        ("USED", lambda osd: f"{size(osd['used_bytes'])} of {size(osd['total_bytes'])}"),
+    )
+    print_rows(seen["osds"], columns, output)

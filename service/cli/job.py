@@ -1,0 +1,56 @@
+"""nacre job …"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.client import at
+from service.cli.output import Column, Format, print_one, print_rows
+from service.cli.session import Output, Wait, client, finish
+
+app = typer.Typer(no_args_is_help=True, help="Jobs: what the cloud is at work on.")
+
+COLUMNS: tuple[Column, ...] = (
+    ("ID", lambda job: job["id"]),
+    ("KIND", lambda job: job["kind"]),
+    ("STATE", lambda job: job["state"]),
+    ("PHASE", lambda job: job["phase"]),
+    ("PROGRESS", lambda job: f"{job['progress']:.0%}"),
+    ("ACTOR", lambda job: job["actor"]),
+    ("CREATED", lambda job: job["created_at"]),
+    ("WHY", lambda job: job["reason"] or (job["error"] or {}).get("detail")),
+)
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[str | None, typer.Option(help="queued, waiting, running, succeeded, failed or cancelled.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most, the newest first.")] = 20,
+    rounds: Annotated[bool, typer.Option("--rounds", help="Also the rounds that the service makes by itself.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List jobs, the newest first."""
+    query = {"limit": str(limit), "rounds": str(rounds).lower()} | ({"state": state} if state else {})
+    print_rows(client().get("/v1/jobs", **query)["items"], COLUMNS, output)
+
+
+@app.command()
+def show(job_id: str, wait: Wait = False, output: Output = Format.TABLE) -> None:
+    """Show one job with its phases; with --wait, follow it to its end first."""
+    job = client().get(at("jobs", job_id))
+    if wait:
+        job = finish(job, wait=True, how=Format.TABLE, done=f"job {job_id} succeeded")
+    if output is Format.JSON:
+        print_one(job, output)
+        return
+    phases = job.pop("phases")
+    print_one(job, output)
+    print_rows(phases, (("PHASE", lambda phase: phase["name"]), ("MS", lambda phase: phase["ms"])), output)
+
+
+@app.command()
+def cancel(job_id: str, output: Output = Format.TABLE) -> None:
+    """Ask for the end of a job: what it did is undone first."""
+    print_one(client().delete(at("jobs", job_id)), output)

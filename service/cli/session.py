@@ -1,0 +1,62 @@
+"""What every command needs: the client, made when first used, and jobs followed with a progress bar."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service.cli.client import FINAL_STATES, Client, Json
+from service.cli.config import load_config
+from service.cli.errors import JobFailedError
+from service.cli.output import Format, notes, plain, print_one
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the job has ended.")]
+
+
+@functools.cache
+def client() -> Client:
+    """The one connection of this process."""
+    return Client(load_config())
+
+
+def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
+    """Follow a job to its end when asked to, and say what became of it; returns the job as last seen."""
+    if wait:
+        job = _follow(job)
+    if how is Format.JSON:
+        print_one(job, how)
+    elif wait:
+        notes.print(plain(done))
+    else:
+        notes.print(plain(f"job {job['id']} is {job['state']}: 'nacre job show {job['id']} --wait' follows it"))
+    return job
+
+
+def _follow(job: Json) -> Json:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True) as progress:
+        bar = progress.add_task(job["kind"], total=1.0)
+        for seen in client().follow(job):
+            job = seen
+            progress.update(bar, completed=job["progress"], description=_doing(job))
+    if job["state"] != "succeeded":
+        raise JobFailedError(_why(job))
+    return job
+
+
+def _doing(job: Json) -> str:
+    if job["state"] == "waiting":
+        return f"{job['kind']}: waiting, {job['reason']}"
+    details = " ".join(part for part in (job["phase"], job["progress_text"]) if part)
+    return f"{job['kind']}: {details or job['state']}"
+
+
+def _why(job: Json) -> str:
+    if job["state"] not in FINAL_STATES:
+        return f"job {job['id']} is {job['state']}"
+    error = job["error"] or {"code": "job.cancelled", "detail": "cancelled on request"}
+    return f"{job['kind']} {job['state']}: {error['detail']} [{error['code']}]"

@@ -1,0 +1,1 @@
+"""Addresses of guests and the guest network."""

@@ -1,0 +1,1 @@
+"""The verbs, one per file: request() inside the call (one transaction), run() inside the job."""

@@ -1,0 +1,40 @@
+"""What every accepted request does last: the audit row and the job, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.context import Context
+from service.db.queries import KIND
+from service.db.tables import Row
+from service.jobs import queue
+from service.jobs.operation import Operation
+from service.operations import audit
+from service.operations.actor import Actor
+
+
+def accept(
+    ctx: Context,
+    actor: Actor,
+    operation: Operation,
+    row: Row,
+    *,
+    args: Mapping[str, Any] | None = None,
+    undo: Sequence[tuple[Any, ...]] = (),
+    **detail: Any,
+) -> str:
+    """Enqueue `operation` on the object in `row`; returns the job's id. `undo` runs last if the job fails."""
+    kind = KIND[type(row)]
+    audit.record(ctx, actor, operation.kind, kind, row, **detail)
+    return queue.enqueue(
+        ctx,
+        operation.kind,
+        actor=actor.name,
+        request_id=actor.request_id,
+        code_version=operation.steps_version,
+        object_kind=kind,
+        object_id=row.id,
+        args=args or {},
+        undo=undo,
+    )

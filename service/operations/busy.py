@@ -1,0 +1,27 @@
+"""Which objects a job is at work on now: nobody else may change them meanwhile."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service.errors import ConflictError
+from service.jobs.job_tables import Job
+from service.jobs.views import FINISHED
+
+
+def check_idle(kind: str, object_id: str, name: str) -> None:
+    """Raises ConflictError (`<kind>.busy`) while a job on the object is not finished."""
+    job = Job.get_or_none((Job.object_id == object_id) & Job.state.not_in(FINISHED))
+    if job is not None:
+        raise ConflictError(
+            f"{kind} '{name}' is busy: job {job.id} ({job.kind}) is {job.state}. Wait for it or cancel it.",
+            code=f"{kind}.busy",
+        )
+
+
+def busy_ids(*, since: datetime | None = None) -> frozenset[str]:
+    """Ids of all objects with an unfinished job; with `since`, also of those with one that ended after that moment."""
+    at_work = Job.state.not_in(FINISHED)
+    if since is not None:
+        at_work |= Job.finished_at >= since
+    return frozenset(row.object_id for row in Job.select(Job.object_id).where(at_work & (Job.object_id != "")))

@@ -1,0 +1,45 @@
+"""Make and remove flavors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from service.context import Context
+from service.db import queries
+from service.db.database import transaction
+from service.db.tables import Flavor, Vm
+from service.errors import ConflictError
+from service.operations import audit
+from service.operations.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class NewFlavor:
+    """A size of VM."""
+
+    name: str
+    vcpus: int
+    max_vcpus: int
+    memory_mib: int
+    max_memory_mib: int
+    disk_bytes: int
+
+
+def create(ctx: Context, actor: Actor, new: NewFlavor) -> Flavor:
+    """Make the flavor. Raises ConflictError (`flavor.name_taken`)."""
+    with transaction(ctx.db):
+        if queries.find(Flavor, new.name) is not None:
+            raise ConflictError(f"There is a flavor '{new.name}' already.", code="flavor.name_taken")
+        flavor: Flavor = Flavor.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), **asdict(new))
+        audit.record(ctx, actor, "create_flavor", "flavor", flavor)
+        return flavor
+
+
+def delete(ctx: Context, actor: Actor, ref: str) -> None:
+    """Remove the flavor. Raises ConflictError (`flavor.in_use`)."""
+    with transaction(ctx.db):
+        flavor = queries.get(Flavor, ref)
+        if Vm.select().where(Vm.flavor == flavor).exists():
+            raise ConflictError(f"VMs of flavor '{flavor.name}' exist.", code="flavor.in_use")
+        audit.record(ctx, actor, "delete_flavor", "flavor", flavor)
+        flavor.delete_instance()

@@ -1,0 +1,32 @@
+"""Look at the storage cluster and write down what is seen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from service.context import Context
+from service.db.tables import Pool, Storage
+from service.jobs.job import Job
+from service.jobs.operation import Operation
+from storage.facts import OsdFacts, PoolFacts, StorageHealth
+
+
+def run(ctx: Context, job: Job) -> None:
+    """Health, pools and OSDs. When the storage does not answer the job fails and the facts grow old."""
+    health, pools, osds = ctx.storage.health(), ctx.storage.pools(), ctx.storage.osds()
+    with job.transaction():
+        _record(ctx, health, pools, osds)
+
+
+OPERATION = Operation(kind="observe_storage", run=run, steps_version=1)
+
+
+def _record(ctx: Context, health: StorageHealth, pools: tuple[PoolFacts, ...], osds: tuple[OsdFacts, ...]) -> None:
+    now = ctx.clock.now()
+    Storage.delete().execute()
+    Storage.create(
+        id=1, health=dataclasses.asdict(health), osds=[dataclasses.asdict(osd) for osd in osds], observed_at=now
+    )
+    Pool.delete().execute()
+    for pool in pools:
+        Pool.create(name=pool.name, facts=dataclasses.asdict(pool), observed_at=now)

@@ -1,0 +1,50 @@
+"""Start a stopped VM, wherever it fits best now."""
+
+from __future__ import annotations
+
+from service.context import Context
+from service.db import queries
+from service.db.database import transaction
+from service.db.tables import Vm
+from service.errors import ConflictError
+from service.jobs.job import Job
+from service.jobs.operation import Operation
+from service.operations import undo, vm_rows
+from service.operations.accept import accept
+from service.operations.actor import Actor
+from service.operations.domain_spec import domain_spec, endpoint
+
+
+def request(ctx: Context, actor: Actor, ref: str) -> str:
+    """Place, claim and enqueue in one transaction; returns the job's id. Each start has an epoch of its own."""
+    with transaction(ctx.db):
+        vm = vm_rows.existing(ref)
+        if vm.host is not None:
+            raise ConflictError(f"VM '{vm.name}' is {vm.observed_state} already.", code="vm.already_running")
+        if vm.observed_state == "deleting":
+            raise ConflictError(f"Deleting VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
+        host = vm_rows.claim_host(ctx, vm)
+        wanted_before, vm.desired_state = vm.desired_state, "running"
+        vm.epoch += 1
+        vm_rows.put_on(vm, host)
+        return accept(ctx, actor, OPERATION, vm, undo=[("take_off", vm.id, wanted_before)], host=host.name)
+
+
+def run(ctx: Context, job: Job) -> None:
+    """Create the domain."""
+    vm = queries.get(Vm, job.object_id)
+    with job.undo() as undo_stack:
+        undo_stack.push("force_off", vm.id, queries.host_of(vm).id)
+        job.step("start", start_domain, ctx, vm, job.id)
+        job.write("record", vm_rows.observe, ctx, vm.id, "running")
+
+
+OPERATION = Operation(
+    kind="start_vm", run=run, steps_version=1, undo={"force_off": undo.force_off, "take_off": undo.take_off}
+)
+
+
+def start_domain(ctx: Context, vm: Vm, job_id: str) -> None:
+    """Create the VM's domain on the host that it was put on."""
+    host = queries.host_of(vm)
+    ctx.hypervisors.on(endpoint(host)).start(domain_spec(ctx, vm, host, job_id))

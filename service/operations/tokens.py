@@ -1,0 +1,31 @@
+"""API tokens: 256 random bits that are shown once; only their SHA-256 is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from service.context import Context
+from service.db.database import transaction
+from service.db.tables import Token
+from service.operations import audit
+from service.operations.actor import SERVICE
+
+ROLES = ("admin", "user")
+PREFIX = "nacre_"
+
+
+def create(ctx: Context, *, name: str, role: str) -> str:
+    """Make a token, in place of one of the same name; returns the secret, which nobody can show again."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    with transaction(ctx.db):
+        Token.delete().where(Token.name == name).execute()
+        token = Token.create(
+            id=ctx.ids.uuid(),
+            created_at=ctx.clock.now(),
+            name=name,
+            sha256=hashlib.sha256(secret.encode()).hexdigest(),
+            role=role,
+        )
+        audit.record(ctx, SERVICE, "create_token", "token", token, role=role)
+    return secret

@@ -1,0 +1,242 @@
+"""The rounds that the service makes by itself (looking, starting again) and what events tell between them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.db.tables import Host, Vm
+from service.hypervisor.contract import DomainEvent
+from service.jobs.job_tables import Job
+from service.operations import note_event, purge_jobs
+from storage.facts import OsdFacts
+from tests.api.world import problem
+
+
+@pytest.fixture
+def web(cloud) -> dict:
+    return cloud.make_vm()
+
+
+def restore(cloud) -> None:
+    cloud.round("restore_vms")
+    cloud.settle()
+
+
+def test_a_guest_that_powers_itself_off_is_stopped_and_stays_so(cloud, web):
+    cloud.hosts.end_domain(web["host"], web["id"], "stopped")
+    assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("stopped", "stopped")
+    cloud.observe()
+    restore(cloud)
+    assert cloud.vm()["observed_state"] == "stopped"
+    cloud.assert_clean(vms=1)
+
+
+def test_a_guest_that_crashed_is_started_again_in_a_new_epoch(cloud, web):
+    cloud.hosts.end_domain(web["host"], web["id"], "crashed")
+    assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("stopped", "running")
+    restore(cloud)
+    assert (cloud.vm()["observed_state"], cloud.vm()["epoch"]) == ("running", web["epoch"] + 1)
+    cloud.assert_clean(vms=1)
+
+
+def test_a_guest_that_stops_at_a_failed_write_shows_it(cloud, web):
+    cloud.hosts.stall(web["host"], web["id"])
+    assert cloud.vm()["observed_state"] == "io_error"
+
+
+def test_a_domain_that_is_lost_is_taken_off_and_started_again(cloud, web):
+    cloud.host(web["host"]).domains.clear()
+    cloud.observe()
+    assert (cloud.vm()["host"], cloud.vm()["observed_state"]) == (None, "stopped")
+    restore(cloud)
+    assert cloud.vm()["observed_state"] == "running"
+    cloud.assert_clean(vms=1)
+
+
+def test_a_silent_host_keeps_its_vms_and_takes_no_new_one(cloud, web):
+    host = cloud.host(web["host"])
+    host.reachable = False
+    cloud.observe()
+    restore(cloud)
+    assert cloud.vm()["host"] == web["host"]
+    assert "did not answer" in cloud.api.get(f"/v1/hosts/{web['host']}").json()["problem"]
+    cloud.clock.elapsed_s += cloud.settings.facts_max_age_s + 1
+    cloud.observe()
+    decision = cloud.job(cloud.create("second"))["object"]["id"]
+    verdicts = cloud.api.get(f"/v1/vms/{decision}/placement").json()["verdicts"]
+    reasons = {verdict["host_name"]: verdict["reasons"] for verdict in verdicts}
+    assert "s old, at most 60 s are trusted" in reasons[web["host"]][0]
+    assert "did not answer" in reasons[web["host"]][0]
+    cloud.settle()
+    host.reachable = True
+    cloud.observe()
+    assert cloud.api.get(f"/v1/hosts/{web['host']}").json()["problem"] is None
+
+
+def test_when_every_host_is_silent_a_create_is_refused_and_nothing_is_taken_off(cloud, web):
+    for name in ("host1", "host2"):
+        cloud.host(name).reachable = False
+    cloud.clock.elapsed_s += 61
+    cloud.observe()
+    assert set(problem(cloud.create("second"), 409, "placement.no_host")["reasons"]) == {"host1", "host2"}
+    assert cloud.vm()["observed_state"] == "running"
+
+
+def test_a_vm_that_began_to_run_during_a_slow_look_is_not_taken_off(cloud):
+    """The look sees the host before the VM is there, and is written down after the VM's job has ended."""
+    done = []
+
+    def create_meanwhile(moment):
+        if moment == "after domains" and not done:
+            done.append(cloud.create())
+            worker = cloud.new_worker("second")
+            while worker.run_next():
+                pass
+
+    cloud.hook = create_meanwhile
+    cloud.round("observe_hosts")
+    assert cloud.job(done[0])["state"] == "succeeded"
+    assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("running", "running")
+    cloud.assert_clean(vms=1)
+
+
+def test_a_job_at_work_is_not_disturbed_by_a_look(cloud, web):
+    cloud.api.post("/v1/vms/web/reset")
+    cloud.host(web["host"]).domains.clear()
+    with_job = [job for job in cloud.rows(Job) if job.state == "queued"]
+    cloud.new_worker("w").run_next()
+    assert len(with_job) == 1
+    assert cloud.vm()["host"] == web["host"]
+
+
+def test_a_vm_that_was_switched_off_meanwhile_is_not_restored(cloud, web):
+    cloud.host(web["host"]).domains.clear()
+    cloud.observe()
+    cloud.done(cloud.api.post("/v1/vms/web/force-off"))
+    restore(cloud)
+    assert cloud.vm()["observed_state"] == "stopped"
+
+
+def test_a_vm_that_is_switched_off_while_others_are_restored_stays_off(cloud, web):
+    """The round has read what should run; before it comes to this VM, somebody changes their mind."""
+    cloud.host(web["host"]).domains.clear()
+    cloud.observe()
+    read_the_time = cloud.clock.now
+
+    def change_of_mind():
+        if [job for job in cloud.rows(Job) if job.kind == "restore_vms" and job.state == "running"]:
+            cloud.clock.now = read_the_time
+            cloud.change(Vm.update(desired_state="stopped"))
+        return read_the_time()
+
+    cloud.clock.now = change_of_mind
+    restore(cloud)
+    assert cloud.clock.now == read_the_time
+    assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("stopped", "stopped")
+
+
+def test_a_restore_that_finds_no_host_tries_again_at_the_next_round(cloud, web):
+    cloud.host(web["host"]).domains.clear()
+    cloud.observe()
+    cloud.change(Host.update(state="cordoned"))
+    restore(cloud)
+    assert cloud.vm()["host"] is None
+    cloud.change(Host.update(state="active"))
+    restore(cloud)
+    assert cloud.vm()["observed_state"] == "running"
+
+
+def test_a_restore_that_is_refused_is_tried_again_after_a_minute(cloud, web):
+    for name in ("host1", "host2"):
+        cloud.host(name).refuses = "not now"
+        cloud.host(name).domains.clear()
+    cloud.observe()
+    restore(cloud)
+    restore(cloud)
+    assert [job.state for job in cloud.rows(Job) if job.kind == "start_vm"] == ["failed"]
+    assert cloud.vm()["desired_state"] == "running"
+    for name in ("host1", "host2"):
+        cloud.host(name).refuses = None
+    cloud.clock.elapsed_s += 61
+    cloud.observe()
+    restore(cloud)
+    assert cloud.vm()["observed_state"] == "running"
+    cloud.assert_clean(vms=1)
+
+
+def test_one_vm_that_is_deleted_meanwhile_does_not_stop_the_restore_of_others(cloud, web):
+    cloud.make_vm("zoe")
+    for name in ("host1", "host2"):
+        cloud.host(name).domains.clear()
+    cloud.observe()
+    cloud.done(cloud.api.delete("/v1/vms/web"))
+    restore(cloud)
+    assert cloud.vm("zoe")["observed_state"] == "running"
+
+
+@pytest.mark.parametrize("kind", ["started", "resumed", "suspended", "stopped", "crashed", "io_error", "migrated"])
+def test_an_event_from_a_host_that_the_vm_has_left_is_ignored(cloud, web, kind):
+    elsewhere = {"host1": "host2", "host2": "host1"}[web["host"]]
+    note_event.note(cloud.ctx, DomainEvent(elsewhere, web["id"], kind))
+    note_event.note(cloud.ctx, DomainEvent(web["host"], "no-such-vm", kind))
+    assert cloud.vm() == web
+
+
+@pytest.mark.parametrize(("kind", "state"), [("suspended", "paused"), ("resumed", "running"), ("rebooted", "running")])
+def test_an_event_is_written_down_at_once(cloud, web, kind, state):
+    note_event.note(cloud.ctx, DomainEvent(web["host"], web["id"], kind))
+    assert cloud.vm()["observed_state"] == state
+
+
+def test_a_look_writes_down_what_guests_burn(cloud, web):
+    cloud.observe()
+    host = cloud.host(web["host"])
+    host.domains[web["id"]] = replace(host.domains[web["id"]], cpu_time_s=16.0)
+    cloud.clock.elapsed_s += 9
+    cloud.observe()
+    facts = cloud.api.get(f"/v1/hosts/{web['host']}").json()["facts"]
+    assert facts["cpu_load"] == 0.2
+    assert (facts["domains"], facts["used_vcpus"], facts["used_memory_mib"]) == (1, 1, 448)
+
+
+def test_osds_weigh_on_the_host_that_they_are_on(cloud):
+    def osd(number, host, *, up=True, latency=None):
+        return OsdFacts(number, host, up, True, latency, latency, 0, 1 << 40)
+
+    cloud.storage.set_osds((osd(0, "host1", latency=49.0), osd(1, "host1", up=False), osd(2, "host2", latency=1.0)))
+    cloud.observe()
+    assert cloud.make_vm()["host"] == "host2"
+    verdicts = cloud.api.get("/v1/vms/web/placement").json()["verdicts"]
+    terms = {verdict["host_name"]: dict(verdict["terms"]) for verdict in verdicts}
+    assert terms["host1"]["osds_up"] == 0.5
+    assert terms["host1"]["osd_latency"] < 0.05 < terms["host2"]["osd_latency"]
+
+
+def test_without_an_answer_of_the_storage_the_old_facts_stay(cloud):
+    cloud.storage.set_reachable(False)
+    before = cloud.api.get("/v1/storage").json()
+    cloud.round("observe_storage")
+    assert cloud.api.get("/v1/storage").json() == before
+    failed = cloud.api.get("/v1/jobs", params={"rounds": "true", "state": "failed"}).json()["items"]
+    assert [job["error"]["code"] for job in failed] == ["storage.unreachable"]
+
+
+def test_old_rounds_are_forgotten_and_peoples_jobs_are_not(cloud, web):
+    cloud.clock.elapsed_s += purge_jobs.KEEP / timedelta(seconds=1) + 1
+    cloud.round("purge_jobs")
+    assert {job.kind for job in cloud.rows(Job)} == {"add_host", "import_image", "create_vm", "purge_jobs"}
+
+
+def test_a_host_that_is_removed_during_a_look_stays_removed(cloud, web):
+    elsewhere = {"host1": "host2", "host2": "host1"}[web["host"]]
+
+    def remove(moment):
+        if moment == "after domains":
+            cloud.hook = lambda _: None
+            assert cloud.api.delete(f"/v1/hosts/{elsewhere}").status_code == 204
+
+    cloud.hook = remove
+    cloud.round("observe_hosts")
+    assert [host["name"] for host in cloud.api.get("/v1/hosts").json()["items"]] == [web["host"]]
+    assert not [job for job in cloud.rows(Job) if job.state == "failed"]

@@ -1,0 +1,408 @@
+"""The `nacre` command against a server on loopback that answers what each test tells it to."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from service.cli import main as cli
+from service.cli import session
+from service.cli.client import at
+from service.cli.errors import UsageError
+from service.cli.output import plain, size
+
+JOB = {
+    "id": "j1",
+    "kind": "create_vm",
+    "state": "queued",
+    "phase": None,
+    "phases": [],
+    "progress": 0.0,
+    "progress_text": None,
+    "reason": None,
+    "result": None,
+    "error": None,
+    "actor": "ann",
+    "created_at": "2030-01-01T00:00:00.000Z",
+}
+VM = {
+    "id": "v1",
+    "name": "web",
+    "observed_state": "running",
+    "host": "host1",
+    "address": "10.2.0.10",
+    "user": "ann",
+    "vcpus": 1,
+    "memory_mib": 512,
+    "image": "mini",
+    "flavor": "small",
+}
+
+
+class Server:
+    """Answers from a list, each once, the last one for ever; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, bytes]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[tuple[int, str, bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.asked.append((self.command, self.path, body))
+                outer.headers.append(dict(self.headers))
+                status, kind, content = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class's names
+
+            def log_message(self, format, *args) -> None:  # noqa: A002 - the base class's name
+                """Silent."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    def say(self, *documents, status: int = 200) -> None:
+        """These are the answers; a problem is told by its status."""
+        kind = "application/json" if status < 400 else "application/problem+json"
+        self.answers += [(status, kind, json.dumps(document).encode()) for document in documents]
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("NACRE_URL", "NACRE_TOKEN_FILE", "NACRE_SSH_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    session.client.cache_clear()
+    yield tmp_path
+    session.client.cache_clear()
+
+
+@pytest.fixture
+def bare(home, monkeypatch, capsys):
+    """Runs the command in an environment that says nothing."""
+
+    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
+        session.client.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["nacre", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def nacre(bare, home, server, monkeypatch):
+    """Runs the command; returns (exit status, standard output, standard error)."""
+    (home / "token").write_text("nacre_secret\n")
+    monkeypatch.setenv("NACRE_URL", server.url)
+    monkeypatch.setenv("NACRE_TOKEN_FILE", str(home / "token"))
+    return bare
+
+
+def test_a_table_has_a_line_per_vm(nacre, server):
+    server.say({"items": [VM, VM | {"name": "db", "host": None}]})
+    code, out, _ = nacre("vm", "list")
+    assert code == 0
+    heading, web, db = out.splitlines()
+    assert heading.split() == ["NAME", "STATE", "HOST", "ADDRESS", "VCPUS", "MEMORY", "IMAGE", "FLAVOR"]
+    assert web.split()[:3] == ["web", "running", "host1"]
+    assert db.split()[2] == "-"
+    assert server.headers[0]["Authorization"] == "Bearer nacre_secret"
+
+
+def test_a_line_is_not_folded_when_it_is_piped_on(nacre, server):
+    server.say({"items": [VM | {"image": "x" * 300}]})
+    _, out, _ = nacre("vm", "list")
+    assert len(out.splitlines()) == 2
+    assert not any(line.endswith(" ") for line in out.splitlines())
+
+
+def test_json_is_the_answer_itself_in_ascii(nacre, server):
+    items = [VM | {"name": "wéb\x1b[31m\u202e\x9b"}]
+    server.say({"items": items})
+    code, out, _ = nacre("vm", "list", "-o", "json")
+    assert (code, json.loads(out)) == (0, items)
+    assert out.isascii()
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b31m", "a\rb", "a\nb", "\u202e", "\x00", "[bold red]x[/]"])
+def test_what_a_server_says_cannot_command_the_terminal(nacre, server, hostile):
+    server.say({"items": [VM | {"name": f"web{hostile}"}]})
+    _, out, _ = nacre("vm", "list")
+    assert len(out.splitlines()) == 2
+    assert all(character.isprintable() for character in out.replace("\n", ""))
+    assert hostile in out or not hostile.isprintable()
+
+
+def test_a_hostile_error_is_printed_as_text(nacre, server):
+    server.say({"code": "x\x1b[31m", "detail": "no\x1b[2J [bold]"}, status=409)
+    code, _, err = nacre("vm", "show", "web")
+    assert code == 1
+    assert "\x1b" not in err
+    assert "[bold]" in err
+
+
+def test_a_problem_is_one_message_with_its_code_fields_and_reasons(nacre, server):
+    document = {
+        "code": "placement.no_host",
+        "detail": "No host can take VM 'web'.",
+        "errors": [{"field": "name", "message": "too long"}],
+        "reasons": {"host2": ["1 vCPU short", "old"], "host1": ["fenced"]},
+    }
+    server.say(document, status=409)
+    code, out, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f")
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "nacre: No host can take VM 'web'. [placement.no_host]",
+        "  name: too long",
+        "  host1: fenced",
+        "  host2: 1 vCPU short; old",
+    ]
+
+
+def test_create_sends_what_was_asked_for_and_waits_for_the_end(nacre, server, home):
+    (home / "key.pub").write_text("# mine\nssh-ed25519 AAAA ann\n\n")
+    done = JOB | {"state": "succeeded", "progress": 1.0}
+    server.say(JOB, JOB | {"state": "running", "phase": "clone"}, done)
+    key = str(home / "key.pub")
+    code, _, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--ssh-key", key, "--wait")
+    assert code == 0
+    assert "VM web runs" in err
+    method, path, body = server.asked[0]
+    assert (method, path) == ("POST", "/v1/vms")
+    assert json.loads(body) == {"name": "web", "image": "i", "flavor": "f", "ssh_keys": ["ssh-ed25519 AAAA ann"]}
+    assert [path for _, path, _ in server.asked[1:]] == ["/v1/jobs/j1?wait=1"] * 2
+
+
+def test_without_waiting_the_job_is_named(nacre, server):
+    server.say(JOB)
+    code, _, err = nacre("vm", "start", "web")
+    assert code == 0
+    assert "nacre job show j1 --wait" in err
+    assert server.asked == [("POST", "/v1/vms/web/start", b"{}")]
+
+
+def test_a_job_that_failed_ends_the_command_with_its_reason(nacre, server):
+    server.say(JOB, JOB | {"state": "failed", "error": {"code": "storage.full", "detail": "pool vms is full"}})
+    code, _, err = nacre("vm", "start", "web", "--wait")
+    assert code == 1
+    assert "nacre: create_vm failed: pool vms is full [storage.full]" in err
+
+
+def test_a_server_without_a_slot_to_wait_in_is_asked_again(nacre, server):
+    server.say(JOB)
+    server.say({"code": "service.busy", "detail": "Too many calls wait already."}, status=503)
+    server.say(JOB | {"state": "succeeded"})
+    code, _, _ = nacre("vm", "start", "web", "--wait")
+    assert code == 0
+    assert [path for _, path, _ in server.asked[1:]] == ["/v1/jobs/j1?wait=1", "/v1/jobs/j1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("../hosts/host1", "/v1/vms/..%2Fhosts%2Fhost1"),
+        ("a?wait=1", "/v1/vms/a%3Fwait%3D1"),
+        ("é#x", "/v1/vms/%C3%A9%23x"),
+    ],
+)
+def test_a_name_is_one_segment_of_the_path(nacre, server, name, path):
+    server.say(JOB)
+    nacre("vm", "delete", name, "--yes")
+    assert server.asked == [("DELETE", path, b"")]
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_that_would_be_another_path_is_refused(nacre, server, name):
+    code, _, err = nacre("vm", "delete", name, "--yes")
+    assert code == 2
+    assert "cannot be a name" in err
+    assert server.asked == []
+    with pytest.raises(UsageError):
+        at("vms", name)
+
+
+def test_delete_asks_first(nacre, server):
+    server.say(JOB)
+    code, _, _ = nacre("vm", "delete", "web", text="n\n")
+    assert code == 1
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "content"),
+    [
+        (200, "text/html", b"<html>"),
+        (200, "application/json", b"[]"),
+        (200, "application/json", b"\xff"),
+        (502, "text/html", b"<html>"),
+        (500, "application/problem+json", b"{"),
+    ],
+)
+def test_a_server_that_is_not_the_api_is_one_sentence(nacre, server, status, kind, content):
+    server.answers = [(status, kind, content)]
+    code, out, err = nacre("vm", "list")
+    assert (code, out) == (1, "")
+    assert err.startswith("nacre: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_upload_sends_the_file_with_its_length(nacre, server, home):
+    (home / "disk.raw").write_bytes(b"x" * 5000)
+    server.say(JOB | {"state": "succeeded"})
+    code, _, err = nacre("image", "upload", "mini", str(home / "disk.raw"))
+    assert code == 0
+    assert "image mini is ready" in err
+    method, path, body = server.asked[0]
+    assert (method, body) == ("POST", b"x" * 5000)
+    assert path == "/v1/uploads?name=mini&format=raw&default_user=nacre"
+
+
+def test_an_upload_of_an_unknown_kind_asks_for_the_format(nacre, server, home):
+    (home / "disk.bin").write_bytes(b"x")
+    code, _, err = nacre("image", "upload", "mini", str(home / "disk.bin"))
+    assert code == 2
+    assert "--format raw" in err
+
+
+def test_a_private_key_never_leaves_this_computer(nacre, server, home):
+    (home / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n")
+    code, _, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--ssh-key", str(home / "id"))
+    assert code == 2
+    assert "private key" in err
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_key_file_that_cannot_be_read_is_one_sentence(nacre, server, home, content):
+    if content is not None:
+        (home / "id.pub").write_bytes(content)
+    code, _, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--ssh-key", str(home / "id.pub"))
+    assert code == 2
+    assert "id.pub" in err
+
+
+def test_an_unknown_option_is_a_usage_error(nacre):
+    code, _, err = nacre("vm", "list", "--nothing")
+    assert code == 2
+    assert "--nothing" in err
+
+
+def test_ssh_gets_the_address_the_key_and_a_host_key_of_the_vms_own(nacre, server, home):
+    """In a process of its own: it becomes ssh."""
+    server.say(VM)
+    fake = home / "ssh"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    environment = {
+        "PATH": str(home),
+        "HOME": str(home),
+        "NACRE_URL": server.url,
+        "NACRE_TOKEN_FILE": str(home / "token"),
+        "NACRE_SSH_KEY": "~/key",
+    }
+    command = [sys.executable, "-m", "service.cli.main", "vm", "ssh", "web", "--", "-x", "a b"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    told = done.stdout.splitlines()
+    assert told[-4:] == ["--", "ann@10.2.0.10", "-x", "a b"]
+    assert "HostKeyAlias=v1" in told
+    assert told[told.index("-i") + 1] == str(home / "key")
+
+
+# Where the API is.
+
+
+def test_without_a_url_the_next_step_is_told(bare):
+    code, _, err = bare("vm", "list")
+    assert code == 2
+    assert "NACRE_URL" in err
+
+
+def test_the_file_stands_in_for_the_environment(bare, home, server):
+    (home / "token").write_text("t")
+    folder = home / ".config/nacre"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'url = "{server.url}/"\ntoken_file = "~/token"\n')
+    server.say({"items": []})
+    code, _, _ = bare("vm", "list")
+    assert code == 0
+    assert server.headers[0]["Authorization"] == "Bearer t"
+
+
+def test_a_broken_file_is_a_usage_error(bare, home):
+    folder = home / ".config/nacre"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("url =")
+    code, _, err = bare("vm", "list")
+    assert code == 2
+    assert "config.toml cannot be read" in err
+
+
+@pytest.mark.parametrize("url", ["localhost:8470", "ftp://x", "http://", "http://a\x1bb"])
+def test_a_url_that_is_none_is_a_usage_error(nacre, monkeypatch, url):
+    monkeypatch.setenv("NACRE_URL", url)
+    code, _, err = nacre("vm", "list")
+    assert code == 2
+    assert err.startswith("nacre: ")
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("token", [b"", b"\n", b"a b", b"a\nb", b"\xff", "é".encode()])
+def test_a_file_that_holds_no_token_is_a_usage_error(nacre, home, token):
+    (home / "token").write_bytes(token)
+    code, _, err = nacre("vm", "list")
+    assert code == 2
+    assert "holds no token" in err
+
+
+def test_a_service_that_is_down_is_one_sentence(nacre, server, monkeypatch):
+    server.http.server_close()
+    monkeypatch.setenv("NACRE_URL", "http://127.0.0.1:1")
+    code, _, err = nacre("vm", "list")
+    assert code == 1
+    assert "is the service up?" in err
+
+
+# Text.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), ("a\x00b", "a\ufffdb"), ({"a": 1}, '{"a": 1}'), (["x"], '["x"]'), (True, "True")]
+)
+def test_a_value_is_plain_text(value, text):
+    assert plain(value).plain == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(None, "-"), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3 << 30, "3.0 GiB"), (5 << 50, "5120.0 TiB")],
+)
+def test_a_size_is_readable(count, text):
+    assert size(count) == text

@@ -12,7 +12,7 @@ UP_OPTIONS := --lab $(LAB) $(if $(SUBNET),--subnet $(SUBNET)) $(if $(HOSTS),--ho
 	$(if $(OSDS_PER_HOST),--osds-per-host $(OSDS_PER_HOST))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint bench bootstrap
+.PHONY: help up down status test lint bootstrap
 
 help:
 	@echo 'make up      a three-host Ceph + KVM cluster on this computer, the service, a VM and its live migration'
@@ -20,7 +20,6 @@ help:
 	@echo 'make status  what is running'
 	@echo 'make test    all tests, those on a cluster of their own included'
 	@echo 'make lint    style, types, imports between packages'
-	@echo 'make bench   measurements, one JSON line each'
 	@echo
 	@echo 'Parameters: LAB=name (default demo), SUBNET=10.x.y.0/24, HOSTS=3, OSDS_PER_HOST=1, PURGE=1 (down only)'
 
@@ -41,6 +40,3 @@ test: bootstrap
 
 lint: bootstrap
 	@.venv/bin/tox -e lint
-
-bench: bootstrap
-	@$(PYTHON) -m bench

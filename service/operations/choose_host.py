@@ -31,7 +31,7 @@ def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None, only: Host | None
     return VmRequest(
         vcpus=vm.vcpus,
         memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
-        pool=_pool_facts(ctx.settings.vm_pool) if excluded is None else None,
+        pool=_pool_facts(ctx, ctx.settings.vm_pool) if excluded is None else None,
         virt_type=vm.virt_type if excluded is not None else None,
         excluded_hosts=frozenset({excluded.id} if excluded else ()),
         only_host=only.id if only else None,
@@ -79,12 +79,17 @@ def _osds_by_host() -> defaultdict[str, list[dict[str, Any]]]:
     return by_host
 
 
-def _pool_facts(name: str) -> PoolFacts | None:
+def _pool_facts(ctx: Context, name: str) -> PoolFacts:
     seen = queries.pool(name)
     if seen is None:
-        return None
-    facts = seen.facts
-    return PoolFacts(name=name, free_bytes=facts["free_bytes"], near_full=facts["near_full"], full=facts["full"])
+        return PoolFacts(name=name, age_s=None, free_bytes=0, near_full=False, full=False)
+    return PoolFacts(
+        name=name,
+        age_s=(ctx.clock.now() - seen.observed_at).total_seconds(),
+        free_bytes=seen.facts["free_bytes"],
+        near_full=seen.facts["near_full"],
+        full=seen.facts["full"],
+    )
 
 
 def _nothing_fits(vm: Vm, decision: Decision, only: Host | None) -> ConflictError:

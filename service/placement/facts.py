@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """A storage pool as a guest's disk sees it."""
+    """A storage pool as a guest's disk sees it. `age_s` is that of the observation; None when there was none."""
 
     name: str
+    age_s: float | None
     free_bytes: int
     near_full: bool
     full: bool
@@ -50,12 +51,11 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class VmRequest:
-    """What a VM needs of a host. `memory_mib` holds QEMU's own overhead too."""
+    """What a VM needs of a host. `memory_mib` holds QEMU's own overhead too; `pool` None means no disk is written."""
 
     vcpus: int
     memory_mib: int
     pool: PoolFacts | None
-    new_bytes: int = 0  # written at once when the VM is made; clones cost next to nothing
     virt_type: str | None = None  # a VM that moves keeps the one that it was started with
     excluded_hosts: frozenset[str] = field(default_factory=frozenset)
     only_host: str | None = None

@@ -59,13 +59,14 @@ def has_vcpus(host: HostFacts, want: VmRequest) -> str | None:
 
 def has_pool_room(_host: HostFacts, want: VmRequest) -> str | None:
     """CRUSH spreads a pool over all hosts: its fullness rules out the pool, not one host."""
-    if want.pool is None:
+    pool = want.pool
+    if pool is None:
         return None
-    if want.pool.full:
-        return f"pool {want.pool.name} is full"
-    if want.new_bytes > want.pool.free_bytes:
-        return f"pool {want.pool.name} has {want.pool.free_bytes} bytes free"
-    return None
+    if pool.age_s is None:
+        return f"pool {pool.name} was never observed"
+    if pool.age_s > want.max_facts_age_s:
+        return f"pool {pool.name} was seen {pool.age_s:.0f} s ago, at most {want.max_facts_age_s:.0f} s are trusted"
+    return f"pool {pool.name} is full" if pool.full else None
 
 
 FILTERS: tuple[Filter, ...] = (

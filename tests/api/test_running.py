@@ -9,6 +9,9 @@ from service.api.app import App
 from service.db import queries
 from service.db.database import open_database, unit_of_work
 from service.db.tables import Allocation, Nic
+from service.jobs import queue
+from service.jobs.views import wait_finished
+from service.operations.registry import OPERATIONS
 from service.world import SystemClock, SystemThreads
 from tests.api.world import Cloud, problem, threads
 
@@ -32,7 +35,14 @@ def live(tmp_path, schema):
     assert not thread.is_alive()
 
 
+def observe_storage(cloud: Cloud) -> None:
+    version = OPERATIONS["observe_storage"].steps_version
+    job_id = queue.enqueue(cloud.ctx, "observe_storage", actor="schedule", request_id="-", code_version=version)
+    assert wait_finished(cloud.ctx, job_id, 30).state == "succeeded"
+
+
 def furnish(cloud: Cloud) -> None:
+    observe_storage(cloud)
     for number in (1, 2):
         name, address = f"host{number}", f"10.1.0.{number}"
         cloud.hosts.add_host(name, address)

@@ -12,7 +12,7 @@ from service.placement.place import place
 from service.placement.scorers import SCORERS
 from service.settings import PLACEMENT_WEIGHTS
 
-POOL = PoolFacts("vms", free_bytes=1 << 40, near_full=False, full=False)
+POOL = PoolFacts("vms", age_s=1.0, free_bytes=1 << 40, near_full=False, full=False)
 HOST = HostFacts(
     host_id="1",
     name="host1",
@@ -143,7 +143,8 @@ def test_placing_one_after_another_never_exceeds_a_host(cloud, count):
         ({}, {"memory_mib": 7169}, "1 MiB of memory short (7168 MiB free)"),
         ({}, {"vcpus": 8}, "1 vCPU short (7 free)"),
         ({}, {"pool": replace(POOL, full=True)}, "pool vms is full"),
-        ({}, {"new_bytes": 2 << 40}, f"pool vms has {1 << 40} bytes free"),
+        ({}, {"pool": replace(POOL, age_s=None)}, "pool vms was never observed"),
+        ({}, {"pool": replace(POOL, age_s=61.0)}, "pool vms was seen 61 s ago, at most 60 s are trusted"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -1,0 +1,97 @@
+"""The one fact behind all others: the database, libvirt on every host and Ceph tell the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from service.cli.client import Json
+from tests.lab.cloud import Cloud
+from tests.lab.patience import eventually
+from tests.lab.whole_lab import GUEST_DISK
+
+OVERHEAD_MIB = 64  # QEMU's own memory, which the placement counts for every VM
+ON_A_HOST = ("running", "paused")
+
+
+def assert_agree(cloud: Cloud) -> None:
+    """Once no job is at work, `nacre vm list`, `virsh list --all` on every host, `rbd ls` and the allocations agree."""
+    last: list[str] = []
+
+    def look() -> bool:
+        last[:] = _differences(cloud)
+        return not last
+
+    try:
+        eventually("all agree", look, within_s=90)
+    except AssertionError as error:
+        raise AssertionError("\n".join(last)) from error
+
+
+def domains(cloud: Cloud) -> Counter[tuple[str, str]]:
+    """(host, VM id) of every domain, as `virsh list --all` on each host tells."""
+    found: Counter[tuple[str, str]] = Counter()
+    for machine in cloud.lab.machines:
+        listed = machine.run(["virsh", "--quiet", "list", "--all", "--uuid"])
+        found.update((machine.spec.name, line) for line in listed.split())
+    return found
+
+
+def hosts_of(cloud: Cloud, vm: Json) -> list[str]:
+    """Hosts that have a domain of the VM, by virsh."""
+    return sorted(host for host, vm_id in domains(cloud).elements() if vm_id == vm["id"])
+
+
+def _differences(cloud: Cloud) -> list[str]:
+    busy = cloud.unfinished()
+    if busy:
+        return [f"jobs at work: {', '.join(busy)}"]
+    vms = [cloud.vm(vm["name"]) for vm in cloud.told("vm", "list")]
+    return [*_states(vms), *_domains(cloud, vms), *_volumes(cloud, vms), *_images(cloud), *_allocations(cloud, vms)]
+
+
+def _states(vms: list[Json]) -> list[str]:
+    return [
+        f"VM {vm['name']} should be {vm['desired_state']} and is {vm['observed_state']}"
+        for vm in vms
+        if vm["desired_state"] != vm["observed_state"]
+    ]
+
+
+def _domains(cloud: Cloud, vms: list[Json]) -> list[str]:
+    wanted = Counter((vm["host"], vm["id"]) for vm in vms if vm["observed_state"] in ON_A_HOST)
+    found = domains(cloud)
+    return [] if wanted == found else [f"domains: the service knows {wanted}, virsh lists {found}"]
+
+
+def _volumes(cloud: Cloud, vms: list[Json]) -> list[str]:
+    wanted = {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | {GUEST_DISK.rbd_name}
+    return _compare("volumes", wanted, {ref.rbd_name for ref in cloud.lab.storage.volumes("vms")})
+
+
+def _images(cloud: Cloud) -> list[str]:
+    wanted = {f"image-{image['id']}" for image in cloud.client.items("/v1/images")}
+    return _compare("images", wanted, {ref.rbd_name for ref in cloud.lab.storage.volumes("images")})
+
+
+def _compare(what: str, wanted: set[str], found: set[str]) -> list[str]:
+    return [] if wanted == found else [f"{what}: missing {sorted(wanted - found)}, foreign {sorted(found - wanted)}"]
+
+
+def _allocations(cloud: Cloud, vms: list[Json]) -> list[str]:
+    wrong = []
+    for host in cloud.client.items("/v1/hosts"):
+        mine = [vm for vm in vms if vm["host"] == host["name"]]
+        memory_mib = sum(vm["memory_mib"] + OVERHEAD_MIB for vm in mine)
+        wanted = {"vcpus": sum(vm["vcpus"] for vm in mine), "memory_mib": memory_mib, "vms": len(mine)}
+        if host["allocated"] != wanted:
+            wrong.append(f"{host['name']} has promised {host['allocated']}, its VMs need {wanted}")
+    return wrong
+
+
+def assert_nothing_left(cloud: Cloud, vm: Json) -> None:
+    """A VM that was deleted is in no list, on no host and has no volume."""
+    assert cloud.find(vm["name"]) is None
+    assert hosts_of(cloud, vm) == []
+    names = {ref.rbd_name for ref in cloud.lab.storage.volumes("vms")}
+    assert not [name for name in names if vm["id"] in name]
+    assert_agree(cloud)

@@ -1,0 +1,54 @@
+"""What a run of the tests that was killed has left in the lab. Only what bears a test's mark is touched."""
+
+from __future__ import annotations
+
+import re
+
+from lab.machine import Machine
+from storage.refs import ImageRef
+from tests.lab.cloud import Cloud
+from tests.lab.whole_lab import WholeLab
+
+MARK = re.compile(r"t[0-9a-f]{8}\b.*")  # the names of both suites
+CONTRACT_OWNER = "<nacre:owner>contract</nacre:owner>"
+LIBVIRT_UNITS = (
+    "libvirtd-tls.socket", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd.service",
+)  # fmt: skip
+MON = ("ceph", "-n", "mon.", "-k", "/var/lib/ceph/mon/ceph-host1/keyring")
+
+
+def set_quota(lab: WholeLab, pool: str, max_bytes: int) -> None:
+    """Limit a pool (0 takes the limit back). Only a monitor's own identity may: no administrator's key is anywhere."""
+    lab.machine("host1").run([*MON, "osd", "pool", "set-quota", pool, "max_bytes", str(max_bytes)])
+
+
+def sweep(lab: WholeLab) -> None:
+    """Heal the hosts, then remove VMs, images and flavors through the API, and what the contract suites made."""
+    for machine in lab.machines:
+        machine.heal()
+        machine.run(["systemctl", "start", *LIBVIRT_UNITS])
+    set_quota(lab, "vms", 0)
+    cloud = Cloud(lab)
+    for kind in ("vms", "images", "flavors"):
+        for row in cloud.client.items(f"/v1/{kind}"):
+            if MARK.fullmatch(row["name"]):
+                cloud.adopt(kind, row["name"])
+    cloud.close()
+    for machine in lab.machines:
+        _end_contract_domains(machine)
+    _remove_contract_volumes(lab)
+
+
+def _end_contract_domains(machine: Machine) -> None:
+    for vm_id in machine.run(["virsh", "--quiet", "list", "--all", "--uuid"]).split():
+        if CONTRACT_OWNER in machine.run(["virsh", "dumpxml", vm_id]):
+            machine.run(["virsh", "destroy", vm_id])
+
+
+def _remove_contract_volumes(lab: WholeLab) -> None:
+    for ref in lab.storage.volumes("vms"):
+        if MARK.fullmatch(ref.rbd_name):
+            lab.storage.remove_volume(ref)
+    for ref in lab.storage.volumes("images"):
+        if MARK.fullmatch(ref.rbd_name):
+            lab.storage.remove_image(ImageRef(ref.pool, ref.rbd_name))

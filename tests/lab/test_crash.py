@@ -1,0 +1,158 @@
+"""`kill -9` of the service at its most awkward moments: afterwards each VM is there once or not at all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.images import build_mini, stamps
+from lab.service import PORT, token_file
+from service.cli.client import FINAL_STATES, Json
+from tests.lab.agreement import assert_agree, domains, hosts_of
+from tests.lab.cloud import FLAVOR, Cloud
+from tests.lab.whole_lab import IMAGE
+
+MANY_LOOKS = 20_000  # each is a call to the API: they end with the job at the latest
+
+
+def watch_until(cloud: Cloud, job: Json, reached: Callable[[Json], bool]) -> Json:
+    """Look at the job until `reached`, or its end when the moment was too short to be met."""
+    for _ in range(MANY_LOOKS):
+        job = cloud.job(job["id"])
+        if reached(job) or job["state"] in FINAL_STATES:
+            return job
+    raise AssertionError(f"job {job['id']} is still {job['state']}")
+
+
+def is_there_once_or_not_at_all(cloud: Cloud, name: str) -> bool:
+    """Whole and running on one host, or without a trace; True when it is there."""
+    vm = cloud.find(name)
+    if vm is not None:
+        assert vm["observed_state"] == "running"
+        assert hosts_of(cloud, vm) == [vm["host"]]
+    assert_agree(cloud)
+    return vm is not None
+
+
+@pytest.mark.parametrize("moment", ["accepted", "clone", "seed", "start"])
+def test_a_worker_killed_in_a_create_leaves_the_vm_once_or_not_at_all(cloud: Cloud, moment: str) -> None:
+    name = cloud.new_name()
+    job = cloud.order(name)
+    if moment != "accepted":
+        watch_until(cloud, job, lambda seen: seen["phase"] == moment)
+    cloud.crash("worker")
+    cloud.restart()
+    end = cloud.ended(job)
+    there = is_there_once_or_not_at_all(cloud, name)
+    assert there == (end["state"] == "succeeded")
+
+
+def test_a_worker_killed_twice_in_one_create_leaves_the_vm_once_or_not_at_all(cloud: Cloud) -> None:
+    name = cloud.new_name()
+    job = cloud.order(name)
+    for moment in ("clone", "start"):
+        watch_until(cloud, job, lambda seen, moment=moment: seen["phase"] == moment)  # type: ignore[misc]
+        cloud.crash("worker")
+        cloud.restart()
+    end = cloud.ended(job)
+    there = is_there_once_or_not_at_all(cloud, name)
+    assert there == (end["state"] == "succeeded")
+
+
+def is_on_two_hosts(cloud: Cloud, vm_id: str) -> bool:
+    return sum(count for (_, found), count in domains(cloud).items() if found == vm_id) > 1
+
+
+@pytest.fixture(scope="module")
+def wanderer(house: Cloud) -> str:
+    """A VM whose guest writes a stamped block each second."""
+    name = house.create()
+    house.wait_stamp(name)
+    return name
+
+
+@pytest.mark.parametrize("moment", ["accepted", "moving", "on both hosts"])
+def test_a_worker_killed_in_a_migration_leaves_one_running_vm_that_lost_nothing(
+    house: Cloud, wanderer: str, moment: str
+) -> None:
+    vm, boot = house.vm(wanderer), house.boot_id(wanderer)
+    job = house.client.post(f"/v1/vms/{wanderer}/migrate")
+    reached: dict[str, Callable[[Json], bool]] = {
+        "accepted": lambda _: True,
+        "moving": lambda seen: seen["phase"] == "move",
+        "on both hosts": lambda _: is_on_two_hosts(house, vm["id"]),
+    }
+    watch_until(house, job, reached[moment])
+    house.crash("worker")
+    house.restart()
+    house.ended(job)
+    assert_agree(house)
+    after = house.vm(wanderer)
+    assert hosts_of(house, after) == [after["host"]]
+    newest = house.stamps(wanderer)[-1].seq
+    found = house.wait_stamp(wanderer, after=newest + 1)
+    assert (stamps.missing(found), stamps.late_writes(found)) == ((), ())
+    assert stamps.boots(found) == (boot,) == (house.boot_id(wanderer),)
+
+
+def send(cloud: Cloud, method: str, path: str, body: bytes) -> http.client.HTTPConnection:
+    """A request on its way: sent whole, its answer not yet read."""
+    connection = http.client.HTTPConnection(str(cloud.lab.spec.control_address), PORT, timeout=60)
+    token = token_file(cloud.lab.spec).read_text().strip()
+    connection.request(method, path, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+    return connection
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.05])
+def test_an_api_killed_in_a_create_leaves_the_vm_once_or_not_at_all(cloud: Cloud, delay_s: float) -> None:
+    name = cloud.new_name()
+    body = json.dumps({"name": name, "image": IMAGE, "flavor": FLAVOR}).encode()
+    connection = send(cloud, "POST", "/v1/vms?wait=30", body)
+    threading.Event().wait(delay_s)  # a different moment of the same request
+    cloud.crash("api")
+    connection.close()
+    cloud.restart()
+    cloud.wait_idle()
+    is_there_once_or_not_at_all(cloud, name)
+
+
+def test_an_api_killed_in_a_delete_leaves_the_vm_whole_or_gone(cloud: Cloud) -> None:
+    name = cloud.create()
+    connection = send(cloud, "DELETE", f"/v1/vms/{name}", b"")
+    cloud.crash("api")
+    connection.close()
+    cloud.restart()
+    cloud.wait_idle()
+    is_there_once_or_not_at_all(cloud, name)
+
+
+def test_an_api_killed_in_an_upload_leaves_no_image_and_no_file(cloud: Cloud) -> None:
+    file = build_mini.build()
+    with file.open("rb") as stream:
+        half = stream.read(file.stat().st_size // 2)
+    connection = http.client.HTTPConnection(str(cloud.lab.spec.control_address), PORT, timeout=60)
+    connection.putrequest("POST", "/v1/uploads?name=half&format=raw")
+    connection.putheader("Authorization", f"Bearer {token_file(cloud.lab.spec).read_text().strip()}")
+    connection.putheader("Content-Type", "application/octet-stream")
+    connection.putheader("Content-Length", str(file.stat().st_size))
+    connection.endheaders()
+    connection.send(half)
+    cloud.crash("api")
+    connection.close()
+    cloud.crash("worker")  # what an upload left is swept when the worker starts
+    cloud.restart()
+    cloud.wait_idle()
+    assert "half" not in {image["name"] for image in cloud.client.items("/v1/images")}
+    assert uploads(cloud) == []
+    assert_agree(cloud)
+
+
+def uploads(cloud: Cloud) -> list[Path]:
+    folder = cloud.lab.spec.folder / "service/uploads"
+    return [Path(entry) for entry in os.listdir(folder)] if folder.exists() else []

@@ -1,0 +1,93 @@
+"""The lab under test: brought up before anything is collected, taken down at the end by whoever brought it up."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from lab import store
+from lab.health import client_arguments
+from lab.machine import Machine
+from lab.machines import machines
+from lab.service import cluster_facts, nacre
+from lab.spec import CHECKOUT, LabSpec
+from storage.ceph.backend import CephStorage
+from storage.refs import ImageRef, VolumeRef
+
+WANTED = "NACRE_TEST_LAB" in os.environ
+NAME = os.environ.get("NACRE_TEST_LAB", "test")
+LAST_STAGE = "image"
+IMAGE = "mini"
+# The disk of the hypervisor contract's guest: no VM's, so that nobody but that suite uses it.
+GUEST_DISK = VolumeRef("vms", "contract-guest")
+GUEST_DISK_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class WholeLab:
+    """The lab, its machines, and its storage as the control plane's user sees it. `ours`: this run brought it up."""
+
+    spec: LabSpec
+    machines: tuple[Machine, ...]
+    storage: CephStorage
+    ours: bool
+
+    def machine(self, name: str) -> Machine:
+        """The machine called host1, host2, …"""
+        return next(machine for machine in self.machines if machine.spec.name == name)
+
+
+@functools.cache
+def bring_up() -> WholeLab:
+    """Have the lab up to its image; the first caller brings it up, if nobody has. Ends the session when that fails."""
+    was_running = _is_running()
+    command = [sys.executable, "-m", "lab", "up", "--lab", NAME, "--stage", LAST_STAGE]
+    if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.exit(f"lab {NAME} did not come up: `{' '.join(command[1:])}` says why", returncode=1)
+    remembered = store.load(NAME)
+    assert remembered is not None
+    spec, ours = remembered.spec, not was_running
+    lab = WholeLab(spec, machines(remembered), _storage(spec), ours)
+    _tell_the_contract_suites(lab)
+    return lab
+
+
+def take_down() -> None:
+    """Undo what bring_up() did, unless LAB_KEEP=1; nothing when no lab was asked for."""
+    if not bring_up.cache_info().currsize:
+        return
+    lab = bring_up()
+    lab.storage.remove_volume(GUEST_DISK)
+    lab.storage.close()
+    if lab.ours and os.environ.get("LAB_KEEP") != "1":
+        subprocess.run([sys.executable, "-m", "lab", "down", "--lab", NAME], cwd=CHECKOUT, check=True)
+
+
+def _is_running() -> bool:
+    remembered = store.load(NAME)
+    return remembered is not None and all(machine.running for machine in machines(remembered))
+
+
+def _storage(spec: LabSpec) -> CephStorage:
+    control = spec.folder / "control"
+    return CephStorage(str(control / "ceph.conf"), str(control / "ceph.client.nacre.keyring"), "client.nacre")
+
+
+def _tell_the_contract_suites(lab: WholeLab) -> None:
+    """What only a running lab knows; the suites read it when they are collected, which is later."""
+    hosts = [f"{machine.name}={machine.address}" for machine in lab.spec.machines]
+    os.environ["NACRE_TEST_HOSTS"] = ",".join(hosts)
+    os.environ["NACRE_TEST_SECRET_UUID"] = cluster_facts(lab.spec)["secret_uuid"]
+    os.environ["NACRE_TEST_GUEST_DISK"] = str(GUEST_DISK)
+    image = ImageRef("images", f"image-{nacre(lab.spec, 'image', 'show', IMAGE)['id']}")
+    lab.storage.clone(image, GUEST_DISK, size_bytes=GUEST_DISK_BYTES, job_id="contract")
+
+
+def ceph_command(spec: LabSpec, *words: str) -> list[str]:
+    """`ceph`, spoken as the control plane's user."""
+    return ["timeout", "--kill-after=1", "20", "ceph", *client_arguments(spec), *words]

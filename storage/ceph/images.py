@@ -81,12 +81,16 @@ def image_size(cluster: Cluster, image: ImageRef) -> int | None:
     """See Storage.image_size."""
     with cluster.doing(f"look at {image}"):
         try:
-            with rbd.Image(
-                cluster.ioctx(image.pool), image.rbd_name, snapshot=image.snapshot, read_only=True
-            ) as golden:
-                return int(golden.size())
+            with rbd.Image(cluster.ioctx(image.pool), image.rbd_name, read_only=True) as device:
+                return _golden_size(device, image)
         except rbd.ImageNotFound:
             return None
+
+
+def _golden_size(device: rbd.Image, image: ImageRef) -> int | None:
+    # Read off the snapshot's entry: closing an image that was opened at a snapshot, read only, now and then kills the
+    # whole process in librbd 16 (once in some 2000 times; never in 16000 when opened without one).
+    return next((int(each["size"]) for each in device.list_snaps() if each["name"] == image.snapshot), None)
 
 
 def remove_image(cluster: Cluster, image: ImageRef) -> None:
@@ -102,11 +106,13 @@ def remove_image(cluster: Cluster, image: ImageRef) -> None:
 def _is_sealed_and_unused(ioctx: rados.Ioctx, image: ImageRef) -> bool:
     # Asked before anything is touched: a golden snapshot with clones would vanish into the trash without an error.
     try:
-        with rbd.Image(ioctx, image.rbd_name, snapshot=image.snapshot, read_only=True) as golden:
-            clones = sum(1 for _ in golden.list_children2())
-            watchers = sum(1 for _ in golden.watchers_list())
+        with rbd.Image(ioctx, image.rbd_name, read_only=True) as device:
+            sealed = _golden_size(device, image) is not None
+            # Clone format 2 keeps this flag up for as long as any snapshot has a clone.
+            cloned = bool(device.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_PARENT)
+            watchers = sum(1 for _ in device.watchers_list())
     except rbd.ImageNotFound:
         return False
-    if clones or watchers:
-        raise BusyError(f"{image} has {clones} clones and is open {watchers} times")
-    return True
+    if sealed and (cloned or watchers):
+        raise BusyError(f"{image} has clones" if cloned else f"{image} is open {watchers} times")
+    return sealed

@@ -8,8 +8,8 @@ PURGE ?=
 PYTHON := .venv/bin/python
 # Whoever kills make has killed the run.
 TIED := setpriv --pdeathsig KILL
-UP_OPTIONS := --lab $(LAB) $(if $(SUBNET),--subnet $(SUBNET)) $(if $(HOSTS),--hosts $(HOSTS)) \
-	$(if $(OSDS_PER_HOST),--osds-per-host $(OSDS_PER_HOST))
+UP_OPTIONS := --lab '$(LAB)' $(if $(SUBNET),--subnet '$(SUBNET)') $(if $(HOSTS),--hosts '$(HOSTS)') \
+	$(if $(OSDS_PER_HOST),--osds-per-host '$(OSDS_PER_HOST)')
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status test lint bootstrap
@@ -30,10 +30,10 @@ up: bootstrap
 	@$(TIED) $(PYTHON) -m lab up $(UP_OPTIONS)
 
 down:
-	@/usr/bin/python3 -m lab.down $(LAB) $(if $(filter 1 yes true,$(PURGE)),--purge)
+	@/usr/bin/python3 -m lab.down '$(LAB)' $(if $(filter 1 yes true,$(PURGE)),--purge)
 
 status: bootstrap
-	@$(PYTHON) -m lab status --lab $(LAB)
+	@$(PYTHON) -m lab status --lab '$(LAB)'
 
 test: bootstrap
 	@.venv/bin/tox

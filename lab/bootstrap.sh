@@ -64,8 +64,14 @@ make_environment() {
     echo "$wanted" >.venv/nacre-stamp
 }
 
+# apt gives its reason on the line after `Err:`; pip hides an unreachable index behind "no version found".
 first_error() {
-    grep -m1 -E '^(E:|Err:|ERROR|error:)' "$LOG" || tail -n1 "$LOG"
+    if grep -q '^ERROR: No matching distribution' "$LOG" && unreachable | grep .; then return; fi
+    grep -m1 -A1 '^Err:' "$LOG" | tr -s '\n ' ' ' | sed 's/ $//' | grep . || grep -m1 -E '^(E:|ERROR|error:)' "$LOG" || tail -n1 "$LOG"
+}
+
+unreachable() {
+    sed -n "s/.*connection broken by '\(.*\)': \/.*/\1/p" "$LOG" | sed 's/<[^>]*>: //g' | head -n1
 }
 
 check_computer

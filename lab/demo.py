@@ -16,6 +16,7 @@ from lab.spec import LabSpec
 
 VM = "demo"
 REACH_S = 180
+RESTORE_S = 60
 
 
 def ensure_demo(lab: LabSpec) -> str:
@@ -32,8 +33,18 @@ def ensure_demo(lab: LabSpec) -> str:
         story["migrate"] = nacre(lab, "vm", "migrate", VM, "--wait")
         _save(lab, story)
         _reach(lab)
-    vm = nacre(lab, "vm", "show", VM)
+    vm = _settled(lab)
     return f"VM {VM} is {vm['observed_state']}" + (f" on {vm['host']}" if vm["host"] else "")
+
+
+def _settled(lab: LabSpec) -> dict[str, Any]:
+    """The VM, once it is what it should be: after a power cut the service starts it again by itself."""
+    deadline = time.monotonic() + RESTORE_S
+    while True:
+        vm = dict(nacre(lab, "vm", "show", VM))
+        if vm["observed_state"] == vm["desired_state"] or time.monotonic() > deadline:
+            return vm
+        time.sleep(0.5)
 
 
 def _path(lab: LabSpec) -> Path:

@@ -9,6 +9,10 @@ from lab.spec import LabSpec
 
 ANSWER_TIMEOUT_S = 8
 POOLS = ("images", "vms")
+# A shell that has sourced one lab's `env` may bring up another: CEPH_ARGS would win over our own options.
+LIMIT = (
+    "env", "--unset=CEPH_ARGS", "--unset=CEPH_CONF", "timeout", "--kill-after=1", str(ANSWER_TIMEOUT_S),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ def ask(lab: LabSpec) -> Health:
     """The cluster's health now; SILENT when no monitor answers in a few seconds."""
     if not (lab.folder / "control/ceph.conf").exists():
         return SILENT
-    limit = ["timeout", "--kill-after=1", str(ANSWER_TIMEOUT_S)]
-    done = attempt([*limit, "ceph", *client_arguments(lab), "health", "--format=json"])
+    done = attempt([*LIMIT, "ceph", *client_arguments(lab), "health", "--format=json"])
     return parse(done.stdout) if done.returncode == 0 else SILENT
 
 
@@ -52,8 +55,7 @@ def parse(answer: str) -> Health:
 
 def serves(lab: LabSpec) -> bool:
     """Whether both pools answer a read: right after a power cut the map still calls OSDs up that are not back yet."""
-    limit = ["timeout", "--kill-after=1", str(ANSWER_TIMEOUT_S)]
-    return all(attempt([*limit, "rbd", *client_arguments(lab), "ls", pool]).returncode == 0 for pool in POOLS)
+    return all(attempt([*LIMIT, "rbd", *client_arguments(lab), "ls", pool]).returncode == 0 for pool in POOLS)
 
 
 def wait_healthy(lab: LabSpec, timeout_s: float) -> Health:

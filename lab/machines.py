@@ -14,6 +14,8 @@ def machines(lab: Remembered) -> tuple[Machine, ...]:
 
 def ensure_root(lab: Remembered) -> str:
     """Have the cached root; labs that start together build it once."""
+    # Before the minutes that a root takes, and before anything is remembered: a taken subnet can be given anew.
+    network.check_subnet(lab.spec)
     with store.locked(store.lock_path("cache", lab.spec.base), wait=True):
         built = root.ensure_root(lab.spec.base, lab.root_mark)
     return "built" if built else "already there"
@@ -21,7 +23,6 @@ def ensure_root(lab: Remembered) -> str:
 
 def boot_all(lab: Remembered) -> str:
     """Bridges, machines, inventory: whatever of them is missing is made, whatever a dead run left is cleared first."""
-    network.check_subnet(lab.spec)  # before anything is remembered: a taken subnet can be given anew
     store.save(lab)
     network.ensure_segments(lab.spec)
     keys.ensure_key(lab.spec)

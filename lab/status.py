@@ -10,12 +10,13 @@ from lab.store import Remembered
 
 
 def status(lab: Remembered, console: Console) -> None:
-    """Print machines and the service, running or not."""
+    """Print machines and the parts of the service, running or not."""
     table = Table(title=f"lab {lab.spec.name} · {lab.spec.subnet}")
     for heading in ("what", "address", "state"):
         table.add_column(heading)
     for machine in machines(lab):
         table.add_row(machine.spec.name, str(machine.spec.address), "running" if machine.running else "off")
-    alive = all(processes.load(lab.spec.folder / "run" / f"{part}.pid") for part in PARTS)
-    table.add_row("service", str(lab.spec.control_address), "running" if alive else "off")
+    for part in PARTS:
+        alive = processes.load(lab.spec.folder / "run" / f"{part}.pid") is not None
+        table.add_row(part, str(lab.spec.control_address), "running" if alive else "off")
     console.print(table)

@@ -64,15 +64,21 @@ def choose(
     old = load(name, base)
     if old is None:
         default = DEFAULT_SUBNETS.get(name, DEFAULT_SUBNETS["demo"])
-        return Remembered(make_spec(name, subnet or default, hosts or 3, osds or 1, base=base), mark)
+        return Remembered(make_spec(name, subnet or default, _given(hosts, 3), _given(osds, 1), base=base), mark)
     was = old.spec
-    spec = make_spec(name, subnet or str(was.subnet), hosts or was.hosts, osds or was.osds_per_host, base=base)
+    spec = make_spec(
+        name, subnet or str(was.subnet), _given(hosts, was.hosts), _given(osds, was.osds_per_host), base=base
+    )
     if spec.subnet != was.subnet or spec.hosts < was.hosts or spec.osds_per_host < was.osds_per_host:
         raise LabError(
             f"Lab {name} has SUBNET={was.subnet} HOSTS={was.hosts} OSDS_PER_HOST={was.osds_per_host} and can only "
             f"grow: run `make down LAB={name} PURGE=1` first, or choose another LAB."
         )
     return Remembered(spec, old.root_mark)
+
+
+def _given(asked: int | None, otherwise: int) -> int:
+    return otherwise if asked is None else asked  # 0 was asked for, and is refused
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from lab.deploy import deploy
 from lab.errors import LabError
 from lab.machines import boot_all, ensure_root
 from lab.service import ensure_service
-from lab.spec import LabSpec
+from lab.spec import LabSpec, check_name
 from lab.stages import Stage, run_stages
 from lab.store import Remembered
 
@@ -24,6 +24,7 @@ STAGE_NAMES = ("packages", "root", "machines", "deploy", "service", "hosts", "im
 
 def up(name: str, subnet: str | None, hosts: int | None, osds: int | None, *, last: str, console: Console) -> None:
     """Bring a lab up as far as the stage `last`; run again, it goes on from where it ended."""
+    check_name(name)
     with store.locked(store.lock_path(name)):
         lab = store.choose(name, subnet, hosts, osds, mark=root.fingerprint())
         wanted = STAGE_NAMES[: STAGE_NAMES.index(last) + 1]

@@ -60,7 +60,9 @@ def test_a_name_that_cannot_be_a_lab_is_refused_in_one_sentence(name: str) -> No
         lab(name=name)
 
 
-@pytest.mark.parametrize("subnet", ["10.80.0.0/16", "8.8.8.0/24", "10.80.0.1/24", "lab", "fd00::/24"])
+@pytest.mark.parametrize(
+    "subnet", ["10.80.0.0/16", "8.8.8.0/24", "127.0.0.0/24", "169.254.1.0/24", "10.80.0.1/24", "lab", "fd00::/24"]
+)
 def test_a_subnet_that_is_no_private_24_is_refused(subnet: str) -> None:
     with pytest.raises(LabError, match="SUBNET"):
         lab(subnet=subnet)
@@ -102,6 +104,14 @@ def test_a_lab_is_remembered_with_its_parameters(tmp_path: Path) -> None:
 def test_a_lab_may_grow(tmp_path: Path) -> None:
     store.save(store.choose("one", None, 3, 1, mark="abc", base=tmp_path))
     assert store.choose("one", None, 4, 2, mark="abc", base=tmp_path).spec.hosts == 4
+
+
+@pytest.mark.parametrize(("hosts", "osds"), [(0, None), (None, 0)])
+def test_a_count_of_zero_is_refused_and_not_taken_for_the_default(
+    tmp_path: Path, hosts: int | None, osds: int | None
+) -> None:
+    with pytest.raises(LabError, match="=0 is out of range"):
+        store.choose("one", None, hosts, osds, mark="abc", base=tmp_path)
 
 
 @pytest.mark.parametrize(("subnet", "hosts", "osds"), [("10.91.0.0/24", None, None), (None, 2, None), (None, None, 1)])

@@ -8,11 +8,11 @@ import typer
 
 from service.cli.client import at
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
-from service.cli.session import Output, client
+from service.cli.session import Output, client, group
 
-flavors = typer.Typer(no_args_is_help=True, help="Sizes of VMs.")
-networks = typer.Typer(no_args_is_help=True, help="Guest networks.")
-pools = typer.Typer(no_args_is_help=True, help="Storage pools.")
+flavors = group("Sizes of VMs.")
+networks = group("Guest networks.")
+pools = group("Storage pools, and the health of the storage.")
 
 FLAVOR_COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda flavor: flavor["name"]),
@@ -40,6 +40,12 @@ POOL_COLUMNS: tuple[Column, ...] = (
 def list_flavors(output: Output = Format.TABLE) -> None:
     """List all flavors."""
     print_rows(client().items("/v1/flavors"), FLAVOR_COLUMNS, output)
+
+
+@flavors.command("show")
+def show_flavor(name: str, output: Output = Format.TABLE) -> None:
+    """Show one flavor."""
+    print_one(client().get(at("flavors", name)), output)
 
 
 @flavors.command("create")
@@ -70,6 +76,12 @@ def delete_flavor(name: str) -> None:
 def list_networks(output: Output = Format.TABLE) -> None:
     """List all guest networks."""
     print_rows(client().items("/v1/networks"), NETWORK_COLUMNS, output)
+
+
+@networks.command("show")
+def show_network(name: str, output: Output = Format.TABLE) -> None:
+    """Show one network."""
+    print_one(client().get(at("networks", name)), output)
 
 
 @networks.command("create")

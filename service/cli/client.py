@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -37,6 +39,13 @@ class Client:
             timeout=httpx.Timeout(60.0, connect=5.0),
             trust_env=False,
         )
+        self._answered_at = ""
+
+    def age_s(self, moment: str | None) -> float:
+        """Seconds since an RFC 3339 moment when the API last answered, by the API's own clock; 0 for none."""
+        if not moment or not self._answered_at:
+            return 0.0
+        return (parsedate_to_datetime(self._answered_at) - datetime.fromisoformat(moment)).total_seconds()
 
     def get(self, path: str, **query: str | int) -> Json:
         """GET an object or a collection."""
@@ -82,6 +91,7 @@ class Client:
             raise CliError(f"{self.config.url} does not answer ({error}): is the service up?") from error
         if not response.is_success:
             raise ApiError(_problem(response))
+        self._answered_at = response.headers.get("date", "")
         answer = _document(response) if response.content else {}
         if answer is None:
             raise CliError(f"{self.config.url} answers, but not as the API does: is the URL right?")
@@ -93,7 +103,8 @@ def _problem(response: httpx.Response) -> Json:
         document = _document(response)
         if document is not None:
             return document
-    return {"code": f"http.{response.status_code}", "detail": f"The server answered {response.status_code}."}
+    detail = f"{response.url} answers {response.status_code}, but not as the API does: is the URL right?"
+    return {"code": f"http.{response.status_code}", "detail": detail}
 
 
 def _document(response: httpx.Response) -> Json | None:

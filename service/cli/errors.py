@@ -31,7 +31,8 @@ def _sentence(problem: dict[str, object]) -> str:
     lines = [f"{problem.get('detail', 'the API gave no reason')} [{problem.get('code', '?')}]"]
     errors = problem.get("errors")
     if isinstance(errors, list):
-        lines += [f"  {error['field']}: {error['message']}" for error in errors]
+        said = problem.get("detail")
+        lines += [f"  {error['field']}: {error['message']}" for error in errors if error["message"] != said]
     reasons = problem.get("reasons")
     if isinstance(reasons, dict):
         lines += [f"  {host}: {'; '.join(why)}" for host, why in sorted(reasons.items())]

@@ -8,9 +8,9 @@ import typer
 
 from service.cli.client import at
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
-from service.cli.session import Output, Wait, client, finish
+from service.cli.session import Output, Wait, client, finish, group, stale
 
-app = typer.Typer(no_args_is_help=True, help="Hosts that run VMs.")
+app = group("Hosts that run VMs.")
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda host: host["name"]),
@@ -20,7 +20,7 @@ COLUMNS: tuple[Column, ...] = (
     ("VMS", lambda host: host["allocated"]["vms"]),
     ("VCPUS", lambda host: _used(host, "vcpus")),
     ("MEMORY", lambda host: f"{_used(host, 'memory_mib')} MiB"),
-    ("PROBLEM", lambda host: host["problem"]),
+    ("PROBLEM", lambda host: host["problem"] or stale(host["observed_at"]) or None),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated
@@ -12,12 +13,21 @@ from rich.progress import Progress, TaskID
 from service.cli.client import at
 from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, print_one, print_rows, size
-from service.cli.session import Output, Wait, client, finish
+from service.cli.session import Output, Wait, client, finish, group
 
-app = typer.Typer(no_args_is_help=True, help="Images that VMs are cloned from.")
+app = group("Images that VMs are cloned from.")
 
 CHUNK_BYTES = 1 << 20
-SUFFIXES = {".qcow2": "qcow2", ".raw": "raw", ".img": "raw"}
+
+
+class DiskFormat(enum.StrEnum):
+    """What a file may be declared to be."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+SUFFIXES = {".qcow2": DiskFormat.QCOW2, ".raw": DiskFormat.RAW, ".img": DiskFormat.RAW}
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda image: image["name"]),
@@ -45,7 +55,7 @@ def show(name: str, output: Output = Format.TABLE) -> None:
 def upload(
     name: str,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    format_: Annotated[str | None, typer.Option("--format", help="raw or qcow2 (default: by the file's name).")] = None,
+    format_: Annotated[DiskFormat | None, typer.Option("--format", help="Default: by the file's name.")] = None,
     user: Annotated[str, typer.Option("--user", help="Who logs in to VMs of this image.")] = "nacre",
     wait: Wait = True,
     output: Output = Format.TABLE,
@@ -54,8 +64,9 @@ def upload(
     declared = format_ or SUFFIXES.get(file.suffix)
     if declared is None:
         raise UsageError(f"What is {file.name}? Say --format raw or --format qcow2.")
-    query = {"name": name, "format": declared, "default_user": user}
-    with file.open("rb") as stream, Progress(console=notes, transient=True) as progress:
+    query = {"name": name, "format": declared.value, "default_user": user}
+    shown = Progress(console=notes, transient=True, disable=not notes.is_terminal)
+    with file.open("rb") as stream, shown as progress:
         size_bytes = file.stat().st_size
         bar = progress.add_task("upload", total=size_bytes)
         job = client().upload("/v1/uploads", _chunks(stream, progress, bar), size_bytes, query)

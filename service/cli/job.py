@@ -7,19 +7,16 @@ from typing import Annotated
 import typer
 
 from service.cli.client import at
-from service.cli.output import Column, Format, print_one, print_rows
-from service.cli.session import Output, Wait, client, finish
+from service.cli.output import Column, Format, age, print_one, print_rows
+from service.cli.session import Output, Wait, client, finish, group
 
-app = typer.Typer(no_args_is_help=True, help="Jobs: what the cloud is at work on.")
+app = group("Jobs: what the cloud is at work on.")
 
 COLUMNS: tuple[Column, ...] = (
     ("ID", lambda job: job["id"]),
     ("KIND", lambda job: job["kind"]),
-    ("STATE", lambda job: job["state"]),
-    ("PHASE", lambda job: job["phase"]),
-    ("PROGRESS", lambda job: f"{job['progress']:.0%}"),
-    ("ACTOR", lambda job: job["actor"]),
-    ("CREATED", lambda job: job["created_at"]),
+    ("STATE", lambda job: f"running {job['progress']:.0%}" if job["state"] == "running" else job["state"]),
+    ("AGE", lambda job: age(client().age_s(job["created_at"]))),
     ("WHY", lambda job: job["reason"] or (job["error"] or {}).get("detail")),
 )
 

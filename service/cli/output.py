@@ -47,9 +47,9 @@ def print_rows(rows: Iterable[Json], columns: Iterable[Column], how: Format) -> 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, _ in columns:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "ID")  # an id is there to be copied
     for row in rows:
-        table.add_row(*(plain(value(row)) for _, value in columns))
+        table.add_row(*(_cell(heading, value(row)) for heading, value in columns))
     _print_table(table)
 
 
@@ -66,6 +66,14 @@ def print_one(row: Mapping[str, Any], how: Format) -> None:
     _print_table(table)
 
 
+def _cell(heading: str, value: object) -> Text:
+    """A reason is cut at the terminal's edge: it stands in full in `show`, in JSON and in a pipe."""
+    text = plain(value)
+    if heading == "WHY":
+        text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
 def _print_table(table: Table) -> None:
     """Without the spaces that fill up the last column."""
     with console.capture() as printed:
@@ -79,6 +87,14 @@ def plain(value: object) -> Text:
         return Text("-")
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     return Text("".join(char if char.isprintable() else "\ufffd" for char in text))
+
+
+def age(seconds: float) -> str:
+    """A time span as a person reads it, in one unit."""
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def size(count: int | None) -> str:

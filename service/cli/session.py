@@ -11,16 +11,31 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from service.cli.client import FINAL_STATES, Client, Json
 from service.cli.config import load_config
 from service.cli.errors import JobFailedError
-from service.cli.output import Format, notes, plain, print_one
+from service.cli.output import Format, age, notes, plain, print_one
+
+STALE_S = 60
+# A worker takes a job within milliseconds: one that stays queued for this many looks has none.
+LOOKS_WHILE_QUEUED = 5
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the job has ended.")]
+
+
+def group(purpose: str) -> typer.Typer:
+    """A group of commands. Plain help: a box around it cuts the names of long options at 80 columns."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=purpose)
 
 
 @functools.cache
 def client() -> Client:
     """The one connection of this process."""
     return Client(load_config())
+
+
+def stale(observed_at: str | None) -> str:
+    """How long ago something was seen, when that is too long ago to rely on; else nothing."""
+    age_s = client().age_s(observed_at)
+    return f"seen {age(age_s)} ago" if age_s > STALE_S else ""
 
 
 def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
@@ -37,18 +52,38 @@ def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
 
 
 def _follow(job: Json) -> Json:
+    if not notes.is_terminal:
+        return _follow_quietly(job)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True) as progress:
         bar = progress.add_task(job["kind"], total=1.0)
         for seen in client().follow(job):
             job = seen
             progress.update(bar, completed=job["progress"], description=_doing(job))
+    return _succeeded(job)
+
+
+def _follow_quietly(job: Json) -> Json:
+    """In a log: a line when the job comes to a halt, and why."""
+    told = ""
+    for look, seen in enumerate(client().follow(job)):
+        job = seen
+        halted = job["state"] == "waiting" or (job["state"] == "queued" and look >= LOOKS_WHILE_QUEUED)
+        if halted and _doing(job) != told:
+            told = _doing(job)
+            notes.print(plain(f"job {job['id']}: {told}"))
+    return _succeeded(job)
+
+
+def _succeeded(job: Json) -> Json:
     if job["state"] != "succeeded":
         raise JobFailedError(_why(job))
     return job
 
 
 def _doing(job: Json) -> str:
+    if job["state"] == "queued":
+        return f"{job['kind']}: queued until a worker takes it"
     if job["state"] == "waiting":
         return f"{job['kind']}: waiting, {job['reason']}"
     details = " ".join(part for part in (job["phase"], job["progress_text"]) if part)

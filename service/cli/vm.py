@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -10,18 +11,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from service.cli.client import at
-from service.cli.errors import UsageError
+from service.cli.errors import CliError, UsageError
 from service.cli.output import Column, Format, print_one, print_rows
-from service.cli.session import Output, Wait, client, finish
+from service.cli.session import Output, Wait, client, finish, group, stale
 
-app = typer.Typer(no_args_is_help=True, help="Virtual machines.")
+app = group("Virtual machines.")
+
+PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ \S+")
+# ssh asks again once a second: what boots or restarts is given about a minute.
+PATIENCE = ("-o", "ConnectTimeout=3", "-o", "ConnectionAttempts=15")
 
 Name = Annotated[str, typer.Argument(help="The VM's name or id.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda vm: vm["name"]),
-    ("STATE", lambda vm: vm["observed_state"]),
+    ("STATE", lambda vm: ", ".join(filter(None, (vm["observed_state"], _stale(vm))))),
     ("HOST", lambda vm: vm["host"]),
     ("ADDRESS", lambda vm: vm["address"]),
     ("VCPUS", lambda vm: vm["vcpus"]),
@@ -29,6 +34,10 @@ COLUMNS: tuple[Column, ...] = (
     ("IMAGE", lambda vm: vm["image"]),
     ("FLAVOR", lambda vm: vm["flavor"]),
 )
+
+
+def _stale(vm: dict[str, str | None]) -> str:
+    return stale(vm["observed_at"]) if vm["host"] else ""
 
 
 @app.command("list")
@@ -52,7 +61,7 @@ def why(name: Name, output: Output = Format.TABLE) -> None:
         return
     columns: tuple[Column, ...] = (
         ("HOST", lambda verdict: verdict["host_name"]),
-        ("SCORE", lambda verdict: verdict["score"]),
+        ("SCORE", lambda verdict: None if verdict["score"] is None else f"{verdict['score']:.2f}"),
         ("TERMS", lambda verdict: ", ".join(f"{term} {value:.2f}" for term, value in verdict["terms"])),
         ("WHY NOT", lambda verdict: "; ".join(verdict["reasons"])),
     )
@@ -67,7 +76,10 @@ def create(
     network: Annotated[str | None, typer.Option("--network", help="May be left out when there is one.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Who may log in (default: the image's).")] = None,
     ssh_key: Annotated[
-        list[Path] | None, typer.Option("--ssh-key", help="Public key files (default: NACRE_SSH_KEY with .pub).")
+        list[Path] | None,
+        typer.Option(
+            "--ssh-key", metavar="FILE", help="Public keys, may be repeated (default: NACRE_SSH_KEY with .pub)."
+        ),
     ] = None,
     wait: Wait = False,
     output: Output = Format.TABLE,
@@ -121,20 +133,23 @@ def migrate(
 def delete(name: Name, yes: Yes = False, wait: Wait = False, output: Output = Format.TABLE) -> None:
     """Delete a VM with its disks. There is no way back."""
     if not yes:
-        typer.confirm(f"Delete VM {name} and everything on its disks?", abort=True)
+        typer.confirm(f"Delete VM {name} and everything on its disks?", abort=True, err=True)
     finish(client().delete(at("vms", name)), wait=wait, how=output, done=f"VM {name} is gone")
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(context_settings={"allow_interspersed_args": False})
 def ssh(
     name: Name,
     command: Annotated[list[str] | None, typer.Argument(help="What to run there (default: a shell).")] = None,
 ) -> None:
-    """Log in to a VM."""
+    """Log in to a VM. Everything after its name is the command; a guest that still boots is given about a minute."""
     vm = client().get(at("vms", name))
     if not vm["address"]:
         raise UsageError(f"VM {name} has no address.")
-    _exec_ssh(vm["id"], f"{vm['user']}@{vm['address']}", command or [])
+    if vm["observed_state"] == "stopped":
+        raise CliError(f"VM {name} is stopped: 'nacre vm start {name}' starts it.")
+    words = command or []
+    _exec_ssh(vm["id"], f"{vm['user']}@{vm['address']}", words[words[:1] == ["--"] :])
 
 
 def _exec_ssh(vm_id: str, destination: str, command: list[str]) -> NoReturn:
@@ -142,7 +157,7 @@ def _exec_ssh(vm_id: str, destination: str, command: list[str]) -> NoReturn:
     known = Path("~/.cache/nacre").expanduser()
     known.mkdir(parents=True, exist_ok=True)
     options = ["-o", f"UserKnownHostsFile={known / 'known_hosts'}", "-o", f"HostKeyAlias={vm_id}"]
-    options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR"]
+    options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", *PATIENCE]
     key = client().config.ssh_key
     if key is not None:
         options += ["-i", str(key), "-o", "IdentitiesOnly=yes"]
@@ -168,5 +183,8 @@ def _lines(file: Path) -> list[str]:
         raise UsageError(f"{file} is no OpenSSH public key.") from error
     if "PRIVATE KEY" in text:
         raise UsageError(f"{file} is a private key: give the public one, {file.name}.pub.")
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    lines = [line.strip() for line in text.splitlines()]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not all(PUBLIC_KEY.match(key) for key in keys):
+        raise UsageError(f"{file} is no OpenSSH public key.")
+    return keys

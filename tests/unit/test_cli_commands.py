@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -33,6 +35,7 @@ VM = {
     "id": "v1",
     "name": "web",
     "observed_state": "running",
+    "observed_at": None,
     "host": "host1",
     "address": "10.2.0.10",
     "user": "ann",
@@ -136,6 +139,14 @@ def test_a_table_has_a_line_per_vm(nacre, server):
     assert server.headers[0]["Authorization"] == "Bearer nacre_secret"
 
 
+def test_what_was_not_seen_for_a_minute_says_so(nacre, server):
+    seen = (datetime.now(UTC) - timedelta(seconds=200)).isoformat()
+    server.say({"items": [VM | {"observed_at": seen}, VM | {"name": "off", "host": None, "observed_at": seen}]})
+    _, out, _ = nacre("vm", "list")
+    assert "running, seen 3 min ago" in out.splitlines()[1]
+    assert "ago" not in out.splitlines()[2]
+
+
 def test_a_line_is_not_folded_when_it_is_piped_on(nacre, server):
     server.say({"items": [VM | {"image": "x" * 300}]})
     _, out, _ = nacre("vm", "list")
@@ -214,6 +225,66 @@ def test_a_job_that_failed_ends_the_command_with_its_reason(nacre, server):
     code, _, err = nacre("vm", "start", "web", "--wait")
     assert code == 1
     assert "nacre: create_vm failed: pool vms is full [storage.full]" in err
+
+
+def test_a_job_that_waits_tells_why_once_where_no_terminal_shows_it(nacre, server):
+    waiting = JOB | {"state": "waiting", "reason": "host1 is silent"}
+    server.say(JOB, waiting, waiting, JOB | {"state": "succeeded"})
+    code, _, err = nacre("vm", "reset", "web", "--wait")
+    assert (code, err.splitlines()) == (0, ["job j1: create_vm: waiting, host1 is silent", "VM web was reset"])
+
+
+def test_a_job_that_nobody_takes_says_that_there_is_no_worker(nacre, server):
+    server.say(*[JOB] * 7, JOB | {"state": "succeeded"})
+    _, _, err = nacre("vm", "reset", "web", "--wait")
+    assert err.splitlines()[0] == "job j1: create_vm: queued until a worker takes it"
+
+
+def test_a_full_disk_behind_the_output_is_one_sentence(nacre, server, monkeypatch):
+    server.say({"items": [VM]})
+    full = io.StringIO()
+    monkeypatch.setattr(full, "write", lambda _: os.write(os.open("/dev/full", os.O_WRONLY), b"x"))
+    monkeypatch.setattr(sys, "stdout", full)
+    code, _, err = nacre("vm", "list")
+    assert (code, err) == (1, "nacre: [Errno 28] No space left on device\n")
+
+
+def test_a_long_reason_is_cut_and_an_id_is_not_on_a_narrow_terminal(nacre, server, monkeypatch):
+    monkeypatch.setattr("service.cli.output.console.width", 80)
+    name = "d94d0615-05bd-4440-841b-e10ca25e9747"
+    server.say({"items": [JOB | {"id": name, "state": "waiting", "reason": "no answer " * 30}]})
+    _, out, _ = nacre("job", "list")
+    assert [len(line) <= 80 for line in out.splitlines()] == [True, True]
+    assert name in out
+
+
+def test_the_same_sentence_is_not_told_twice(nacre, server):
+    said = "There is no image 'x'."
+    problem = {"code": "image.not_found", "detail": said, "errors": [{"field": "image", "message": said}]}
+    server.say(problem, status=422)
+    assert nacre("vm", "create", "web", "--image", "x", "--flavor", "f")[2] == f"nacre: {said} [image.not_found]\n"
+
+
+def test_the_names_of_options_are_whole_at_80_columns(nacre, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "--reserved-memory-mib" in nacre("host", "add", "--help")[1]
+
+
+def test_the_version_is_told(bare):
+    assert bare("--version")[:2] == (0, "nacre 0.1.0\n")
+
+
+def test_a_stopped_vm_is_not_waited_for_by_ssh(nacre, server):
+    server.say(VM | {"observed_state": "stopped"})
+    code, _, err = nacre("vm", "ssh", "web")
+    assert (code, err) == (1, "nacre: VM web is stopped: 'nacre vm start web' starts it.\n")
+
+
+def test_a_file_that_holds_no_public_key_is_named(nacre, server, home):
+    (home / "notes").write_text("hello\n")
+    code, _, err = nacre("vm", "create", "w", "--image", "i", "--flavor", "f", "--ssh-key", str(home / "notes"))
+    assert (code, err) == (2, f"nacre: {home / 'notes'} is no OpenSSH public key.\n")
+    assert server.asked == []
 
 
 def test_a_server_without_a_slot_to_wait_in_is_asked_again(nacre, server):

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import socket
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,13 @@ from service.world import SystemClock, SystemIds, SystemThreads
 from storage.ceph.backend import CephStorage
 
 PURGE_INTERVAL_S = 300.0
+# A client that sends nothing, or takes nothing, for so long is hung up on: each holds one of a fixed number of threads.
+CLIENT_SILENCE_S = 30
 
 
 def build_context(settings: Settings) -> Context:
     """The real world. Nothing is connected yet: a process may fork after this, but not after its first call."""
+    os.umask(0o077)  # what is written below is for this service alone
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, ids, threads = SystemClock(), SystemIds(), SystemThreads()
     database = open_database(settings.database)
@@ -66,6 +70,7 @@ def migrate_database(settings: Settings) -> None:
 def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM."""
     migrate_database(settings)
+    _sweep_uploads(build_context(settings))
     _HttpServer(settings).run()
 
 
@@ -73,8 +78,7 @@ def serve_worker(settings: Settings, worker_id: str) -> None:
     """Run jobs and the service's own rounds until SIGTERM."""
     migrate_database(settings)
     ctx = build_context(settings)
-    with unit_of_work(ctx.db):
-        uploads.sweep(ctx)
+    _sweep_uploads(ctx)
     ctx.hypervisors.listen(lambda event: note_event.note(ctx, event))
     worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=settings.worker_threads, schedule=_rounds(settings))
     run_process(ctx, worker, worker_id=worker_id, state_dir=settings.state_dir)
@@ -84,11 +88,13 @@ def serve_worker(settings: Settings, worker_id: str) -> None:
 def create_token(settings: Settings, *, name: str, role: str, path: Path) -> None:
     """Make a token and write its secret to a file that only its owner can read; it is never printed."""
     migrate_database(settings)
-    secret = tokens.create(build_context(settings), name=name, role=role)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    secret, draft = tokens.new_secret(), path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret + "\n")
+    # The old token ends only once the new one is on the disk.
+    tokens.create(build_context(settings), name=name, role=role, secret=secret)
+    draft.replace(path)
 
 
 def set_up_logging() -> None:
@@ -110,6 +116,11 @@ def set_up_logging() -> None:
 def default_worker_id() -> str:
     """One worker per computer unless told otherwise."""
     return socket.gethostname()
+
+
+def _sweep_uploads(ctx: Context) -> None:
+    with unit_of_work(ctx.db):
+        uploads.sweep(ctx)
 
 
 def _rounds(settings: Settings) -> Schedule:
@@ -143,9 +154,18 @@ class _HttpServer(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "control_socket_disable": True,
             "loglevel": "warning",
+            "when_ready": _limit_silence,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> App:
         return App(build_context(self._settings))
+
+
+def _limit_silence(server: Any) -> None:
+    """gunicorn's threads read without a deadline. Linux hands a listener's own on to the connections it accepts."""
+    limit = struct.pack("@ll", CLIENT_SILENCE_S, 0)
+    for listener in server.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)

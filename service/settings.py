@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     listen_address: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=1, le=65535)] = 8470
     http_threads: Annotated[int, Field(ge=4, le=512)] = 64
+    upload_slots: Annotated[int, Field(ge=1, le=512)] = 8
     wait_slots: Annotated[int, Field(ge=1, le=512)] = 24
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 60.0
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20

@@ -14,20 +14,20 @@ from pydantic import BaseModel, ValidationError
 from service.api import problem, show
 from service.api.authorise import authenticate, authorise
 from service.api.body import check_media_type, read_json, read_query
-from service.api.call import Accepted, Call
+from service.api.call import Accepted, Call, Reply
 from service.api.routes import ROUTES, Route
-from service.api.waits import WaitSlots, seconds
+from service.api.waits import Slots, seconds
 from service.context import Context
 from service.db.database import unit_of_work
-from service.db.queries import everything
-from service.db.tables import Flavor
-from service.errors import InvalidError, NacreError, NotFoundError
+from service.errors import InvalidError, NacreError, NotFoundError, UnavailableError
+from service.jobs.views import last_round_at
 from service.operations.actor import Actor
 
 log = structlog.get_logger(__name__)
 
 LENGTH = re.compile(r"0*([0-9]+)")
 LENGTH_DIGITS = 18  # more bytes than that are all the same: too many
+ROUNDS_MISSED = 4  # so many, and the worker is taken for dead
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROUTER_ERRORS: dict[int, tuple[type[NacreError], str]] = {
     404: (NotFoundError, "request.no_such_path"),
@@ -42,7 +42,8 @@ class App(bottle.Bottle):
         super().__init__()
         self.config["json.enable"] = False
         self._ctx = ctx
-        self._slots = WaitSlots(ctx.settings.wait_slots)
+        self._slots = Slots(ctx.settings.wait_slots)
+        self._uploads = Slots(ctx.settings.upload_slots)
         for route in ROUTES:
             self.route(route.path, route.method, self._guarded(lambda ref="", route=route: self._answer(route, ref)))
         self.route("/healthz", "GET", self._guarded(lambda: _json(200, {"status": "ok"})))
@@ -81,10 +82,16 @@ class App(bottle.Bottle):
             authorise(actor, route.permission)
             _check_path()
             call, wait_s = self._call(route, actor, ref)
-            reply = route.handler(call)
+            reply = self._perform(route, call)
         if isinstance(reply, Accepted):
             return self._job(reply, wait_s)
         return _json(reply.status, reply.body)
+
+    def _perform(self, route: Route, call: Call) -> Reply | Accepted:
+        if route.body != "stream":
+            return route.handler(call)
+        with self._uploads.one("Too many uploads are under way: try again when one has ended."):
+            return route.handler(call)
 
     def _call(self, route: Route, actor: Actor, ref: str) -> tuple[Call, float]:
         query = read_query(bottle.request.query_string, ("wait", *route.query))
@@ -106,8 +113,12 @@ class App(bottle.Bottle):
         return _json(202 if accepted.is_new and not view.finished else 200, show.job(view))
 
     def _ready(self) -> bytes | None:
+        interval_s = self._ctx.settings.facts_interval_s
         with unit_of_work(self._ctx.db):
-            everything(Flavor)
+            round_at = last_round_at("observe_hosts")
+        if round_at is None or (self._ctx.clock.now() - round_at).total_seconds() > ROUNDS_MISSED * interval_s:
+            since = f"since {show.time(round_at)}" if round_at else "yet"
+            raise UnavailableError(f"No worker has made a round {since}: start one.", code="service.no_worker")
         return _json(200, {"status": "ready"})
 
     def _request_id(self) -> str:

@@ -33,7 +33,9 @@ def authenticate(header: str, request_id: str) -> Actor:
     # A lookup by the SHA-256 of 256 random bits tells a guesser nothing by its timing.
     token = queries.token_by_sha256(hashlib.sha256(secret.strip().encode()).hexdigest())
     if token is None:
-        raise UnauthenticatedError("This API token is not known.", code="auth.bad_token")
+        raise UnauthenticatedError(
+            "This API token is not known: it was replaced, or is another service's.", code="auth.bad_token"
+        )
     return Actor(name=token.name, role=token.role, request_id=request_id)
 
 

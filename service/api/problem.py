@@ -70,8 +70,16 @@ def problem(error: NacreError, request_id: str) -> dict[str, Any]:
 def from_validation(failure: ValidationError) -> InvalidError:
     """Field errors of a request body. The rejected values themselves are not repeated: they may be secret or huge."""
     errors = tuple(
-        FieldError(".".join(str(part) for part in item["loc"])[:LONGEST_FIELD] or "body", item["msg"])
+        FieldError(
+            ".".join(str(part) for part in item["loc"])[:LONGEST_FIELD] or "body",
+            _message(item["msg"]),
+        )
         for item in failure.errors(include_url=False, include_context=False, include_input=False)[:MOST_FIELDS]
     )
     named = ", ".join(sorted({error.field for error in errors}))
     return InvalidError(f"The request is not valid: see errors for {named}.", errors=errors)
+
+
+def _message(text: str) -> str:
+    """What our own checks say, without pydantic's label."""
+    return text.removeprefix("Value error, ")

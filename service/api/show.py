@@ -150,7 +150,7 @@ def job(view: JobView) -> Json:
         "phase": view.phase or None,
         "phases": [{"name": phase.name, "started_at": time(phase.started_at), "ms": phase.ms} for phase in view.phases],
         "progress": view.progress,
-        "progress_text": view.progress_text or None,
+        "progress_text": None if view.finished else view.progress_text or None,
         "object": {"kind": view.object_kind, "id": view.object_id} if view.object_id else None,
         "result": view.result,
         "error": error,

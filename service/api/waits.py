@@ -1,9 +1,11 @@
-"""Long polls: each holds a thread, so there is a fixed number of them; more are told to come back."""
+"""What holds a thread for long (long polls, uploads): there is a fixed number of them; more are told to come back."""
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from service.context import Context
 from service.db.database import unit_of_work
@@ -11,11 +13,21 @@ from service.errors import FieldError, InvalidError, UnavailableError
 from service.jobs.views import JobView, job_view, wait_finished
 
 
-class WaitSlots:
-    """As many calls as may wait at the same time."""
+class Slots:
+    """As many calls of a kind as may go on at the same time."""
 
     def __init__(self, slots: int) -> None:
         self._free = threading.BoundedSemaphore(slots)
+
+    @contextmanager
+    def one(self, busy: str) -> Iterator[None]:
+        """Hold a slot. Raises UnavailableError with the sentence `busy` when none is free."""
+        if not self._free.acquire(blocking=False):
+            raise UnavailableError(busy, code="service.busy")
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def job(self, ctx: Context, job_id: str, wait_s: float, *, is_new: bool) -> JobView:
         """The job at its end, or as it is after `wait_s`. Raises UnavailableError when no slot is free.
@@ -24,14 +36,13 @@ class WaitSlots:
         """
         if wait_s <= 0:
             return _now(ctx, job_id)
-        if not self._free.acquire(blocking=False):
-            if is_new:
-                return _now(ctx, job_id)
-            raise UnavailableError("Too many calls wait already: ask again without 'wait'.", code="service.busy")
         try:
-            return wait_finished(ctx, job_id, wait_s)
-        finally:
-            self._free.release()
+            with self.one("Too many calls wait already: ask again without 'wait'."):
+                return wait_finished(ctx, job_id, wait_s)
+        except UnavailableError as error:
+            if not is_new or error.code != "service.busy":
+                raise
+            return _now(ctx, job_id)
 
 
 def _now(ctx: Context, job_id: str) -> JobView:

@@ -70,7 +70,8 @@ class MigrationReport:
 class DomainEvent:
     """Something happened to a domain on a host.
 
-    `kind`: started, resumed, suspended, stopped, migrated (it left for another host), crashed, io_error, rebooted.
+    `kind`: started, resumed, suspended, stopped (powered off, or ended by a call), migrated (it left for another host),
+    crashed (neither the guest nor a call wanted its end), io_error, rebooted.
     """
 
     host: str

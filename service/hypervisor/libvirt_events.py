@@ -6,14 +6,24 @@ import libvirt
 
 from service.hypervisor.events import POWERED_OFF, EventHub
 
+# QEMU itself was told to end, by a signal; what libvirt says of the end that follows is no different then.
+_BY_HOST = (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST)
+
 
 def subscribe(connection: libvirt.virConnect, host: str, hub: EventHub) -> None:
     """Feed a connection's lifecycle and reboot events into the hub."""
+    ended_by_host: set[str] = set()
 
     def on_lifecycle(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
-        kind = lifecycle_kind(event, detail)
+        vm_id, kind = domain.UUIDString(), lifecycle_kind(event, detail)
+        if (event, detail) == _BY_HOST:
+            ended_by_host.add(vm_id)
+        elif event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            if vm_id in ended_by_host and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+                kind = "crashed"  # nobody wanted this end: the host is going down, say
+            ended_by_host.discard(vm_id)
         if kind is not None:
-            hub.publish(host, domain.UUIDString(), kind)
+            hub.publish(host, vm_id, kind)
 
     def on_reboot(_connection: object, domain: libvirt.virDomain, _opaque: object) -> None:
         hub.publish(host, domain.UUIDString(), "rebooted")

@@ -10,7 +10,7 @@ from typing import Any
 from service.db.database import unit_of_work
 from service.errors import NotFoundError
 from service.jobs.codec import decode
-from service.jobs.job_tables import Job, JobStep
+from service.jobs.job_tables import Job, JobStep, ScheduleRun
 from service.jobs.ports import JobContext, job_topic
 
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -88,6 +88,13 @@ def job_views(
         created_at, job_id = before
         query = query.where((Job.created_at < created_at) | ((Job.created_at == created_at) & (Job.id < job_id)))
     return _views(list(query))
+
+
+def last_round_at(name: str) -> datetime | None:
+    """When the schedule last enqueued a periodic job; None when it never did."""
+    round_ = ScheduleRun.get_or_none(ScheduleRun.name == name)
+    row = None if round_ is None else Job.get_or_none(Job.id == round_.job_id)
+    return None if row is None else row.created_at
 
 
 def wait_finished(ctx: JobContext, job_id: str, timeout_s: float) -> JobView:

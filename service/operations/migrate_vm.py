@@ -13,7 +13,7 @@ from service.db import allocations, queries
 from service.db.database import transaction
 from service.db.tables import Host, Vm
 from service.errors import ConflictError, UnavailableError
-from service.hypervisor.contract import MigrationProgress
+from service.hypervisor.contract import DomainState, Hypervisor, MigrationProgress
 from service.jobs.job import Job
 from service.jobs.operation import Operation
 from service.operations import vm_rows
@@ -58,7 +58,8 @@ def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
     """
     source, target = (ctx.hypervisors.on(endpoint(queries.get(Host, host_id))) for host_id in (source_id, target_id))
     source.cancel_migration(vm_id)
-    on_source, on_target = source.domain(vm_id), target.domain(vm_id)
+    on_source = source.domain(vm_id)
+    on_target = _look_at_target(target, on_source, vm_id)
     if on_source is not None and on_target is not None:
         raise UnavailableError(f"VM {vm_id} is on both hosts of a move that is not over.", code="migration.unsettled")
     if on_source is None and on_target is not None and on_target.state == "paused":
@@ -74,6 +75,17 @@ def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
 
 
 OPERATION = Operation(kind="migrate_vm", run=run, steps_version=2, undo={"settle": settle})
+
+
+def _look_at_target(target: Hypervisor, on_source: DomainState | None, vm_id: str) -> DomainState | None:
+    """What the target has. A silent target does not matter to a guest that runs on its source: what may be left there
+    landed paused and never ran. Raises UnavailableError when it does matter."""
+    try:
+        return target.domain(vm_id)
+    except UnavailableError:
+        if on_source is not None and on_source.state == "running":
+            return None
+        raise
 
 
 def _let_go_on(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:

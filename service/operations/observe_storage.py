@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 
+import structlog
+
 from service.context import Context
 from service.db.tables import Pool, Storage
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from storage.errors import UnreachableError
 from storage.facts import OsdFacts, PoolFacts, StorageHealth
+
+log = structlog.get_logger(__name__)
 
 
 def run(ctx: Context, job: Job) -> None:
     """Health, pools and OSDs. When the storage does not answer the job fails and the facts grow old."""
-    health, pools, osds = ctx.storage.health(), ctx.storage.pools(), ctx.storage.osds()
+    health, pools, osds = ctx.storage.health(), ctx.storage.pools(), _osds(ctx)
     with job.transaction():
         _record(ctx, health, pools, osds)
 
 
 OPERATION = Operation(kind="observe_storage", run=run, steps_version=1)
+
+
+def _osds(ctx: Context) -> tuple[OsdFacts, ...]:
+    """None are known while no manager is alive to count them; the monitors' health says so by itself."""
+    try:
+        return ctx.storage.osds()
+    except UnreachableError as error:
+        log.warning("observe_storage.no_osds", reason=str(error))
+        return ()
 
 
 def _record(ctx: Context, health: StorageHealth, pools: tuple[PoolFacts, ...], osds: tuple[OsdFacts, ...]) -> None:

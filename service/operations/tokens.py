@@ -15,9 +15,13 @@ ROLES = ("admin", "user")
 PREFIX = "nacre_"
 
 
-def create(ctx: Context, *, name: str, role: str) -> str:
-    """Make a token, in place of one of the same name; returns the secret, which nobody can show again."""
-    secret = PREFIX + secrets.token_urlsafe(32)
+def new_secret() -> str:
+    """256 random bits as text."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def create(ctx: Context, *, name: str, role: str, secret: str) -> None:
+    """Make a token, in place of one of the same name."""
     with transaction(ctx.db):
         Token.delete().where(Token.name == name).execute()
         token = Token.create(
@@ -28,4 +32,3 @@ def create(ctx: Context, *, name: str, role: str) -> str:
             role=role,
         )
         audit.record(ctx, SERVICE, "create_token", "token", token, role=role)
-    return secret

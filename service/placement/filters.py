@@ -28,6 +28,8 @@ def is_active(host: HostFacts, _want: VmRequest) -> str | None:
 
 def has_fresh_facts(host: HostFacts, want: VmRequest) -> str | None:
     """Numbers that are too old are no ground for a decision."""
+    if host.problem and host.age_s is not None and host.age_s <= want.max_facts_age_s:
+        return f"does not answer: {host.problem}"
     if host.age_s is None:
         return f"never observed: {host.problem}" if host.problem else "never observed"
     if host.age_s > want.max_facts_age_s:

@@ -25,7 +25,9 @@ HEARTBEATS_PER_LEASE = 3
 
 
 class Worker:
-    """At most `slots` jobs at a time. `worker_id` is unique among the workers of one database."""
+    """At most `slots` jobs at a time, and beside them the schedule's own, of which there is one per kind: however busy
+    it is with other things, the worker goes on looking. `worker_id` is unique among the workers of one database.
+    """
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Worker:
         self._slots = slots
         self._schedule = schedule or Schedule()
         self._schedule_due: datetime | None = ctx.clock.now()
+        self._ticked_at: datetime = ctx.clock.now()
         self._lease_s = lease_s
         self._lock = threading.Lock()
         self._active: dict[str, Lease] = {}
@@ -77,7 +80,8 @@ class Worker:
     def tick(self) -> None:
         """Enqueue the periodic jobs that are due."""
         now = self._ctx.clock.now()
-        if self._schedule_due is not None and now >= self._schedule_due:
+        set_back, self._ticked_at = now < self._ticked_at, now
+        if self._schedule_due is not None and (set_back or now >= self._schedule_due):
             self._schedule_due = self._schedule.tick(self._ctx, now)
 
     def run_next(self) -> bool:
@@ -99,7 +103,7 @@ class Worker:
 
     def _fill(self) -> bool:
         """Give every free slot a job; True when there is nothing more to do now."""
-        while not self._stopping.is_set() and len(self._active) < self._slots:
+        while not self._stopping.is_set():
             lease = self._claim()
             if lease is None:
                 break
@@ -107,8 +111,15 @@ class Worker:
         return not self._stopping.is_set()
 
     def _claim(self) -> Lease | None:
-        kinds = self._operations.keys()
+        kinds = self._wanted_kinds()
         return queue.claim(self._ctx, self._id, kinds, lease_s=self._lease_s, running=self._running())
+
+    def _wanted_kinds(self) -> frozenset[str]:
+        """All kinds while a slot is free, else the schedule's only."""
+        rounds = self._schedule.kinds & self._operations.keys()
+        with self._lock:
+            taken = sum(lease.kind not in rounds for lease in self._active.values())
+        return frozenset(self._operations) if taken < self._slots else rounds
 
     def _start(self, lease: Lease) -> None:
         with self._lock:
@@ -144,9 +155,7 @@ class Worker:
 
     def _pause_s(self) -> float:
         """Seconds until a job, a lease or a period is due, if nobody rings."""
-        if len(self._active) >= self._slots:
-            return LOOK_AGAIN_S
-        due = [queue.next_due(self._operations.keys(), self._running()), self._schedule_due]
+        due = [queue.next_due(self._wanted_kinds(), self._running()), self._schedule_due]
         now = self._ctx.clock.now()
         seconds = [(moment - now).total_seconds() for moment in due if moment is not None]
         return max(0.0, min([LOOK_AGAIN_S, *seconds]))

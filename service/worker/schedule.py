@@ -39,6 +39,11 @@ class Schedule:
 
     periodic: tuple[Periodic, ...] = ()
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its jobs."""
+        return frozenset(one.kind for one in self.periodic)
+
     def tick(self, ctx: Context, now: datetime) -> datetime | None:
         """Enqueue what this moment's periods lack; returns when to tick again (None: never).
 
@@ -54,8 +59,9 @@ def _tick_one(ctx: Context, one: Periodic, now: datetime) -> None:
     period = one.period(now)
     with transaction(ctx.db):
         ScheduleRun.insert(name=one.name, period=-1, job_id="").on_conflict_ignore().execute()
-        newer = (ScheduleRun.name == one.name) & (ScheduleRun.period < period)
-        if ScheduleRun.update(period=period).where(newer).execute() != 1:
+        # Two workers' clocks may be one period apart; one that is further behind was set back, and begins anew.
+        another = (ScheduleRun.period < period) | (ScheduleRun.period > period + 1)
+        if ScheduleRun.update(period=period).where(ScheduleRun.name == one.name, another).execute() != 1:
             return
         last = ScheduleRun.get(ScheduleRun.name == one.name).job_id
         if Job.select().where(Job.id == last, Job.state.in_(UNFINISHED)).exists():

@@ -9,6 +9,8 @@ from service.api.authorise import USER_PERMISSIONS
 from service.api.routes import ROUTES
 from service.db.tables import Token
 from service.operations import tokens
+from service.operations.registry import OPERATIONS
+from service.worker.schedule import Periodic, Schedule
 from tests.api.world import MIB, problem
 
 HTTP_OF = {"stream": b"x", None: None}
@@ -58,7 +60,8 @@ def test_a_token_that_nobody_was_given_is_refused(empty, token):
 
 
 def test_a_token_is_kept_as_its_digest_only_and_replaced_by_name(empty):
-    old, new = empty.tokens["user"], tokens.create(empty.ctx, name="user-token", role="user")
+    old, new = empty.tokens["user"], tokens.new_secret()
+    tokens.create(empty.ctx, name="user-token", role="user", secret=new)
     rows = empty.rows(Token)
     assert len(rows) == 2
     assert all(secret not in str(row.__data__) for row in rows for secret in (old, new))
@@ -232,7 +235,15 @@ def test_a_long_name_in_the_path_is_not_told_back_in_full(empty):
 
 def test_health_needs_no_token(empty):
     assert empty.client(None).get("/healthz").json() == {"status": "ok"}
+
+
+def test_the_service_is_ready_while_a_worker_makes_its_rounds(empty):
+    problem(empty.client(None).get("/readyz"), 503, "service.no_worker")
+    round_ = Periodic("observe_hosts", 10.0, "observe_hosts", OPERATIONS["observe_hosts"].steps_version)
+    Schedule((round_,)).tick(empty.ctx, empty.clock.now())
     assert empty.client(None).get("/readyz").json() == {"status": "ready"}
+    empty.clock.elapsed_s += 60
+    assert "since" in problem(empty.client(None).get("/readyz"), 503, "service.no_worker")["detail"]
 
 
 def test_a_fault_is_a_problem_that_tells_nothing_of_the_inside(empty):

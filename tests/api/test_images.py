@@ -12,7 +12,7 @@ from service.db.tables import Image
 from service.operations import uploads
 from storage.errors import FullError, UnreachableError
 from tests.api.test_failures import fail_once
-from tests.api.world import BOOT, MIB, Cloud, problem
+from tests.api.world import BOOT, MIB, Cloud, problem, threads
 
 
 @pytest.fixture
@@ -134,6 +134,23 @@ def test_an_upload_whose_connection_breaks_leaves_nothing(cloud):
     client = cloud.client("admin", app=with_input(cloud.app, Broken()))
     problem(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 500, "internal")
     cloud.assert_clean()
+
+
+def test_uploads_beyond_the_slots_are_told_to_come_back(tmp_path, schema):
+    cloud = Cloud(tmp_path, schema, upload_slots=1).make_tokens().furnish()
+    refused = []
+
+    class Slow:
+        """A body in whose middle another upload comes."""
+
+        def read(self, size: int) -> bytes:
+            threads(1, lambda _: refused.append(cloud.upload(BOOT, name="second", format="raw")))
+            return BOOT[:size]
+
+    client = cloud.client("admin", app=with_input(cloud.app, Slow()))
+    answer = client.post("/v1/uploads", params={"name": "first", "format": "raw"}, content=BOOT)
+    problem(refused[0], 503, "service.busy")
+    cloud.done(answer)
 
 
 def test_an_upload_onto_a_full_disk_is_refused_and_leaves_nothing(cloud):

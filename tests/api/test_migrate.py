@@ -124,15 +124,25 @@ def test_a_vm_that_seems_to_run_on_both_hosts_waits_with_the_reason(cloud, web):
     cloud.assert_clean(vms=1)
 
 
-def test_a_target_that_falls_silent_is_waited_for_with_the_reason(cloud, web):
+def test_a_target_that_falls_silent_does_not_hold_a_guest_that_runs_on_its_source(cloud, web):
     target = cloud.host(other(web))
     target.reachable = False
+    job = cloud.ended(move(cloud))
+    assert job["error"]["code"] == "host.unreachable"
+    assert cloud.vm()["host"] == web["host"]
+    target.reachable = True
+    cloud.assert_clean(vms=1)
+
+
+def test_a_source_that_falls_silent_is_waited_for_with_the_reason(cloud, web):
+    source = cloud.host(web["host"])
+    source.reachable = False
     answer = move(cloud)
     cloud.run_due()
     assert cloud.job(answer)["state"] == "waiting"
     assert "host.unreachable" in cloud.job(answer)["reason"]
     problem(move(cloud), 409, "vm.busy")
-    target.reachable = True
+    source.reachable = True
     cloud.settle()
     assert cloud.job(answer)["error"]["code"] == "host.unreachable"
     assert cloud.vm()["host"] == web["host"]

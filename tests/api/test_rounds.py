@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from service.api import show
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainEvent
 from service.jobs.job_tables import Job
 from service.operations import note_event, purge_jobs
+from storage.errors import UnreachableError
 from storage.facts import OsdFacts
 from tests.api.world import problem
 
@@ -189,6 +191,26 @@ def test_an_event_is_written_down_at_once(cloud, web, kind, state):
     assert cloud.vm()["observed_state"] == state
 
 
+@pytest.mark.parametrize("kind", ["stopped", "crashed"])
+def test_an_end_that_is_told_late_does_not_take_off_what_was_started_since(cloud, web, kind):
+    cloud.done(cloud.api.post("/v1/vms/web/force-off"))
+    cloud.done(cloud.api.post("/v1/vms/web/start"))
+    note_event.note(cloud.ctx, DomainEvent(cloud.vm()["host"], web["id"], kind))
+    assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("running", "running")
+    cloud.assert_clean(vms=1)
+
+
+def test_an_end_that_cannot_be_confirmed_is_left_to_the_next_look(cloud, web):
+    host = cloud.host(web["host"])
+    host.reachable = False
+    note_event.note(cloud.ctx, DomainEvent(web["host"], web["id"], "stopped"))
+    assert cloud.vm()["observed_state"] == "running"
+    host.reachable = True
+    host.domains.clear()
+    cloud.observe()
+    assert cloud.vm()["observed_state"] == "stopped"
+
+
 def test_a_look_writes_down_what_guests_burn(cloud, web):
     cloud.observe()
     host = cloud.host(web["host"])
@@ -220,6 +242,19 @@ def test_without_an_answer_of_the_storage_the_old_facts_stay(cloud):
     assert cloud.api.get("/v1/storage").json() == before
     failed = cloud.api.get("/v1/jobs", params={"rounds": "true", "state": "failed"}).json()["items"]
     assert [job["error"]["code"] for job in failed] == ["storage.unreachable"]
+
+
+def test_without_a_manager_the_osds_are_unknown_and_the_rest_is_fresh(cloud):
+    def no_manager(moment):
+        if moment == "before osds":
+            raise UnreachableError("osd df: timed out")
+
+    cloud.hook = no_manager
+    cloud.observe()
+    seen = cloud.api.get("/v1/storage").json()
+    assert seen["osds"] == []
+    assert seen["observed_at"] == show.time(cloud.clock.now())
+    cloud.done(cloud.create())
 
 
 def test_old_rounds_are_forgotten_and_peoples_jobs_are_not(cloud, web):

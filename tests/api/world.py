@@ -116,7 +116,9 @@ class Cloud:
 
     def make_tokens(self) -> "Cloud":
         """One of each role, named after it."""
-        self.tokens = {role: tokens.create(self.ctx, name=f"{role}-token", role=role) for role in tokens.ROLES}
+        self.tokens = {role: tokens.new_secret() for role in tokens.ROLES}
+        for role, secret in self.tokens.items():
+            tokens.create(self.ctx, name=f"{role}-token", role=role, secret=secret)
         return self
 
     def _context(self) -> Context:

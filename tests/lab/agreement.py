@@ -9,8 +9,11 @@ from tests.lab.cloud import Cloud
 from tests.lab.patience import eventually
 from tests.lab.whole_lab import GUEST_DISK
 
+AGREE_S = 90
 OVERHEAD_MIB = 64  # QEMU's own memory, which the placement counts for every VM
 ON_A_HOST = ("running", "paused")
+# Foreign volumes and images that a test has failed for: a leak is told once, by the test that made it.
+_told: set[str] = set()
 
 
 def assert_agree(cloud: Cloud) -> None:
@@ -22,8 +25,9 @@ def assert_agree(cloud: Cloud) -> None:
         return not last
 
     try:
-        eventually("all agree", look, within_s=90)
+        eventually("all agree", look, within_s=AGREE_S)
     except AssertionError as error:
+        _told.update(foreign(cloud, "vms") | foreign(cloud, "images"))
         raise AssertionError("\n".join(last)) from error
 
 
@@ -46,7 +50,13 @@ def _differences(cloud: Cloud) -> list[str]:
     if busy:
         return [f"jobs at work: {', '.join(busy)}"]
     vms = [cloud.vm(vm["name"]) for vm in cloud.told("vm", "list")]
-    return [*_states(vms), *_domains(cloud, vms), *_volumes(cloud, vms), *_images(cloud), *_allocations(cloud, vms)]
+    return [
+        *_states(vms),
+        *_domains(cloud, vms),
+        *_devices(cloud, "vms"),
+        *_devices(cloud, "images"),
+        *_allocations(cloud, vms),
+    ]
 
 
 def _states(vms: list[Json]) -> list[str]:
@@ -63,18 +73,25 @@ def _domains(cloud: Cloud, vms: list[Json]) -> list[str]:
     return [] if wanted == found else [f"domains: the service knows {wanted}, virsh lists {found}"]
 
 
-def _volumes(cloud: Cloud, vms: list[Json]) -> list[str]:
-    wanted = {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | {GUEST_DISK.rbd_name}
-    return _compare("volumes", wanted, {ref.rbd_name for ref in cloud.lab.storage.volumes("vms")})
+def foreign(cloud: Cloud, pool: str) -> set[str]:
+    """Devices in the pool "vms" or "images" that the service knows nothing of."""
+    return _found(cloud, pool) - _wanted(cloud, pool)
 
 
-def _images(cloud: Cloud) -> list[str]:
-    wanted = {f"image-{image['id']}" for image in cloud.client.items("/v1/images")}
-    return _compare("images", wanted, {ref.rbd_name for ref in cloud.lab.storage.volumes("images")})
+def _devices(cloud: Cloud, pool: str) -> list[str]:
+    missing, extra = _wanted(cloud, pool) - _found(cloud, pool), foreign(cloud, pool) - _told
+    return [f"pool {pool}: missing {sorted(missing)}, foreign {sorted(extra)}"] if missing or extra else []
 
 
-def _compare(what: str, wanted: set[str], found: set[str]) -> list[str]:
-    return [] if wanted == found else [f"{what}: missing {sorted(wanted - found)}, foreign {sorted(found - wanted)}"]
+def _found(cloud: Cloud, pool: str) -> set[str]:
+    return {ref.rbd_name for ref in cloud.lab.storage.volumes(pool)}
+
+
+def _wanted(cloud: Cloud, pool: str) -> set[str]:
+    if pool == "images":
+        return {f"image-{image['id']}" for image in cloud.client.items("/v1/images")}
+    vms = [cloud.vm(vm["name"]) for vm in cloud.client.items("/v1/vms")]
+    return {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | {GUEST_DISK.rbd_name}
 
 
 def _allocations(cloud: Cloud, vms: list[Json]) -> list[str]:

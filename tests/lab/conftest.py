@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import whole_lab
+from tests.lab import evidence, whole_lab
 from tests.lab.cloud import Cloud
 from tests.lab.evidence import pytest_runtest_makereport
 from tests.lab.sweep import sweep
@@ -21,7 +21,9 @@ SLOWEST = "test_debian.py"
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before collection: what the contract suites run on is read from the environment then."""
     if whole_lab.WANTED and not session.config.option.collectonly:
-        sweep(whole_lab.bring_up())
+        lab = whole_lab.bring_up()
+        evidence.forget(evidence.folder_of_all(lab.spec))
+        sweep(lab)
 
 
 def pytest_sessionfinish() -> None:

@@ -28,24 +28,32 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Look around while the test's own VMs are still there."""
     report = yield
     if report.failed:
-        keep(f"{item.path.stem}-{item.name}", f"{report.when}\n{report.longreprtext}")
+        keep(f"{item.path.stem}-{item.name}", report.when, report.longreprtext)
     return report
 
 
+def folder_of_all(spec: LabSpec) -> Path:
+    """Where the evidence lies, one folder per failed test."""
+    return spec.folder / "failures"
+
+
 def folder_of(spec: LabSpec, test: str) -> Path:
-    """Where the evidence of a failed test lies."""
-    return spec.folder / "failures" / re.sub(r"[^\w.-]+", "_", test)
+    """Where the evidence of one failed test lies."""
+    return folder_of_all(spec) / re.sub(r"[^\w.-]+", "_", test)
 
 
-def keep(test: str, failure: str) -> None:
-    """Write down the failure and the state of every host, of Ceph and of the service. What cannot be read says why."""
+def keep(test: str, when: str, failure: str) -> None:
+    """Write down the failure and the state of every host, of Ceph and of the service. What cannot be read says why.
+
+    `when` is the part of the test that failed: setup, call or teardown.
+    """
     remembered = store.load(whole_lab.NAME)
     if remembered is None:
         return
     spec = remembered.spec
     folder = folder_of(spec, test)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "failure.txt", lambda: failure)
+    _write(folder / f"failure-{when}.txt", lambda: failure)
     for machine in machines(remembered):
         _keep_host(machine, folder / machine.spec.name)
     _write(folder / "ceph-s.txt", lambda: _said(whole_lab.ceph_command(spec, "-s")))
@@ -58,9 +66,8 @@ def keep(test: str, failure: str) -> None:
 def _keep_host(machine: Machine, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     _write(folder / "domains.txt", lambda: machine.run(["virsh", "list", "--all"]))
-    _write(
-        folder / "libvirtd-journal.txt", lambda: machine.run(["journalctl", "-u", "libvirtd", "-n", str(KEPT_LINES)])
-    )
+    journal = ["journalctl", "--unit", "libvirtd", "--lines", str(KEPT_LINES)]
+    _write(folder / "libvirtd-journal.txt", lambda: machine.run(journal))
     for vm_id in _domains(machine):
         _write(folder / f"{vm_id}.xml", lambda vm_id=vm_id: machine.run(["virsh", "dumpxml", vm_id]))  # type: ignore[misc]
     # QEMU's own logs and the serial logs; from the disk, so that a dead machine's are kept, too.
@@ -93,6 +100,7 @@ def _write(path: Path, read: Callable[[], str]) -> None:
     path.write_text(text)
 
 
-def forget(spec: LabSpec, test: str) -> None:
-    """Remove the evidence of one test."""
-    shutil.rmtree(folder_of(spec, test))
+def forget(folder: Path) -> None:
+    """Remove evidence: of one test, or all that an earlier run kept."""
+    if folder.exists():
+        shutil.rmtree(folder)

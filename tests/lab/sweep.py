@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from lab.machine import Machine
-from storage.refs import ImageRef
+from storage.refs import ImageRef, VolumeRef
+from tests.lab.agreement import foreign
 from tests.lab.cloud import Cloud
 from tests.lab.whole_lab import WholeLab
 
 MARK = re.compile(r"t[0-9a-f]{8}\b.*")  # the names of both suites
+VM_VOLUME = re.compile(r"vm-[0-9a-f-]{36}-\d+")  # one that no VM has was leaked, and was told then
 CONTRACT_OWNER = "<nacre:owner>contract</nacre:owner>"
 LIBVIRT_UNITS = (
     "libvirtd-tls.socket", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd.service",
@@ -36,7 +38,9 @@ def sweep(lab: WholeLab) -> None:
     cloud.close()
     for machine in lab.machines:
         _end_contract_domains(machine)
-    _remove_contract_volumes(lab)
+    _remove_contract_devices(lab)
+    for name in filter(VM_VOLUME.fullmatch, foreign(cloud, "vms")):
+        lab.storage.remove_volume(VolumeRef("vms", name))
 
 
 def _end_contract_domains(machine: Machine) -> None:
@@ -45,7 +49,7 @@ def _end_contract_domains(machine: Machine) -> None:
             machine.run(["virsh", "destroy", vm_id])
 
 
-def _remove_contract_volumes(lab: WholeLab) -> None:
+def _remove_contract_devices(lab: WholeLab) -> None:
     for ref in lab.storage.volumes("vms"):
         if MARK.fullmatch(ref.rbd_name):
             lab.storage.remove_volume(ref)

@@ -30,7 +30,7 @@ def test_a_failed_test_keeps_hosts_ceph_jobs_and_logs(cloud: Cloud, tmp_path: Pa
     printed = run_a_failing_test(tmp_path)
     assert "1 failed" in printed
     kept = evidence.folder_of(cloud.lab.spec, test)
-    assert "assert 1 == 2" in (kept / "failure.txt").read_text()
+    assert "assert 1 == 2" in (kept / "failure-call.txt").read_text()
     assert vm["id"] in (kept / host / f"{vm['id']}.xml").read_text()
     assert "qemu-system-x86_64" in (kept / host / f"vm-{vm['id']}.log").read_text()
     assert (kept / host / f"vm-{vm['id']}.serial.log").exists()
@@ -42,4 +42,4 @@ def test_a_failed_test_keeps_hosts_ceph_jobs_and_logs(cloud: Cloud, tmp_path: Pa
     assert "observe_hosts" in {job["kind"] for job in jobs}
     assert (kept / "worker.log").stat().st_size > 0
     assert (kept / "api.log").exists()
-    evidence.forget(cloud.lab.spec, test)
+    evidence.forget(kept)

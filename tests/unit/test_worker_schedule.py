@@ -1,3 +1,4 @@
+import threading
 from datetime import timedelta
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from service.db.database import unit_of_work
 from service.jobs.job_tables import Job
 from service.jobs.operation import Operation
+from service.jobs.queue import enqueue
 from service.worker.loop import Worker
 from service.worker.schedule import Periodic, Schedule
 from tests.unit.jobs_world import OPERATIONS, START, SetClock, open_world
@@ -85,3 +87,36 @@ def test_the_loop_itself_keeps_the_schedule(tmp_path):
     one = worker(world, "w1", fast, operations={"count": Operation("count", count, 1)})
     one.run()
     assert len(world.journal) == 5
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_rounds(world):
+    world.clock.elapsed_s = 3600
+    one = worker(world, "w1", OBSERVE)
+    one.tick()
+    one.run_next()
+    for second in range(0, 60, 5):
+        world.clock.elapsed_s = second
+        one.tick()
+        one.run_next()
+    assert len(world.journal) == 1 + 6
+
+
+def test_rounds_go_on_while_every_slot_is_taken(tmp_path):
+    world = open_world(tmp_path)
+    fast = Periodic("fast", interval_s=0.05, kind="count", code_version=1)
+    rounds_seen = threading.Event()
+
+    def count(world, job):
+        world.note("tick")
+        if len(world.journal) >= 3:
+            rounds_seen.set()
+
+    def hold(world, job):
+        assert rounds_seen.wait(60)
+        one.stop()
+
+    operations = {"count": Operation("count", count, 1), "hold": Operation("hold", hold, 1)}
+    one = Worker(world, operations, worker_id="w1", slots=1, schedule=Schedule((fast,)))
+    enqueue(world, "hold", actor="ann", request_id="r", code_version=1)
+    one.run()
+    assert rounds_seen.is_set()

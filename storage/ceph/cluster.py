@@ -24,6 +24,7 @@ from typing import Any
 import rados
 import rbd
 
+from storage.ceph import devices
 from storage.ceph.errors import error_for, translated
 from storage.errors import NotFoundError, StorageError, UnreachableError
 
@@ -115,6 +116,8 @@ class Cluster:
             ioctx = link.handle.open_ioctx(pool)
         # On a full pool writes now fail at once instead of waiting for space, and removals go through.
         ioctx.set_osdmap_full_try()
+        with translated(f"open pool {pool}"):
+            devices.make_trash(ioctx)
         return ioctx
 
     def _connected(self) -> _Link:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+
 import rados
 import rbd
 
 from storage.ceph import watches
 from storage.contract import JOB_KEY
-from storage.errors import ConflictError
+from storage.errors import ConflictError, FullError
 
+TRASH = "rbd_trash"
 # Explicit, whatever the cluster's default: krbd-only clusters leave some out, and fast-diff needs object-map.
 FEATURES = (
     rbd.RBD_FEATURE_LAYERING
@@ -41,12 +44,31 @@ def is_whole(ioctx: rados.Ioctx, rbd_name: str) -> bool:
     return False
 
 
+def make_trash(ioctx: rados.Ioctx) -> None:
+    """Make the object through which librbd removes devices, while there is room for it.
+
+    librbd makes it at a pool's first removal; where the pool is full by then, every removal fails.
+    """
+    try:
+        ioctx.stat(TRASH)
+    except rados.ObjectNotFound:
+        try:
+            with rados.WriteOpCtx() as operation:
+                operation.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
+                ioctx.operate_write_op(operation, TRASH)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # full already: remove() tells, all else works
+                raise
+
+
 def remove(ioctx: rados.Ioctx, rbd_name: str) -> None:
     """Remove a device, half-made too; silent when it is not there. rbd.ImageBusy: try again, for 30 s at least."""
     try:
         rbd.RBD().remove(ioctx, rbd_name)
-    except rbd.ImageNotFound:
-        return
+    except rbd.ImageNotFound as error:
+        # Also what librbd says when it could not make the trash: only the pool's directory knows what is there.
+        if rbd_name in rbd.RBD().list(ioctx):
+            raise FullError(f"{rbd_name} cannot be removed: its pool is full and has no {TRASH} yet") from error
     except rbd.ImageBusy:
         watches.let_dead_ones_expire(ioctx, rbd_name)
         raise

@@ -12,7 +12,7 @@ from lab.cloud import FLAVOR, IMAGE
 from lab.command import attempt
 from lab.errors import LabError
 from lab.service import nacre, token_file, url
-from lab.spec import LabSpec
+from lab.spec import CHECKOUT, LabSpec
 
 VM = "demo"
 REACH_S = 180
@@ -85,11 +85,15 @@ def closing_table(lab: LabSpec, console: Console) -> None:
     for row in rows(story):
         table.add_row(*row)
     table.add_row("API", url(lab))
-    table.add_row("token", str(token_file(lab)))
+    table.add_row("token", _short(token_file(lab)))
     console.print(table)
-    console.print(
-        f"Try next:\n  . {lab.folder / 'env'}\n  nacre vm list\n  nacre vm ssh {VM}", highlight=False, soft_wrap=True
-    )
+    steps = (f". {_short(lab.folder / 'env')}", "nacre vm list", f"nacre vm ssh {VM}")
+    console.print("Try next:", *(f"  {step}" for step in steps), sep="\n", highlight=False, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    """The path as seen from the checkout, where `make up` was called."""
+    return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
 
 
 def rows(story: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,45 +5,14 @@ same process started again, which puts its leases back, or another one, which wa
 """
 
 import pytest
-from peewee import SqliteDatabase
 
 from service.db.database import BUSY_TIMEOUT_S, PRAGMAS
 from service.db.tables import Audit
 from service.jobs.job_tables import Job
 from tests.api.world import BOOT, Cloud
+from tests.mortal import Crash, Doom, MortalDatabase
 
 LEASE_S = 15.0
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-class Doom:
-    """Counts the moments at which a process can die, and dies at the chosen ones."""
-
-    def __init__(self) -> None:
-        self.countdown: list[int] = []
-        self.passed = 0
-
-    def moment(self) -> None:
-        self.passed += 1
-        if self.countdown and self.passed == self.countdown[0]:
-            self.countdown.pop(0)
-            self.passed = 0
-            raise Crash
-
-
-class MortalDatabase(SqliteDatabase):
-    """The real database in a process that can die just before and just after each commit."""
-
-    doom: Doom
-
-    def commit(self):
-        self.doom.moment()
-        done = super().commit()
-        self.doom.moment()
-        return done
 
 
 class Mortal:

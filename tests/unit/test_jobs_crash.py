@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from peewee import SqliteDatabase
 
 from service.db.database import BUSY_TIMEOUT_S, PRAGMAS, unit_of_work
 from service.errors import ConflictError
@@ -15,42 +14,12 @@ from service.jobs.job_tables import JobStep, JobUndo
 from service.jobs.operation import Operation
 from service.worker.loop import Worker
 from storage.errors import BusyError
+from tests.mortal import Crash, Doom, MortalDatabase
 from tests.unit.jobs_world import SetClock, open_world
 
 NAMES = ("a", "b", "c")
 MOST_TURNS = 200
 LEASE_S = 15.0
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-class Doom:
-    """Counts the moments at which a process can die, and dies at the chosen ones."""
-
-    def __init__(self) -> None:
-        self.countdown: list[int] = []
-        self.passed = 0
-
-    def moment(self) -> None:
-        self.passed += 1
-        if self.countdown and self.passed == self.countdown[0]:
-            self.countdown.pop(0)
-            self.passed = 0
-            raise Crash
-
-
-class MortalDatabase(SqliteDatabase):
-    """The real database in a process that can die just before and just after each commit."""
-
-    doom: Doom
-
-    def commit(self):
-        self.doom.moment()
-        done = super().commit()
-        self.doom.moment()
-        return done
 
 
 class Cloud:

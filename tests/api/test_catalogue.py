@@ -4,7 +4,7 @@ import pytest
 
 from service.db.tables import Audit, Host
 from service.jobs.job_tables import Job
-from tests.api.world import problem
+from tests.api.world import expect
 
 HOST = {"name": "h1", "address": "10.9.0.1", "vcpus": 8, "memory_mib": 8192}
 FLAVOR = {"name": "f", "vcpus": 1, "memory_mib": 128, "disk_gib": 1}
@@ -34,7 +34,7 @@ def test_a_host_that_cannot_be_reached_is_not_added(empty):
 
 def test_a_host_that_is_being_added_is_not_removed_and_can_be_cancelled(empty):
     job = empty.api.post("/v1/hosts", json=HOST).json()
-    problem(empty.api.delete("/v1/hosts/h1"), 409, "host.busy")
+    expect(empty.api.delete("/v1/hosts/h1"), 409, "host.busy")
     empty.api.delete(f"/v1/jobs/{job['id']}")
     empty.settle()
     assert not empty.rows(Host)
@@ -43,7 +43,7 @@ def test_a_host_that_is_being_added_is_not_removed_and_can_be_cancelled(empty):
 @pytest.mark.parametrize("taken", [{"name": "other"}, {"address": "10.9.0.2"}], ids=["address", "name"])
 def test_a_host_is_known_once_by_name_and_by_address(empty, taken):
     empty.api.post("/v1/hosts", json=HOST)
-    problem(empty.api.post("/v1/hosts", json=HOST | taken), 409, "host.name_taken")
+    expect(empty.api.post("/v1/hosts", json=HOST | taken), 409, "host.name_taken")
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,23 @@ def test_a_host_is_known_once_by_name_and_by_address(empty, taken):
     ids=str,
 )
 def test_a_wrong_field_of_a_host_is_named(empty, wrong):
-    errors = problem(empty.api.post("/v1/hosts", json=HOST | wrong), 422, "request.invalid")["errors"]
+    errors = expect(empty.api.post("/v1/hosts", json=HOST | wrong), 422, "request.invalid")["errors"]
     assert [error["field"] for error in errors] == list(wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"reserved_vcpus": 8}, {"reserved_memory_mib": 8192}], ids=str)
 def test_a_reservation_leaves_something_of_the_host(empty, wrong):
     answer = empty.api.post("/v1/hosts", json=HOST | wrong)
-    assert "takes the whole host" in problem(answer, 422, "request.invalid")["errors"][0]["message"]
+    assert "takes the whole host" in expect(answer, 422, "request.invalid")["errors"][0]["message"]
 
 
 def test_a_host_with_vms_stays_and_an_empty_one_goes(cloud):
     vm = cloud.make_vm()
-    problem(cloud.api.delete(f"/v1/hosts/{vm['host']}"), 409, "host.in_use")
+    expect(cloud.api.delete(f"/v1/hosts/{vm['host']}"), 409, "host.in_use")
     cloud.done(cloud.api.delete("/v1/vms/web"))
     assert cloud.api.delete(f"/v1/hosts/{vm['host']}").status_code == 204
-    problem(cloud.api.get(f"/v1/hosts/{vm['host']}"), 404, "host.not_found")
-    problem(cloud.api.delete(f"/v1/hosts/{vm['host']}"), 404, "host.not_found")
+    expect(cloud.api.get(f"/v1/hosts/{vm['host']}"), 404, "host.not_found")
+    expect(cloud.api.delete(f"/v1/hosts/{vm['host']}"), 404, "host.not_found")
 
 
 def test_a_flavor_starts_at_its_ceiling_unless_told_otherwise(empty):
@@ -94,25 +94,25 @@ def test_a_flavor_starts_at_its_ceiling_unless_told_otherwise(empty):
 
 def test_a_ceiling_below_the_start_is_refused(empty):
     wrong = FLAVOR | {"vcpus": 2, "max_vcpus": 1}
-    problem(empty.api.post("/v1/flavors", json=wrong), 422, "request.invalid")
+    expect(empty.api.post("/v1/flavors", json=wrong), 422, "request.invalid")
 
 
 def test_a_flavor_is_taken_once_and_stays_while_a_vm_has_it(cloud):
-    problem(cloud.api.post("/v1/flavors", json=FLAVOR | {"name": "small"}), 409, "flavor.name_taken")
+    expect(cloud.api.post("/v1/flavors", json=FLAVOR | {"name": "small"}), 409, "flavor.name_taken")
     cloud.make_vm()
-    problem(cloud.api.delete("/v1/flavors/small"), 409, "flavor.in_use")
+    expect(cloud.api.delete("/v1/flavors/small"), 409, "flavor.in_use")
     cloud.done(cloud.api.delete("/v1/vms/web"))
     assert cloud.api.delete("/v1/flavors/small").status_code == 204
-    problem(cloud.api.get("/v1/flavors/small"), 404, "flavor.not_found")
+    expect(cloud.api.get("/v1/flavors/small"), 404, "flavor.not_found")
 
 
 def test_a_network_is_taken_once_and_stays_while_a_vm_is_on_it(cloud):
-    problem(cloud.api.post("/v1/networks", json=NETWORK | {"name": "guests"}), 409, "network.name_taken")
+    expect(cloud.api.post("/v1/networks", json=NETWORK | {"name": "guests"}), 409, "network.name_taken")
     cloud.make_vm()
-    problem(cloud.api.delete("/v1/networks/guests"), 409, "network.in_use")
+    expect(cloud.api.delete("/v1/networks/guests"), 409, "network.in_use")
     cloud.done(cloud.api.delete("/v1/vms/web"))
     assert cloud.api.delete("/v1/networks/guests").status_code == 204
-    problem(cloud.api.get("/v1/networks/guests"), 404, "network.not_found")
+    expect(cloud.api.get("/v1/networks/guests"), 404, "network.not_found")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_network_is_taken_once_and_stays_while_a_vm_is_on_it(cloud):
     ids=str,
 )
 def test_a_wrong_field_of_a_network_is_named(empty, wrong):
-    errors = problem(empty.api.post("/v1/networks", json=NETWORK | wrong), 422, "request.invalid")["errors"]
+    errors = expect(empty.api.post("/v1/networks", json=NETWORK | wrong), 422, "request.invalid")["errors"]
     assert {error["field"].split(".")[0] for error in errors} == set(wrong)
 
 
@@ -149,7 +149,7 @@ def test_a_wrong_field_of_a_network_is_named(empty, wrong):
     ids=str,
 )
 def test_addresses_that_no_guest_could_use_are_refused(empty, wrong):
-    problem(empty.api.post("/v1/networks", json=NETWORK | wrong), 422, "request.invalid")
+    expect(empty.api.post("/v1/networks", json=NETWORK | wrong), 422, "request.invalid")
 
 
 def test_a_network_is_listed_as_it_was_made(empty):
@@ -162,7 +162,7 @@ def test_a_network_is_listed_as_it_was_made(empty):
 def test_on_one_bridge_an_address_is_given_out_by_one_network(empty):
     empty.created(empty.api.post("/v1/networks", json=NETWORK))
     second = NETWORK | {"name": "m", "first_address": "10.8.0.20", "last_address": "10.8.0.30"}
-    problem(empty.api.post("/v1/networks", json=second), 409, "network.overlaps")
+    expect(empty.api.post("/v1/networks", json=second), 409, "network.overlaps")
     empty.created(empty.api.post("/v1/networks", json=second | {"bridge": "br1"}))
     empty.created(empty.api.post("/v1/networks", json=second | {"name": "o", "first_address": "10.8.0.21"}))
 
@@ -205,24 +205,24 @@ def test_jobs_are_listed_newest_first_without_the_services_rounds(cloud):
 )
 def test_a_filter_that_makes_no_sense_is_named(empty, field, value):
     answer = empty.api.get("/v1/jobs", params={field: value})
-    assert problem(answer, 422, "request.invalid")["errors"][0]["field"] == field
+    assert expect(answer, 422, "request.invalid")["errors"][0]["field"] == field
 
 
 def test_an_unknown_job_is_not_found(empty):
-    problem(empty.api.get("/v1/jobs/nothing"), 404, "job.not_found")
-    problem(empty.api.get("/v1/jobs/nothing", params={"wait": 1}), 404, "job.not_found")
-    problem(empty.api.delete("/v1/jobs/nothing"), 404, "job.not_found")
+    expect(empty.api.get("/v1/jobs/nothing"), 404, "job.not_found")
+    expect(empty.api.get("/v1/jobs/nothing", params={"wait": 1}), 404, "job.not_found")
+    expect(empty.api.delete("/v1/jobs/nothing"), 404, "job.not_found")
 
 
 def test_an_ended_job_is_not_cancelled(cloud):
-    problem(cloud.api.delete(f"/v1/jobs/{cloud.rows(Job)[0].id}"), 409, "job.finished")
+    expect(cloud.api.delete(f"/v1/jobs/{cloud.rows(Job)[0].id}"), 409, "job.finished")
 
 
 def test_a_user_cancels_only_what_that_user_asked_for(cloud):
     user = cloud.client("user")
     others = cloud.create("others").json()
     own = user.post("/v1/vms", json={"name": "own", "image": "mini", "flavor": "small"}).json()
-    problem(user.delete(f"/v1/jobs/{others['id']}"), 403, "auth.forbidden")
+    expect(user.delete(f"/v1/jobs/{others['id']}"), 403, "auth.forbidden")
     assert user.delete(f"/v1/jobs/{own['id']}").status_code == 202
     cloud.settle()
     assert [vm["name"] for vm in cloud.api.get("/v1/vms").json()["items"]] == ["others"]

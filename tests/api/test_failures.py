@@ -4,7 +4,7 @@ import pytest
 
 from storage.errors import BusyError, ConflictError, FullError, NotFoundError, UnreachableError
 from storage.refs import VolumeRef
-from tests.api.world import problem
+from tests.api.world import expect
 
 STEPS = ["clone", "create_volume", "write"]
 ERRORS = {
@@ -67,7 +67,7 @@ def test_an_undo_that_fails_waits_with_its_reason_and_goes_on(cloud):
     job = cloud.job(answer)
     assert (job["state"], job["phase"]) == ("waiting", "undo")
     assert "remove_volume: storage.busy" in job["reason"]
-    problem(cloud.api.delete("/v1/vms/web"), 409, "vm.busy")
+    expect(cloud.api.delete("/v1/vms/web"), 409, "vm.busy")
     held.__exit__(None, None, None)
     cloud.settle()
     assert cloud.job(answer)["error"]["code"] == "domain.refused"
@@ -109,7 +109,7 @@ def test_a_delete_on_a_silent_host_waits_and_is_done_when_it_is_back(cloud):
     cloud.run_due()
     assert cloud.job(answer)["state"] == "waiting"
     assert "host.unreachable" in cloud.job(answer)["reason"]
-    problem(cloud.api.delete(f"/v1/jobs/{answer.json()['id']}"), 409, "job.past_no_return")
+    expect(cloud.api.delete(f"/v1/jobs/{answer.json()['id']}"), 409, "job.past_no_return")
     host.reachable = True
     cloud.settle()
     assert cloud.job(answer)["state"] == "succeeded"
@@ -144,7 +144,7 @@ def test_a_full_pool_refuses_creates_and_lets_deletes_through(cloud):
     cloud.make_vm("old")
     cloud.storage.set_full("vms", True)
     cloud.observe()
-    problem(cloud.create(), 409, "pool.full")
+    expect(cloud.create(), 409, "pool.full")
     cloud.done(cloud.api.delete("/v1/vms/old"))
     cloud.assert_clean(vms=0)
     assert cloud.api.get("/v1/pools").json()["items"][1]["full"]
@@ -161,7 +161,7 @@ def test_a_stopped_vm_is_not_started_on_a_full_pool(cloud):
     cloud.done(cloud.api.post("/v1/vms/web/force-off"))
     cloud.storage.set_full("vms", True)
     cloud.observe()
-    reasons = problem(cloud.api.post("/v1/vms/web/start"), 409, "placement.no_host")["reasons"]
+    reasons = expect(cloud.api.post("/v1/vms/web/start"), 409, "placement.no_host")["reasons"]
     assert reasons == {"host1": ["pool vms is full"], "host2": ["pool vms is full"]}
 
 

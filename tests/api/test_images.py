@@ -12,7 +12,7 @@ from service.db.tables import Image
 from service.operations import uploads
 from storage.errors import FullError, UnreachableError
 from tests.api.test_failures import fail_once
-from tests.api.world import BOOT, MIB, Cloud, problem, threads
+from tests.api.world import BOOT, MIB, Cloud, expect, threads
 
 
 @pytest.fixture
@@ -62,15 +62,15 @@ def test_a_qcow2_is_unpacked(cloud, qcow2):
     ids=["backing file", "data file", "raw data file"],
 )
 def test_a_qcow2_that_leans_on_another_file_is_refused(cloud, qcow2, options, code):
-    problem(cloud.upload(qcow2(*options), name="bad", format="qcow2"), 422, code)
-    problem(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
+    expect(cloud.upload(qcow2(*options), name="bad", format="qcow2"), 422, code)
+    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
     cloud.assert_clean()
 
 
 @pytest.mark.parametrize("declared", ["raw", "qcow2"])
 def test_a_file_that_is_not_what_it_is_declared_is_refused(cloud, qcow2, declared):
     data = {"raw": qcow2(), "qcow2": BOOT}[declared]
-    problem(cloud.upload(data, name="bad", format=declared), 422, "image.wrong_format")
+    expect(cloud.upload(data, name="bad", format=declared), 422, "image.wrong_format")
     cloud.assert_clean()
 
 
@@ -82,21 +82,21 @@ def test_a_qcow2_that_was_cut_short_before_it_was_sent_is_refused_and_not_filled
     data = (tmp_path / "whole.qcow2").read_bytes()[:length]
     job = cloud.ended(cloud.upload(data, name="bad", format="qcow2"))
     assert (job["state"], job["error"]["code"]) == ("failed", "image.damaged")
-    problem(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
+    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
     cloud.assert_clean()
 
 
 def test_an_image_larger_than_allowed_is_refused_by_its_bytes_and_by_its_header(tmp_path, furnished, qcow2):
     model, database = furnished
     cloud = Cloud(tmp_path / "small", database, max_image_bytes=2 * MIB).like(model)
-    problem(cloud.upload(bytes(3 * MIB), name="bad", format="raw"), 413, "request.too_large")
-    problem(cloud.upload(qcow2(size="3M"), name="bad", format="qcow2"), 422, "image.too_large")
+    expect(cloud.upload(bytes(3 * MIB), name="bad", format="raw"), 413, "request.too_large")
+    expect(cloud.upload(qcow2(size="3M"), name="bad", format="qcow2"), 422, "image.too_large")
     cloud.assert_clean()
 
 
 def test_a_wrong_digest_is_refused_with_the_right_one(cloud):
     answer = cloud.upload(BOOT, name="bad", format="raw", sha256="0" * 64)
-    assert hashlib.sha256(BOOT).hexdigest() in problem(answer, 422, "image.wrong_digest")["detail"]
+    assert hashlib.sha256(BOOT).hexdigest() in expect(answer, 422, "image.wrong_digest")["detail"]
     cloud.assert_clean()
     cloud.done(cloud.upload(BOOT, name="good", format="raw", sha256=hashlib.sha256(BOOT).hexdigest()))
 
@@ -111,7 +111,7 @@ def test_a_taken_name_is_refused_before_a_byte_is_read(cloud):
     answer = cloud.client("admin", app=with_input(cloud.app, Unread())).post(
         "/v1/uploads", params={"name": "mini", "format": "raw"}, content=b"x"
     )
-    problem(answer, 409, "image.name_taken")
+    expect(answer, 409, "image.name_taken")
 
 
 def with_input(app, stream):
@@ -122,7 +122,7 @@ def with_input(app, stream):
 def test_an_upload_that_is_cut_short_is_refused_and_leaves_nothing(cloud):
     headers = {"Content-Length": "1000"}
     answer = cloud.api.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x" * 10, headers=headers)
-    assert "990 bytes early" in problem(answer, 422, "upload.cut_short")["detail"]
+    assert "990 bytes early" in expect(answer, 422, "upload.cut_short")["detail"]
     cloud.assert_clean()
 
 
@@ -132,7 +132,7 @@ def test_an_upload_whose_connection_breaks_leaves_nothing(cloud):
             raise ConnectionResetError
 
     client = cloud.client("admin", app=with_input(cloud.app, Broken()))
-    problem(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 500, "internal")
+    expect(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 500, "internal")
     cloud.assert_clean()
 
 
@@ -149,7 +149,7 @@ def test_uploads_beyond_the_slots_are_told_to_come_back(tmp_path, schema):
 
     client = cloud.client("admin", app=with_input(cloud.app, Slow()))
     answer = client.post("/v1/uploads", params={"name": "first", "format": "raw"}, content=BOOT)
-    problem(refused[0], 503, "service.busy")
+    expect(refused[0], 503, "service.busy")
     cloud.done(answer)
 
 
@@ -159,20 +159,20 @@ def test_an_upload_onto_a_full_disk_is_refused_and_leaves_nothing(cloud):
             raise OSError(28, "No space left on device")
 
     client = cloud.client("admin", app=with_input(cloud.app, NoSpace()))
-    problem(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 503, "upload.no_room")
+    expect(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 503, "upload.no_room")
     cloud.assert_clean()
 
 
 def test_an_upload_for_which_the_server_has_no_room_is_refused_unread(cloud):
     headers = {"Content-Length": str(1 << 39)}
     answer = cloud.api.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x", headers=headers)
-    problem(answer, 503, "upload.no_room")
+    expect(answer, 503, "upload.no_room")
 
 
 def test_an_upload_without_a_length_or_without_a_body_is_refused(cloud):
     query = {"name": "a", "format": "raw"}
-    problem(cloud.api.post("/v1/uploads", params=query, content=iter([b"x"])), 411, "request.length_required")
-    problem(cloud.api.post("/v1/uploads", params=query, content=b""), 422, "upload.empty")
+    expect(cloud.api.post("/v1/uploads", params=query, content=iter([b"x"])), 411, "request.length_required")
+    expect(cloud.api.post("/v1/uploads", params=query, content=b""), 422, "upload.empty")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_an_upload_without_a_length_or_without_a_body_is_refused(cloud):
 )
 def test_a_wrong_parameter_of_an_upload_is_named(cloud, field, value):
     query = {"name": "a", "format": "raw", field: value}
-    assert problem(cloud.upload(BOOT, **query), 422, "request.invalid")["errors"][0]["field"] == field
+    assert expect(cloud.upload(BOOT, **query), 422, "request.invalid")["errors"][0]["field"] == field
     cloud.assert_clean()
 
 
@@ -200,40 +200,40 @@ def test_a_wrong_parameter_of_an_upload_is_named(cloud, field, value):
 def test_an_import_that_fails_is_undone(cloud, qcow2, moment, error):
     fail_once(cloud, moment, error)
     assert cloud.ended(cloud.upload(qcow2(), name="bad", format="qcow2"))["state"] == "failed"
-    problem(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
+    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
     cloud.assert_clean()
 
 
 def test_an_import_that_is_cancelled_is_undone(cloud):
     job = cloud.upload(BOOT, name="bad", format="raw").json()
     assert cloud.api.get("/v1/images/bad").json()["state"] == "importing"
-    problem(cloud.create(image="bad"), 409, "image.not_ready")
-    problem(cloud.api.delete("/v1/images/bad"), 409, "image.busy")
+    expect(cloud.create(image="bad"), 409, "image.not_ready")
+    expect(cloud.api.delete("/v1/images/bad"), 409, "image.busy")
     cloud.api.delete(f"/v1/jobs/{job['id']}")
     cloud.settle()
-    problem(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
+    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
     cloud.assert_clean(vms=0)
 
 
 def test_a_pool_without_room_refuses_an_image(cloud):
     cloud.storage.set_full("images", True)
     cloud.observe()
-    problem(cloud.upload(BOOT, name="bad", format="raw"), 409, "pool.full")
+    expect(cloud.upload(BOOT, name="bad", format="raw"), 409, "pool.full")
     cloud.assert_clean()
 
 
 def test_an_image_with_clones_is_not_deleted_and_without_it_is(cloud):
     cloud.make_vm()
-    problem(cloud.api.delete("/v1/images/mini"), 409, "image.in_use")
+    expect(cloud.api.delete("/v1/images/mini"), 409, "image.in_use")
     cloud.done(cloud.api.delete("/v1/vms/web"))
     cloud.done(cloud.api.delete("/v1/images/mini"))
-    problem(cloud.api.get("/v1/images/mini"), 404, "image.not_found")
+    expect(cloud.api.get("/v1/images/mini"), 404, "image.not_found")
     cloud.assert_clean(vms=0)
 
 
 def test_an_image_that_is_being_deleted_is_cloned_no_more(cloud):
     job = cloud.api.delete("/v1/images/mini").json()
-    problem(cloud.create(), 409, "image.not_ready")
+    expect(cloud.create(), 409, "image.not_ready")
     cloud.api.delete(f"/v1/jobs/{job['id']}")
     cloud.settle()
     assert cloud.api.get("/v1/images/mini").json()["state"] == "ready"
@@ -259,13 +259,13 @@ def test_an_admin_imports_a_file_from_the_servers_folder_and_the_file_stays(clou
 
 def test_a_file_of_the_server_is_not_for_users(cloud):
     (cloud.images / "disk.raw").write_bytes(BOOT)
-    problem(from_server(cloud, "disk.raw", cloud.client("user")), 403, "auth.forbidden")
+    expect(from_server(cloud, "disk.raw", cloud.client("user")), 403, "auth.forbidden")
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../secret.raw", "a/../../secret.raw", "..", "a\0b"])
 def test_a_path_that_leads_out_of_the_folder_is_refused(cloud, path):
     (cloud.images.parent / "secret.raw").write_bytes(BOOT)
-    problem(from_server(cloud, path), 422, "request.invalid")
+    expect(from_server(cloud, path), 422, "request.invalid")
     cloud.assert_clean()
 
 
@@ -274,25 +274,25 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(cloud):
     (cloud.images / "link.raw").symlink_to(cloud.images.parent / "secret.raw")
     (cloud.images / "folder").symlink_to(cloud.images.parent)
     for path in ("link.raw", "folder/secret.raw"):
-        problem(from_server(cloud, path), 422, "image.no_server_file")
+        expect(from_server(cloud, path), 422, "image.no_server_file")
     cloud.assert_clean()
 
 
 @pytest.mark.parametrize("path", ["nothing.raw", ".", "pipe", "x" * 1000, "a" * 300])
 def test_what_is_no_file_in_the_folder_is_refused(cloud, path):
     os.mkfifo(cloud.images / "pipe")
-    problem(from_server(cloud, path), 422, "image.no_server_file")
+    expect(from_server(cloud, path), 422, "image.no_server_file")
 
 
 def test_without_a_configured_folder_no_server_file_is_imported(tmp_path, furnished):
     model, database = furnished
     cloud = Cloud(tmp_path / "none", database, server_image_dir=None).like(model)
-    problem(from_server(cloud, "disk.raw"), 422, "image.no_server_folder")
+    expect(from_server(cloud, "disk.raw"), 422, "image.no_server_folder")
 
 
 def test_a_server_file_with_a_backing_file_is_refused(cloud, qcow2):
     (cloud.images / "bad.qcow2").write_bytes(qcow2("-b", "base.raw", "-F", "raw"))
-    problem(from_server(cloud, "bad.qcow2", format="qcow2"), 422, "image.backing_file")
+    expect(from_server(cloud, "bad.qcow2", format="qcow2"), 422, "image.backing_file")
 
 
 # What a dead process left.

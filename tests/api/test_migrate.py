@@ -3,7 +3,7 @@
 import pytest
 
 from service.db.tables import Host, Vm
-from tests.api.world import problem
+from tests.api.world import expect
 
 
 @pytest.fixture
@@ -30,23 +30,23 @@ def test_a_vm_moves_and_the_job_tells_from_where_to_where(cloud, web, named):
 
 
 def test_a_vm_does_not_move_to_where_it_is(cloud, web):
-    problem(move(cloud, web["host"]), 409, "vm.same_host")
+    expect(move(cloud, web["host"]), 409, "vm.same_host")
     cloud.assert_clean(vms=1)
 
 
 def test_a_vm_does_not_move_to_a_host_that_is_not_there(cloud, web):
-    assert problem(move(cloud, "host9"), 422, "host.not_found")["errors"][0]["field"] == "host"
+    assert expect(move(cloud, "host9"), 422, "host.not_found")["errors"][0]["field"] == "host"
     cloud.assert_clean(vms=1)
 
 
 @pytest.mark.parametrize("to", ["", "x" * 300, 7])
 def test_a_host_that_cannot_be_a_name_is_refused(cloud, web, to):
-    problem(cloud.api.post("/v1/vms/web/migrate", json={"host": to}), 422, "request.invalid")
+    expect(cloud.api.post("/v1/vms/web/migrate", json={"host": to}), 422, "request.invalid")
 
 
 def test_a_host_without_room_is_refused_with_its_reason_and_the_others_are_told_too(cloud, web):
     cloud.change(Host.update(memory_mib=256).where(Host.name == other(web)))
-    reasons = problem(move(cloud, other(web)), 409, "placement.no_host")["reasons"]
+    reasons = expect(move(cloud, other(web)), 409, "placement.no_host")["reasons"]
     assert reasons[other(web)] == ["256 MiB of memory short (256 MiB free)"]
     assert "the VM is here already" in reasons[web["host"]]
     cloud.assert_clean(vms=1)
@@ -54,7 +54,7 @@ def test_a_host_without_room_is_refused_with_its_reason_and_the_others_are_told_
 
 def test_a_guest_started_under_tcg_does_not_move_to_a_host_with_kvm(cloud, web):
     cloud.change(Host.update(virt_type="kvm").where(Host.name == other(web)))
-    reasons = problem(move(cloud), 409, "placement.no_host")["reasons"]
+    reasons = expect(move(cloud), 409, "placement.no_host")["reasons"]
     assert reasons[other(web)] == ["runs kvm guests, the VM was started as qemu"]
 
 
@@ -141,7 +141,7 @@ def test_a_source_that_falls_silent_is_waited_for_with_the_reason(cloud, web):
     cloud.run_due()
     assert cloud.job(answer)["state"] == "waiting"
     assert "host.unreachable" in cloud.job(answer)["reason"]
-    problem(move(cloud), 409, "vm.busy")
+    expect(move(cloud), 409, "vm.busy")
     source.reachable = True
     cloud.settle()
     assert cloud.job(answer)["error"]["code"] == "host.unreachable"
@@ -170,7 +170,7 @@ def test_a_moving_vm_holds_room_on_both_hosts_until_it_has_moved(cloud, web):
     move(cloud)
     promised = {host["name"]: host["allocated"]["vms"] for host in cloud.api.get("/v1/hosts").json()["items"]}
     assert promised == {"host1": 1, "host2": 1}
-    problem(cloud.api.delete(f"/v1/hosts/{other(web)}"), 409, "host.in_use")
+    expect(cloud.api.delete(f"/v1/hosts/{other(web)}"), 409, "host.in_use")
     cloud.settle()
     promised = {host["name"]: host["allocated"]["vms"] for host in cloud.api.get("/v1/hosts").json()["items"]}
     assert promised == {web["host"]: 0, other(web): 1}

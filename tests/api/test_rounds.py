@@ -12,7 +12,7 @@ from service.jobs.job_tables import Job
 from service.operations import note_event, purge_jobs
 from storage.errors import UnreachableError
 from storage.facts import OsdFacts
-from tests.api.world import problem
+from tests.api.world import expect
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_when_every_host_is_silent_a_create_is_refused_and_nothing_is_taken_off(
         cloud.host(name).reachable = False
     cloud.clock.elapsed_s += 61
     cloud.observe()
-    assert set(problem(cloud.create("second"), 409, "placement.no_host")["reasons"]) == {"host1", "host2"}
+    assert set(expect(cloud.create("second"), 409, "placement.no_host")["reasons"]) == {"host1", "host2"}
     assert cloud.vm()["observed_state"] == "running"
 
 

@@ -13,7 +13,7 @@ from service.jobs import queue
 from service.jobs.views import wait_finished
 from service.operations.registry import OPERATIONS
 from service.world import SystemClock, SystemThreads
-from tests.api.world import Cloud, problem, threads
+from tests.api.world import Cloud, expect, threads
 
 
 class Ticking(SystemClock):
@@ -81,7 +81,7 @@ def test_without_a_free_slot_a_question_is_put_off_and_a_new_job_is_accepted_all
     waiting.start()
     assert asked.wait(30)
     busy = cloud.client("admin", app).get(path, params={"wait": 1})
-    problem(busy, 503, "service.busy")
+    expect(busy, 503, "service.busy")
     assert busy.headers["retry-after"] == "5"
     body = {"name": "h8", "address": "10.9.9.8", "vcpus": 2, "memory_mib": 1024}
     assert cloud.client("admin", app).post("/v1/hosts", params={"wait": 60}, json=body).status_code == 202
@@ -111,7 +111,7 @@ def test_fifty_at_the_edge_of_capacity_fill_it_exactly(tmp_path, furnished):
         answer = cloud.create(f"vm-{number}", flavor="small")
         answers[number] = answer.status_code
         if answer.status_code != 202:
-            assert set(problem(answer, 409, "placement.no_host")["reasons"]) == {"host1", "host2"}
+            assert set(expect(answer, 409, "placement.no_host")["reasons"]) == {"host1", "host2"}
 
     threads(50, create)
     assert Counter(answers.values()) == {202: 16, 409: 34}

@@ -5,7 +5,7 @@ import pytest
 from service.db.tables import Audit, Image, Placement, Vm
 from service.operations.shut_down_vm import PATIENCE_S
 from storage.refs import VolumeRef
-from tests.api.world import KEY, problem
+from tests.api.world import KEY, expect
 
 
 def off(cloud, name="web"):
@@ -63,14 +63,14 @@ def test_the_decision_is_kept_with_a_score_for_every_host(cloud):
     [("image", 422, "image.not_found"), ("flavor", 422, "flavor.not_found"), ("network", 422, "network.not_found")],
 )
 def test_a_vm_of_something_unknown_is_refused_and_the_field_named(cloud, field, status, code):
-    document = problem(cloud.create(**{field: "nothing"}), status, code)
+    document = expect(cloud.create(**{field: "nothing"}), status, code)
     assert [error["field"] for error in document["errors"]] == [field]
     cloud.assert_clean(vms=0)
 
 
 def test_more_memory_than_any_host_has_is_refused_with_each_hosts_reason(cloud):
     cloud.flavor("huge", memory_mib=1 << 20)
-    document = problem(cloud.create(flavor="huge"), 409, "placement.no_host")
+    document = expect(cloud.create(flavor="huge"), 409, "placement.no_host")
     short = (1 << 20) + cloud.settings.memory_overhead_mib - 8192
     reason = f"{short} MiB of memory short (8192 MiB free)"
     assert document["reasons"] == {"host1": [reason], "host2": [reason]}
@@ -82,31 +82,31 @@ def test_without_any_host_a_vm_is_refused_with_the_next_step(empty):
     empty.network()
     empty.flavor()
     empty.image()
-    assert "nacre host add" in problem(empty.create(), 409, "placement.no_host")["detail"]
+    assert "nacre host add" in expect(empty.create(), 409, "placement.no_host")["detail"]
 
 
 def test_a_name_is_taken_once(cloud):
     cloud.make_vm()
-    problem(cloud.create(), 409, "vm.name_taken")
+    expect(cloud.create(), 409, "vm.name_taken")
     cloud.assert_clean(vms=1)
 
 
 def test_a_flavor_with_a_disk_smaller_than_the_image_is_refused(cloud):
     cloud.change(Image.update(size_bytes=2 << 30))
-    problem(cloud.create(), 422, "flavor.disk_too_small")
+    expect(cloud.create(), 422, "flavor.disk_too_small")
     cloud.assert_clean(vms=0)
 
 
 def test_with_two_networks_one_must_be_named(cloud):
     cloud.network("other", first_address="10.2.0.251", last_address="10.2.0.252")
-    problem(cloud.create(), 422, "network.not_named")
+    expect(cloud.create(), 422, "network.not_named")
     assert cloud.make_vm(network="other")["address"] == "10.2.0.251"
 
 
 def test_a_network_without_a_free_address_refuses(cloud):
     cloud.network("tiny", first_address="10.2.0.251", last_address="10.2.0.251")
     cloud.make_vm(network="tiny")
-    problem(cloud.create("second", network="tiny"), 409, "network.exhausted")
+    expect(cloud.create("second", network="tiny"), 409, "network.exhausted")
     cloud.assert_clean(vms=1)
 
 
@@ -128,7 +128,7 @@ def test_a_network_without_a_free_address_refuses(cloud):
     ids=lambda body: str(body)[:40],
 )
 def test_a_wrong_field_is_named_and_nothing_is_left(cloud, body):
-    document = problem(cloud.create(**body), 422, "request.invalid")
+    document = expect(cloud.create(**body), 422, "request.invalid")
     assert {error["field"].split(".")[0] for error in document["errors"]} == set(body)
     cloud.assert_clean(vms=0)
 
@@ -155,14 +155,14 @@ def test_force_off_ends_it_and_a_start_brings_it_back_in_a_new_epoch(cloud):
 
 def test_a_running_vm_is_not_started_again(cloud):
     cloud.make_vm()
-    problem(cloud.api.post("/v1/vms/web/start"), 409, "vm.already_running")
+    expect(cloud.api.post("/v1/vms/web/start"), 409, "vm.already_running")
 
 
 @pytest.mark.parametrize("verb", ["shut-down", "reset", "migrate"])
 def test_a_stopped_vm_has_no_buttons(cloud, verb):
     cloud.make_vm()
     off(cloud)
-    problem(cloud.api.post(f"/v1/vms/web/{verb}"), 409, "vm.not_running")
+    expect(cloud.api.post(f"/v1/vms/web/{verb}"), 409, "vm.not_running")
 
 
 def test_force_off_of_a_stopped_vm_is_done_at_once(cloud):
@@ -174,7 +174,7 @@ def test_force_off_of_a_stopped_vm_is_done_at_once(cloud):
 
 @pytest.mark.parametrize("verb", ["start", "shut-down", "force-off", "reset", "migrate"])
 def test_verbs_on_an_unknown_vm_are_not_found(cloud, verb):
-    problem(cloud.api.post(f"/v1/vms/nothing/{verb}"), 404, "vm.not_found")
+    expect(cloud.api.post(f"/v1/vms/nothing/{verb}"), 404, "vm.not_found")
 
 
 def test_a_guest_that_hears_the_power_button_is_stopped_and_stays_so(cloud):
@@ -222,7 +222,7 @@ def test_reset_leaves_the_vm_where_it_is(cloud):
 def test_delete_leaves_nothing(cloud):
     cloud.make_vm()
     cloud.done(cloud.api.delete("/v1/vms/web"))
-    problem(cloud.api.get("/v1/vms/web"), 404, "vm.not_found")
+    expect(cloud.api.get("/v1/vms/web"), 404, "vm.not_found")
     cloud.assert_clean(vms=0)
     cloud.make_vm()
 
@@ -238,7 +238,7 @@ def test_delete_of_a_stopped_vm_leaves_nothing(cloud):
 def test_a_vm_that_is_being_created_is_busy(cloud, verb):
     cloud.create()
     method, path = verb
-    document = problem(cloud.api.request(method, f"/v1/vms/web{path}"), 409, "vm.busy")
+    document = expect(cloud.api.request(method, f"/v1/vms/web{path}"), 409, "vm.busy")
     assert "create_vm" in document["detail"]
     cloud.settle()
     cloud.assert_clean(vms=1)
@@ -291,7 +291,7 @@ def test_a_vm_whose_deletion_stopped_half_way_is_not_started(cloud):
     cloud.make_vm()
     off(cloud)
     cloud.change(Vm.update(observed_state="deleting"))
-    problem(cloud.api.post("/v1/vms/web/start"), 409, "vm.deleting")
+    expect(cloud.api.post("/v1/vms/web/start"), 409, "vm.deleting")
     cloud.done(cloud.api.delete("/v1/vms/web"))
     cloud.assert_clean(vms=0)
 

@@ -313,7 +313,7 @@ class Cloud:
             assert memory_mib <= host.memory_mib - host.reserved_memory_mib
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict:
+def expect(answer: httpx.Response, status: int, code: str) -> dict:
     """The problem document, which every refusal is."""
     document = answer.json()
     assert (answer.status_code, document["code"]) == (status, code), document

@@ -42,7 +42,7 @@ def test_no_route_is_there_twice_and_no_permission_is_unused():
 
 
 def test_every_test_of_the_api_is_about_a_code_that_exists():
-    used = set(re.findall(r'problem\([^\n]*?[45]\d\d, "([a-z_]+\.[a-z_]+)"\)', API_TESTS))
+    used = set(re.findall(r'expect\([^\n]*?[45]\d\d, "([a-z_]+\.[a-z_]+)"\)', API_TESTS))
     assert len(used) > 30
     assert used <= raised()
     assert Path(ROOT / "docs/reference/errors.md").exists()

@@ -88,11 +88,11 @@ def test_control_groups_are_found_in_the_hierarchies_that_systemd_uses() -> None
 @pytest.mark.parametrize(
     ("name", "text", "taken"),
     [
-        ("debian.sources", "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm bookworm-updates\n", True),
+        ("debian.sources", "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n", True),
         ("mirror.list", "deb [trusted=yes] http://mirror.example/debian bookworm main\n", True),
-        ("off.list", "# deb http://deb.debian.org/debian bookworm main\n", False),
+        ("off.list", "# deb http://mirror.example/debian bookworm main\n", False),
         ("vendor.list", "deb https://packages.example/apt tool-bookworm main\n", False),
-        ("debian.sources.disabled", "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n", False),
+        ("debian.sources.disabled", "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n", False),
     ],
 )
 def test_the_root_is_built_from_those_apt_sources_that_offer_debian(

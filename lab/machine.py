@@ -28,9 +28,6 @@ Gateway={gateway}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
-# A Ceph daemon's address carries its process id, and machines boot so alike that an OSD gets the id it had before: the
-# monitors then take its boot for one they know, and its placement groups peer for ever. Ceph draws a number instead:
-MANAGER = "[Manager]\nDefaultEnvironment=CEPH_USE_RANDOM_NONCE=1\n"
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,6 @@ class Machine:
         (merged / "etc/hosts").write_text(f"127.0.0.1 localhost\n{spec.address} {spec.name}\n")
         (merged / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
         keys.install(spec, merged)
-        (merged / "etc/systemd/system.conf.d").mkdir(exist_ok=True)
-        (merged / "etc/systemd/system.conf.d/nacre-lab.conf").write_text(MANAGER)
         text = HOST0.format(address=spec.address, bits=lab.management.prefixlen, gateway=lab.gateway_address)
         (merged / "etc/systemd/network/10-host0.network").write_text(text)
 

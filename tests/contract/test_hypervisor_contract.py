@@ -120,6 +120,7 @@ def test_a_domain_forced_off_may_be_started_again(here: Hypervisor, running: Dom
 
 def test_shutting_down_what_is_not_there_is_silent(here: Hypervisor) -> None:
     here.shut_down(UNKNOWN)
+    assert here.domain(UNKNOWN) is None
 
 
 def test_a_reset_keeps_the_domain(here: Hypervisor, running: DomainSpec) -> None:
@@ -157,9 +158,13 @@ def test_a_migrated_domain_is_on_the_target_only(
     assert (arrived.state, arrived.name, arrived.epoch, arrived.job_id) == ("running", running.name, 2, "job-2")
 
 
-def test_a_migration_done_already_is_done(world: World, here: Hypervisor, running: DomainSpec) -> None:
+def test_a_migration_done_already_is_done(
+    world: World, here: Hypervisor, there: Hypervisor, running: DomainSpec
+) -> None:
     for _ in range(2):
         here.migrate(world.there, at(running, world.there), progress=quiet)
+    assert here.domain(running.vm_id) is None
+    assert there.domain(running.vm_id) is not None
 
 
 def test_a_domain_can_move_there_and_back(

@@ -148,7 +148,9 @@ def test_a_half_filled_image_can_be_removed(storage: Storage, names: Names) -> N
 
 
 def test_removing_a_missing_image_is_silent(storage: Storage, names: Names) -> None:
-    storage.remove_image(names.image())
+    image = names.image()
+    storage.remove_image(image)
+    assert storage.image_size(image) is None
 
 
 def test_an_image_with_clones_is_busy_and_stays_whole(storage: Storage, names: Names) -> None:
@@ -360,7 +362,9 @@ def test_a_removed_volume_is_gone(storage: Storage, names: Names) -> None:
 
 
 def test_removing_a_missing_volume_is_silent(storage: Storage, names: Names) -> None:
-    storage.remove_volume(names.volume())
+    volume = names.volume()
+    storage.remove_volume(volume)
+    assert storage.volume(volume) is None
 
 
 def test_removing_an_open_volume_is_busy_until_it_is_closed(backend: Backend, names: Names) -> None:

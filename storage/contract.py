@@ -2,7 +2,7 @@
 
 Every call is safe to repeat: it is idempotent by name, so that after a crash "did it happen?" is answered by doing it
 again. Every call ends within the backend's deadline, with UnreachableError when there was no answer.
-A pool that the backend was not given, or that does not exist, is a NotFoundError.
+A pool that does not exist is a NotFoundError, one that the backend's user may not use a DeniedError.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ class Storage(Protocol):
         """The cluster's own verdict of itself."""
 
     def pools(self) -> tuple[PoolFacts, ...]:
-        """Every pool that the control plane may use. NotFoundError when one of them does not exist."""
+        """Every pool that is meant for block devices, by name."""
+
+    def check_pool(self, name: str) -> None:
+        """Try all that volumes and images need of a pool: make, write, snapshot, clone, remove. Leaves nothing.
+
+        Raises what did not work: NotFoundError, DeniedError, FullError, StorageError, UnreachableError.
+        """
 
     def osds(self) -> tuple[OsdFacts, ...]:
         """Every OSD by number, with the host that it runs on."""
@@ -58,8 +64,18 @@ class Storage(Protocol):
         image's size), BusyError (the half-made one of a process that died seconds ago), FullError, UnreachableError.
         """
 
-    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
-        """Make a blank volume; one of the same name and size counts as done. ConflictError on anything else there."""
+    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False) -> None:
+        """Make a blank volume; one of the same name and size counts as done. ConflictError on anything else there.
+
+        Writes wait for the disks until a guest has flushed for the first time. Firmware never does and writes byte by
+        byte: with `writeback` its writes are cached from the first on, and may be a second late.
+        """
+
+    def grow_volume(self, volume: VolumeRef, *, size_bytes: int) -> None:
+        """Make a volume larger; one of that size counts as done; open ones too. What is new reads as zeros.
+
+        Raises NotFoundError, ConflictError (it is larger already: nothing is ever cut off), UnreachableError.
+        """
 
     def write(self, volume: VolumeRef, data: bytes, *, offset: int = 0) -> None:
         """Write and flush. Raises NotFoundError, ConflictError (past the end), FullError, UnreachableError."""

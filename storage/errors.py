@@ -23,5 +23,9 @@ class FullError(StorageError):
     """The pool or the cluster is full: nothing more can be written, deletes work."""
 
 
+class DeniedError(StorageError):
+    """The control plane's own user may not do this: its capabilities lack it."""
+
+
 class UnreachableError(StorageError):
     """No answer within the deadline. The outcome is unknown: look before you try again."""

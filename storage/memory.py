@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from storage.contract import JOB_KEY, Progress
-from storage.errors import BusyError, ConflictError, FullError, NotFoundError, UnreachableError
+from storage.errors import BusyError, ConflictError, DeniedError, FullError, NotFoundError, UnreachableError
 from storage.facts import OsdFacts, PoolFacts, StorageHealth
 from storage.pieces import check_inside, nonzero_pieces
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
@@ -56,6 +56,7 @@ class MemoryStorage:
         self._osds = osds
         self._capacity_bytes = capacity_bytes
         self._full: set[str] = set()
+        self._denied: set[str] = set()
         self._reachable = True
 
     # The world outside.
@@ -68,6 +69,17 @@ class MemoryStorage:
         """A full pool takes no new device and no data; deletes work."""
         with self._lock:
             (self._full.add if full else self._full.discard)(pool)
+
+    def add_pool(self, pool: str, *, denied: bool = False) -> None:
+        """One more pool in the cluster; `denied`: that the control plane's user may not use."""
+        with self._lock:
+            self._devices[pool] = {}
+            (self._denied.add if denied else self._denied.discard)(pool)
+
+    def drop_pool(self, pool: str) -> None:
+        """The pool is gone, with all that was in it."""
+        with self._lock:
+            del self._devices[pool]
 
     def set_osds(self, osds: tuple[OsdFacts, ...]) -> None:
         """What osds() answers from now on."""
@@ -97,7 +109,15 @@ class MemoryStorage:
         """See Storage.pools."""
         self._answer()
         with self._lock:
-            return tuple(self._pool_facts(pool) for pool in self._devices)
+            return tuple(self._pool_facts(pool) for pool in sorted(self._devices))
+
+    def check_pool(self, name: str) -> None:
+        """See Storage.check_pool."""
+        with self._lock:
+            self._pool(name)
+            if name in self._denied:
+                raise DeniedError(f"the user of the storage in memory may not use pool {name}")
+            self._make_room(name)
 
     def _pool_facts(self, pool: str) -> PoolFacts:
         stored = sum(device.content.stored_bytes for device in self._devices[pool].values())
@@ -182,14 +202,23 @@ class MemoryStorage:
             else:
                 there.size_bytes = size_bytes
 
-    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
+    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False) -> None:
         """See Storage.create_volume."""
+        del writeback  # nothing here is ever late
         with self._lock:
             there = self._pool(volume.pool).get(volume.rbd_name)
             if there is None:
                 self._add(volume.pool, volume.rbd_name, _Device(size_bytes, metadata={JOB_KEY: job_id}))
             elif there.parent or there.size_bytes != size_bytes or JOB_KEY not in there.metadata:
                 raise ConflictError(f"{volume} is there: {there.size_bytes} bytes, parent {there.parent}")
+
+    def grow_volume(self, volume: VolumeRef, *, size_bytes: int) -> None:
+        """See Storage.grow_volume."""
+        with self._lock:
+            device = self._device(volume)
+            if device.size_bytes > size_bytes:
+                raise ConflictError(f"{volume} has {device.size_bytes} bytes, more than {size_bytes}")
+            device.size_bytes = size_bytes
 
     def write(self, volume: VolumeRef, data: bytes, *, offset: int = 0) -> None:
         """See Storage.write."""
@@ -235,7 +264,7 @@ class MemoryStorage:
     def _pool(self, pool: str) -> dict[str, _Device]:
         self._answer()
         if pool not in self._devices:
-            raise NotFoundError(f"pool {pool} is none of {', '.join(self._devices)}")
+            raise NotFoundError(f"there is no pool {pool}")
         return self._devices[pool]
 
     def _device(self, volume: VolumeRef) -> _Device:

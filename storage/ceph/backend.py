@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storage.ceph import facts, images, volumes
+from storage.ceph import facts, images, pool_check, volumes
 from storage.ceph.cluster import Cluster, Timeouts
 from storage.contract import Progress
 from storage.facts import OsdFacts, PoolFacts, StorageHealth
@@ -23,10 +23,9 @@ class CephStorage:
         keyring_path: str,
         client_name: str,
         *,
-        pools: tuple[str, ...] = ("images", "vms"),
         timeouts: Timeouts | None = None,
     ) -> None:
-        self._cluster = Cluster(conf_path, keyring_path, client_name, pools, timeouts or Timeouts())
+        self._cluster = Cluster(conf_path, keyring_path, client_name, timeouts or Timeouts())
 
     def health(self) -> StorageHealth:
         """See Storage.health."""
@@ -34,7 +33,11 @@ class CephStorage:
 
     def pools(self) -> tuple[PoolFacts, ...]:
         """See Storage.pools."""
-        return facts.pools(self._cluster.ask, self._cluster.pools)
+        return facts.pools(self._cluster.ask)
+
+    def check_pool(self, name: str) -> None:
+        """See Storage.check_pool."""
+        pool_check.check(self._cluster, name)
 
     def osds(self) -> tuple[OsdFacts, ...]:
         """See Storage.osds. The manager measures these: UnreachableError when none is alive."""
@@ -58,9 +61,13 @@ class CephStorage:
         """See Storage.clone."""
         volumes.clone(self._cluster, image, volume, size_bytes=size_bytes, job_id=job_id)
 
-    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
+    def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False) -> None:
         """See Storage.create_volume."""
-        volumes.create_volume(self._cluster, volume, size_bytes=size_bytes, job_id=job_id)
+        volumes.create_volume(self._cluster, volume, size_bytes=size_bytes, job_id=job_id, writeback=writeback)
+
+    def grow_volume(self, volume: VolumeRef, *, size_bytes: int) -> None:
+        """See Storage.grow_volume."""
+        volumes.grow(self._cluster, volume, size_bytes=size_bytes)
 
     def write(self, volume: VolumeRef, data: bytes, *, offset: int = 0) -> None:
         """See Storage.write."""

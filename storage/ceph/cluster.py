@@ -53,10 +53,7 @@ class _Link:
 class Cluster:
     """Pools and commands of one cluster, for any number of threads, before and after a fork."""
 
-    def __init__(
-        self, conf_path: str, keyring_path: str, client_name: str, pools: tuple[str, ...], timeouts: Timeouts
-    ) -> None:
-        self.pools = pools
+    def __init__(self, conf_path: str, keyring_path: str, client_name: str, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
         self._files = (conf_path, keyring_path)
         self._client_name = client_name
@@ -67,9 +64,7 @@ class Cluster:
         _clusters.add(self)
 
     def ioctx(self, pool: str) -> rados.Ioctx:
-        """The open pool. NotFoundError when it does not exist or is none of ours, UnreachableError."""
-        if pool not in self.pools:
-            raise NotFoundError(f"pool {pool} is none of {', '.join(self.pools)}")
+        """The open pool. NotFoundError when it does not exist, DeniedError, UnreachableError."""
         link = self._connected()
         if pool not in link.ioctxs:
             link.ioctxs.setdefault(pool, self._open_pool(link, pool))

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 import rados
 import rbd
 
-from storage.errors import BusyError, ConflictError, FullError, NotFoundError, StorageError, UnreachableError
+from storage.errors import (
+    BusyError,
+    ConflictError,
+    DeniedError,
+    FullError,
+    NotFoundError,
+    StorageError,
+    UnreachableError,
+)
 
 _BY_ERRNO: dict[int, type[StorageError]] = {
     errno.ENOENT: NotFoundError,
@@ -19,6 +27,8 @@ _BY_ERRNO: dict[int, type[StorageError]] = {
     errno.EROFS: BusyError,  # another client will not give up the exclusive lock
     errno.ENOSPC: FullError,
     errno.EDQUOT: FullError,
+    errno.EPERM: DeniedError,
+    errno.EACCES: DeniedError,
     errno.ETIMEDOUT: UnreachableError,
     errno.ESHUTDOWN: UnreachableError,  # this client was blocklisted
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from storage.errors import NotFoundError
 from storage.facts import OsdFacts, PoolFacts, StorageHealth
 
 Ask = Callable[..., Any]
@@ -20,14 +19,12 @@ def health(ask: Ask) -> StorageHealth:
     return StorageHealth(status=verdict["status"], checks=checks, version=version.split()[2])
 
 
-def pools(ask: Ask, names: tuple[str, ...]) -> tuple[PoolFacts, ...]:
-    """The named pools in that order. NotFoundError when one does not exist."""
+def pools(ask: Ask) -> tuple[PoolFacts, ...]:
+    """The pools that are enabled for RBD, by name."""
     use = {pool["name"]: pool["stats"] for pool in ask("df", detail="detail")["pools"]}
     details = {pool["pool_name"]: pool for pool in ask("osd pool ls", detail="detail")}
-    missing = [name for name in names if name not in use or name not in details]
-    if missing:
-        raise NotFoundError(f"the cluster has no pool {', '.join(missing)}")
-    return tuple(_pool(details[name], use[name]) for name in names)
+    ours = [name for name, pool in sorted(details.items()) if "rbd" in pool["application_metadata"]]
+    return tuple(_pool(details[name], use[name]) for name in ours if name in use)  # one may be newer than the count
 
 
 def _pool(detail: dict[str, Any], use: dict[str, Any]) -> PoolFacts:
@@ -47,10 +44,16 @@ def _pool(detail: dict[str, Any], use: dict[str, Any]) -> PoolFacts:
 def osds(ask: Ask) -> tuple[OsdFacts, ...]:
     """Every OSD by number, with its CRUSH host; "" for one that stands under no host."""
     tree = ask("osd df", output_method="tree")
-    latencies = {entry["id"]: entry["perf_stats"] for entry in ask("osd perf")["osdstats"]["osd_perf_infos"]}
+    latencies = {entry["id"]: entry["perf_stats"] for entry in _perf_infos(ask("osd perf"))}
     hosts = dict(_hosts_of_osds(tree["nodes"]))
     nodes = {node["id"]: node for node in tree["nodes"] + tree["stray"] if node["type"] == "osd"}
     return tuple(_osd(node, hosts.get(number, ""), latencies.get(number, {})) for number, node in sorted(nodes.items()))
+
+
+def _perf_infos(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the list stands differs between versions of Ceph."""
+    found: list[dict[str, Any]] = answer.get("osdstats", answer)["osd_perf_infos"]
+    return found
 
 
 def _hosts_of_osds(nodes: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:

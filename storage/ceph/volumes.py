@@ -5,12 +5,16 @@ from __future__ import annotations
 import rados
 import rbd
 
-from storage.ceph import devices
+from storage.ceph import devices, headers
 from storage.ceph.cluster import Cluster
 from storage.contract import JOB_KEY
 from storage.errors import ConflictError
 from storage.pieces import check_inside
 from storage.refs import ImageRef, VolumeInfo, VolumeRef, is_name
+
+# librbd takes these from the device itself. The usual cache passes every write on at once, and one to the same block
+# waits for it: a firmware that writes byte by byte would boot in minutes.
+WRITEBACK = {"conf_rbd_cache_policy": "writeback", "conf_rbd_cache_writethrough_until_flush": "false"}
 
 
 def clone(cluster: Cluster, image: ImageRef, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
@@ -30,14 +34,14 @@ def clone(cluster: Cluster, image: ImageRef, volume: VolumeRef, *, size_bytes: i
 
 
 def _finish(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int, job_id: str) -> None:
-    with rbd.Image(ioctx, volume.rbd_name) as device:
-        least = device.size()
-        if least <= size_bytes:
-            device.metadata_set(JOB_KEY, job_id)
+    least = headers.size_bytes(ioctx, volume.rbd_name)
+    if least > size_bytes:
+        devices.remove(ioctx, volume.rbd_name)
+        raise ConflictError(f"{volume} cannot have {size_bytes} bytes: its image has {least}")
+    headers.set_metadata(ioctx, volume.rbd_name, JOB_KEY, job_id)
+    if least < size_bytes:
+        with rbd.Image(ioctx, volume.rbd_name) as device:
             _grow(device, size_bytes)
-            return
-    devices.remove(ioctx, volume.rbd_name)
-    raise ConflictError(f"{volume} cannot have {size_bytes} bytes: its image has {least}")
 
 
 def _clone(cluster: Cluster, image: ImageRef, volume: VolumeRef) -> None:
@@ -66,7 +70,9 @@ def _grow(device: rbd.Image, size_bytes: int) -> None:
         device.resize(size_bytes, allow_shrink=False)
 
 
-def create_volume(cluster: Cluster, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
+def create_volume(
+    cluster: Cluster, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False
+) -> None:
     """See Storage.create_volume."""
     with cluster.doing(f"create {volume}"):
         ioctx = cluster.ioctx(volume.pool)
@@ -79,7 +85,10 @@ def create_volume(cluster: Cluster, volume: VolumeRef, *, size_bytes: int, job_i
             devices.remove(ioctx, volume.rbd_name)
             devices.create(ioctx, volume.rbd_name, size_bytes)
         with rbd.Image(ioctx, volume.rbd_name) as device:
-            device.metadata_set(JOB_KEY, job_id)
+            if writeback:
+                for key, value in WRITEBACK.items():
+                    device.metadata_set(key, value)
+            device.metadata_set(JOB_KEY, job_id)  # last: with it the device is whole
 
 
 def _refuse_other(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int) -> None:
@@ -88,6 +97,14 @@ def _refuse_other(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int) -> Non
             raise ConflictError(f"{volume} is there and a clone")
         if device.size() != size_bytes:
             raise ConflictError(f"{volume} is there with {device.size()} bytes, not {size_bytes}")
+
+
+def grow(cluster: Cluster, volume: VolumeRef, *, size_bytes: int) -> None:
+    """See Storage.grow_volume. A guest that has it open lends the lock for as long as that takes."""
+    with cluster.doing(f"grow {volume}"), rbd.Image(cluster.ioctx(volume.pool), volume.rbd_name) as device:
+        if device.size() > size_bytes:
+            raise ConflictError(f"{volume} has {device.size()} bytes, more than {size_bytes}")
+        _grow(device, size_bytes)
 
 
 def write(cluster: Cluster, volume: VolumeRef, data: bytes, *, offset: int) -> None:

@@ -22,10 +22,10 @@ from storage.refs import ImageRef, VolumeRef
 DEADLINE_S = 2
 
 
-def new_storage(*, pools: tuple[str, ...] = ("images", "vms")) -> CephStorage:
+def new_storage() -> CephStorage:
     env = os.environ
     conf, keyring = env["NACRE_TEST_CEPH_CONF"], env["NACRE_TEST_CEPH_KEYRING"]
-    return CephStorage(conf, keyring, env["NACRE_TEST_CEPH_CLIENT"], pools=pools)
+    return CephStorage(conf, keyring, env["NACRE_TEST_CEPH_CLIENT"])
 
 
 @contextmanager

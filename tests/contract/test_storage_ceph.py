@@ -15,8 +15,9 @@ import rbd
 
 from storage.ceph import devices
 from storage.ceph.backend import CephStorage
+from storage.ceph.volumes import WRITEBACK
 from storage.contract import JOB_KEY
-from storage.errors import BusyError, ConflictError, NotFoundError, StorageError, UnreachableError
+from storage.errors import BusyError, ConflictError, StorageError, UnreachableError
 from storage.refs import ImageRef, VolumeRef
 from tests.contract.storage_ceph import CephBackend, new_storage, open_pool
 from tests.contract.storage_fixtures import MIB, Backend, Names
@@ -137,15 +138,6 @@ def test_a_name_that_no_ref_can_hold_does_not_fail_the_listing(ceph: CephStorage
             rbd.RBD().remove(ioctx, strange)
 
 
-def test_a_pool_in_use_that_the_cluster_lacks_is_not_found() -> None:
-    storage = new_storage(pools=("images", "no-such-pool"))
-    with pytest.raises(NotFoundError):
-        storage.volumes("no-such-pool")
-    with pytest.raises(NotFoundError):
-        storage.pools()
-    storage.close()
-
-
 def test_threads_share_one_connection(golden: ImageRef) -> None:
     storage = new_storage()
     with ThreadPoolExecutor(8) as threads:
@@ -215,3 +207,10 @@ def test_every_osd_is_told_with_its_host_and_size(ceph: CephStorage) -> None:
     assert [osd.osd_id for osd in osds] == sorted({osd.osd_id for osd in osds})
     assert all(osd.host and osd.up and osd.in_cluster and 0 < osd.used_bytes < osd.total_bytes for osd in osds)
     assert all(osd.commit_latency_ms is None or osd.commit_latency_ms > 0 for osd in osds)
+
+
+def test_a_device_for_firmware_caches_its_writes_before_the_first_flush(ceph: CephStorage, names: Names) -> None:
+    ceph.create_volume(names.volume(), size_bytes=SIZE, job_id="job", writeback=True)
+    info = ceph.volume(names.volume())
+    assert info is not None
+    assert info.metadata == (*WRITEBACK.items(), (JOB_KEY, "job"))

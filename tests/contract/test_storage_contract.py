@@ -308,6 +308,39 @@ def test_creating_a_volume_over_a_clone_is_a_conflict(storage: Storage, names: N
         storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
 
 
+def test_a_grown_volume_keeps_its_data_and_has_zeros_behind_it(storage: Storage, names: Names) -> None:
+    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
+    storage.write(names.volume(), b"kept", offset=SIZE - 4)
+    storage.grow_volume(names.volume(), size_bytes=2 * SIZE)
+    assert storage.read(names.volume(), offset=SIZE - 4, length=8) == b"kept" + bytes(4)
+    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
+
+
+def test_growing_again_to_the_same_size_is_done(storage: Storage, names: Names) -> None:
+    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
+    storage.grow_volume(names.volume(), size_bytes=SIZE)
+    assert storage.volume(names.volume()).size_bytes == SIZE
+
+
+def test_a_volume_is_never_shrunk(storage: Storage, names: Names) -> None:
+    storage.create_volume(names.volume(), size_bytes=2 * SIZE, job_id="job")
+    with pytest.raises(ConflictError):
+        storage.grow_volume(names.volume(), size_bytes=SIZE)
+    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
+
+
+def test_a_volume_that_is_open_elsewhere_grows(backend: Backend, storage: Storage, names: Names) -> None:
+    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
+    with backend.hold(names.volume()):
+        storage.grow_volume(names.volume(), size_bytes=2 * SIZE)
+    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
+
+
+def test_growing_a_missing_volume_is_not_found(storage: Storage, names: Names) -> None:
+    with pytest.raises(NotFoundError):
+        storage.grow_volume(names.volume(), size_bytes=SIZE)
+
+
 def test_what_was_written_is_read(storage: Storage, names: Names) -> None:
     storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
     storage.write(names.volume(), b"seed", offset=4 * MIB - 2)
@@ -419,9 +452,21 @@ def test_an_unknown_pool_is_not_found_by_every_verb(storage: Storage, names: Nam
             call()
 
 
-def test_the_pools_in_use_are_told_with_their_room(storage: Storage) -> None:
+def test_a_pool_that_allows_everything_passes_its_check_and_keeps_nothing_of_it(storage: Storage) -> None:
+    before = storage.volumes("vms")
+    storage.check_pool("vms")
+    storage.check_pool("vms")
+    assert storage.volumes("vms") == before
+
+
+def test_a_pool_that_is_not_there_fails_its_check(storage: Storage) -> None:
+    with pytest.raises(NotFoundError):
+        storage.check_pool("nowhere")
+
+
+def test_the_pools_for_block_devices_are_told_with_their_room(storage: Storage) -> None:
     pools = storage.pools()
-    assert [pool.name for pool in pools] == ["images", "vms"]
+    assert {"images", "vms"} <= {pool.name for pool in pools}
     assert all(pool.replicas >= 1 and pool.free_bytes > 0 and not pool.full for pool in pools)
 
 
@@ -443,7 +488,7 @@ def test_a_full_pool_takes_nothing_and_gives_back(fillable_backend: Backend, fil
         with pytest.raises(FullError):
             storage.write(names.volume("blank"), b"x" * MIB, offset=4 * MIB)
         assert storage.volume(names.volume("new")) is None
-        assert [pool.full for pool in storage.pools()] == [False, True]
+        assert {pool.name: pool.full for pool in storage.pools()}["vms"]
         assert storage.read(names.volume("blank"), offset=0, length=4) == b"data"
         storage.clone(image, names.volume("clone"), size_bytes=SIZE, job_id="job")
         storage.remove_volume(names.volume("clone"))
@@ -475,6 +520,7 @@ def test_a_silent_storage_is_unreachable_for_every_verb(backend: Backend) -> Non
         lambda: silent.image_size(image),
         lambda: silent.clone(image, volume, size_bytes=SIZE, job_id="job"),
         lambda: silent.create_volume(volume, size_bytes=SIZE, job_id="job"),
+        lambda: silent.grow_volume(volume, size_bytes=SIZE),
         lambda: silent.write(volume, b"x"),
         lambda: silent.read(volume, offset=0, length=1),
         lambda: silent.volume(volume),

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from storage.ceph import facts
-from storage.errors import NotFoundError
 from storage.facts import OsdFacts
 
 
@@ -21,11 +20,17 @@ def df(name: str, *, stored: int = 100, max_avail: int = 1000) -> dict[str, Any]
 
 
 def detail(name: str, *, flags: str = "hashpspool", quota: int = 0) -> dict[str, Any]:
-    return {"pool_name": name, "size": 3, "flags_names": flags, "quota_max_bytes": quota}
+    return {
+        "pool_name": name,
+        "size": 3,
+        "flags_names": flags,
+        "quota_max_bytes": quota,
+        "application_metadata": {"rbd": {}},
+    }
 
 
 def pool(df_: dict[str, Any], detail_: dict[str, Any]) -> facts.PoolFacts:
-    (told,) = facts.pools(answering(df={"pools": [df_]}, osd_pool_ls=[detail_]), (df_["name"],))
+    (told,) = facts.pools(answering(df={"pools": [df_]}, osd_pool_ls=[detail_]))
     return told
 
 
@@ -87,15 +92,23 @@ def test_flags_and_quota_tell_how_full_a_pool_is(flags: str, quota: int, near_fu
     assert (told.near_full, told.full) == (near_full, full)
 
 
-def test_only_the_pools_in_use_are_told_in_their_order() -> None:
+def test_only_pools_for_block_devices_are_told_by_name() -> None:
     names = ("device_health_metrics", "vms", "images")
-    ask = answering(df={"pools": [df(name) for name in names]}, osd_pool_ls=[detail(name) for name in names])
-    assert [told.name for told in facts.pools(ask, ("images", "vms"))] == ["images", "vms"]
+    details = [detail(name) for name in names]
+    details[0]["application_metadata"] = {"mgr_devicehealth": {}}
+    ask = answering(df={"pools": [df(name) for name in names]}, osd_pool_ls=details)
+    assert [told.name for told in facts.pools(ask)] == ["images", "vms"]
 
 
-def test_a_pool_in_use_that_the_cluster_lacks_is_not_found() -> None:
-    with pytest.raises(NotFoundError, match="vms"):
-        facts.pools(answering(df={"pools": [df("images")]}, osd_pool_ls=[detail("images")]), ("images", "vms"))
+def test_a_pool_that_is_too_new_to_be_counted_waits_for_the_next_look() -> None:
+    ask = answering(df={"pools": [df("images")]}, osd_pool_ls=[detail("images"), detail("vms")])
+    assert [told.name for told in facts.pools(ask)] == ["images"]
+
+
+def test_latencies_are_found_where_other_versions_of_ceph_tell_them() -> None:
+    older = perf((0, 1_500_000, 2_000_000))["osdstats"]
+    (told,) = osds([host("host1", 0), osd(0)], older)
+    assert told.commit_latency_ms == 1.5
 
 
 def test_an_osd_is_told_with_its_crush_host() -> None:

@@ -1,0 +1,41 @@
+"""May a pool be used? By trying, whatever the cluster's version and the user's capabilities say."""
+
+from __future__ import annotations
+
+import rados
+import rbd
+
+from storage.ceph import devices
+from storage.ceph.cluster import Cluster
+
+ORIGIN, CLONE, SNAPSHOT = "nacre-check", "nacre-check-clone", "golden"
+SIZE_BYTES = 4 << 20
+
+
+def check(cluster: Cluster, pool: str) -> None:
+    """See Storage.check_pool. What an earlier check left behind is removed first."""
+    with cluster.doing(f"check pool {pool}"):
+        ioctx = cluster.ioctx(pool)
+        _remove(ioctx)
+        try:
+            _make(ioctx)
+        finally:
+            _remove(ioctx)
+
+
+def _make(ioctx: rados.Ioctx) -> None:
+    devices.create(ioctx, ORIGIN, SIZE_BYTES)
+    with rbd.Image(ioctx, ORIGIN) as device:
+        device.write(b"nacre", 0)
+        device.create_snap(SNAPSHOT)
+    # Of a snapshot that nobody has protected: only clone format 2 allows it.
+    rbd.RBD().clone(ioctx, ORIGIN, SNAPSHOT, ioctx, CLONE, features=devices.FEATURES)
+
+
+def _remove(ioctx: rados.Ioctx) -> None:
+    devices.remove(ioctx, CLONE)
+    if ORIGIN in rbd.RBD().list(ioctx):
+        with rbd.Image(ioctx, ORIGIN) as device:
+            for snapshot in list(device.list_snaps()):
+                device.remove_snap(snapshot["name"])
+        devices.remove(ioctx, ORIGIN)

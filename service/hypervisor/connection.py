@@ -44,6 +44,12 @@ class HostConnection:
         self._ears: libvirt.virConnect | None = None  # carries events and nothing else
         self._failed: tuple[float, HostUnreachableError] | None = None
         self._closed = False
+        self._used_s = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last call began."""
+        return time.monotonic() - self._used_s
 
     def call(self, action: Callable[[libvirt.virConnect], Result], *, timeout_s: float = CALL_TIMEOUT_S) -> Result:
         """`action(connection)`, with libvirt's errors translated.
@@ -52,12 +58,8 @@ class HostConnection:
         DomainRefusedError with libvirt's own sentence for everything else.
         """
         event_loop.ensure_running()
-        try:
-            return self._calls.run(lambda: self._attempt(action, self._ready()), timeout_s=timeout_s)
-        except TimeoutError as error:
-            raise HostUnreachableError(
-                f"libvirt on host {self.endpoint.name} did not answer in {timeout_s:g} s"
-            ) from error
+        self._used_s = time.monotonic()
+        return self.bounded(lambda: self._attempt(action, self._ready()), timeout_s=timeout_s)
 
     def alone(self, action: Callable[[libvirt.virConnect], Result]) -> Result:
         """`action(connection)` in the caller's thread and without a deadline, for what may rightly take hours."""
@@ -66,6 +68,29 @@ class HostConnection:
             return self._attempt(action, connection)
         finally:
             connection.close()
+
+    def dedicated(self, action: Callable[[libvirt.virConnect], Result]) -> Result:
+        """`action(connection)` on a connection that is nobody else's and stays open when the action has worked."""
+        event_loop.ensure_running()
+
+        def run() -> Result:
+            connection = self._connect()
+            try:
+                return self._attempt(action, connection)
+            except BaseException:
+                connection.close()
+                raise
+
+        return self.bounded(run, timeout_s=CALL_TIMEOUT_S)
+
+    def bounded(self, function: Callable[[], Result], *, timeout_s: float) -> Result:
+        """`function()`, which speaks to this host. Raises HostUnreachableError at the deadline."""
+        try:
+            return self._calls.run(function, timeout_s=timeout_s)
+        except TimeoutError as error:
+            raise HostUnreachableError(
+                f"libvirt on host {self.endpoint.name} did not answer in {timeout_s:g} s"
+            ) from error
 
     def close(self) -> None:
         """Drop the connections; nothing opens them again."""

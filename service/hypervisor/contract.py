@@ -2,84 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Protocol
 
-from service.hypervisor.spec import DomainSpec, VirtType
+from service.hypervisor.findings import Expectations, HostReport
+from service.hypervisor.foreign import ForeignDomain
+from service.hypervisor.spec import CephAccess, DiskSpec, DomainSpec, VirtType
+from service.hypervisor.values import (
+    Display,
+    DomainEvent,
+    DomainState,
+    DomainStateName,
+    DomainStatistics,
+    HostEndpoint,
+    HypervisorFacts,
+    MigrationProgress,
+    MigrationReport,
+)
 
-DomainStateName = Literal["running", "paused", "shutting_down", "crashed", "io_error"]
-
-
-@dataclass(frozen=True, slots=True)
-class HostEndpoint:
-    """Where a host's hypervisor is reached."""
-
-    name: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class DomainState:
-    """A domain seen on a host. `epoch` and `job_id` are from the metadata that Nacre wrote; None on a foreign one."""
-
-    vm_id: str
-    name: str
-    state: DomainStateName
-    vcpus: int
-    memory_mib: int
-    cpu_time_s: float
-    epoch: int | None
-    job_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HypervisorFacts:
-    """What a host says of itself. In a shared machine libvirt reports the whole computer: the inventory caps it."""
-
-    cpus: int
-    memory_mib: int
-    cpu_model: str
-    cpu_features: tuple[str, ...]
-    machine: str  # newest versioned q35 machine type
-    libvirt_version: str
-    qemu_version: str
-    kvm_offered: bool  # what libvirt claims; probe_virt_type() finds out
+__all__ = [
+    "Console",
+    "Devices",
+    "Display",
+    "DomainEvent",
+    "DomainState",
+    "DomainStateName",
+    "DomainStatistics",
+    "HostEndpoint",
+    "Hypervisor",
+    "HypervisorFacts",
+    "Hypervisors",
+    "MigrationProgress",
+    "MigrationReport",
+    "Screen",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationProgress:
-    """Bytes of memory; `phase` is "copying" or "switching"."""
+class Console(Protocol):
+    """A serial console somebody has opened. One thread reads, another may write, any may close."""
 
-    phase: str
-    processed_bytes: int
-    remaining_bytes: int
-    total_bytes: int
+    def read(self, timeout_s: float) -> bytes:
+        """What the guest has said since, b"" when it is silent for `timeout_s`.
 
+        Raises ConsoleClosedError once there is nothing more to come: the guest ended or moved, somebody else has
+        opened its console, or the host is gone.
+        """
 
-@dataclass(frozen=True, slots=True)
-class MigrationReport:
-    """What a finished migration took. `downtime_ms` is None when the hypervisor no longer knows."""
+    def write(self, data: bytes) -> None:
+        """Type `data`. Raises ConsoleClosedError."""
 
-    total_ms: int
-    downtime_ms: int | None
-    transferred_bytes: int | None
+    def close(self) -> None:
+        """Let go of the console; may be repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
-    """Something happened to a domain on a host.
+class Devices(Protocol):
+    """Changes of a running domain. All are live only, and over when they return; all but detach_disk raise
+    DomainNotFoundError when there is no such domain, and DomainRefusedError with the hypervisor's own words."""
 
-    `kind`: started, resumed, suspended, stopped (powered off, or ended by a call), migrated (it left for another host),
-    crashed (neither the guest nor a call wanted its end), io_error, rebooted.
-    """
+    def attach_disk(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
+        """Plug in a disk, on bus "virtio" or "scsi". The same source at the same target already counts as done."""
 
-    host: str
-    vm_id: str
-    kind: str
+    def detach_disk(self, vm_id: str, target: str) -> None:
+        """Ask the guest to let go of a disk, wait until it is unplugged; silent when disk or domain is absent.
+
+        Raises DetachRefusedError when the guest has not let go in time; it may still do so later, so ask again.
+        """
+
+    def grow_disk(self, vm_id: str, target: str, size_bytes: int) -> None:
+        """Show the guest the new size of a disk whose volume has grown. Raises DomainRefusedError for a smaller one."""
+
+    def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
+        """What lies in the CD-ROM drive `disk.target` from now on: another image, or none (pool and rbd_name None).
+
+        Also when the guest has locked its tray: what it still reads of the old medium then fails.
+        """
+
+    def set_vcpus(self, vm_id: str, vcpus: int) -> None:
+        """Have `vcpus` virtual processors, up to the ceiling the domain started with.
+
+        The guest must bring new ones on line itself. None can be taken out of a running guest: QEMU 7.2 under TCG does
+        not migrate afterwards. Raises HotAddRefusedError: the change is for the next start.
+        """
+
+    def set_memory(self, vm_id: str, memory_mib: int) -> None:
+        """Have `memory_mib` in all, up to the ceiling the domain started with, added in whole 128 MiB.
+
+        Memory cannot be taken out of a running guest. Raises HotAddRefusedError: the change is for the next start.
+        """
+
+    def set_title(self, vm_id: str, name: str) -> None:
+        """The VM's name, as `domain()` tells it."""
 
 
-class Hypervisor(Protocol):
+class Screen(Protocol):
+    """What a person sees of a running domain, and types. All raise DomainNotFoundError."""
+
+    def set_vnc_password(self, vm_id: str, password: str | None, *, expires_at: datetime | None = None) -> None:
+        """Open the VNC console to `password` (1 to 8 characters of ASCII) until `expires_at` (aware; None: until it is
+        changed). None locks the console. Who is connected stays so. A move and a start lock it again.
+        """
+
+    def display(self, vm_id: str) -> Display | None:
+        """Where VNC listens; None when the domain has no screen."""
+
+    def screenshot(self, vm_id: str) -> bytes:
+        """The screen as a PNG."""
+
+    def open_console(self, vm_id: str) -> Console:
+        """The serial console; whoever had it open before loses it."""
+
+
+class Hypervisor(Devices, Screen, Protocol):
     """The domains of one host. Every call ends within a deadline, with hypervisor.errors.HostUnreachableError."""
 
     def facts(self) -> HypervisorFacts:
@@ -91,8 +125,13 @@ class Hypervisor(Protocol):
     def domain(self, vm_id: str) -> DomainState | None:
         """One domain; None when the host has none of that UUID."""
 
-    def start(self, spec: DomainSpec) -> DomainState:
-        """Create a transient domain. One of the same UUID and epoch that is there already counts as done.
+    def statistics(self) -> tuple[DomainStatistics, ...]:
+        """Counters of every domain on the host, Nacre's or not, in one call; it waits for no domain that is busy."""
+
+    def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
+        """Create a transient domain, `paused` before its first instruction if so asked.
+
+        One of the same UUID and epoch that is there already counts as done, in whatever state it is by now.
 
         Raises DomainConflictError (same UUID, another epoch), DomainRefusedError (what the hypervisor said).
         """
@@ -105,6 +144,12 @@ class Hypervisor(Protocol):
 
     def reset(self, vm_id: str) -> None:
         """Hard reset. Raises DomainNotFoundError."""
+
+    def suspend(self, vm_id: str) -> None:
+        """Stop the guest's processors; silent when they stand still already. Raises DomainNotFoundError."""
+
+    def resume(self, vm_id: str) -> None:
+        """Let the guest go on; silent when it runs already. Raises DomainNotFoundError, DomainRefusedError."""
 
     def wait_stopped(self, vm_id: str, *, timeout_s: float) -> bool:
         """Wait (by event) until the domain is gone; False when it is still there after `timeout_s`."""
@@ -131,6 +176,18 @@ class Hypervisor(Protocol):
     def probe_virt_type(self) -> VirtType:
         """Boot a tiny kernel with KVM and believe what happened: "kvm" when it reached its init, else "qemu"."""
 
+    def definition(self, vm_id: str) -> ForeignDomain:
+        """What a domain that somebody else made consists of. Raises DomainNotFoundError."""
+
+    def take_over(self, spec: DomainSpec) -> None:
+        """Mark a running domain as Nacre's, and forget what libvirt keeps of it for a next start; may be repeated.
+
+        Raises DomainNotFoundError, DomainRefusedError.
+        """
+
+    def preflight(self, want: Expectations) -> HostReport:
+        """Try out all that the cloud needs of the host. What goes wrong is a finding, never an error."""
+
 
 class Hypervisors(Protocol):
     """All hosts of the cloud."""
@@ -140,6 +197,9 @@ class Hypervisors(Protocol):
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
         """Call `handler` (from a thread of the driver) for every domain event of every host connected to."""
+
+    def keep(self, endpoints: Collection[HostEndpoint]) -> None:
+        """Drop the connections to all other hosts that nobody uses now: they are no longer the cloud's."""
 
     def close(self) -> None:
         """Drop all connections."""

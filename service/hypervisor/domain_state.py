@@ -6,8 +6,8 @@ import libvirt
 from lxml import etree
 
 from service.hypervisor import schema
-from service.hypervisor.contract import DomainState, DomainStateName
 from service.hypervisor.render import METADATA_NAMESPACE
+from service.hypervisor.values import DomainState, DomainStateName
 
 _NS = {"n": METADATA_NAMESPACE}
 _STATES: dict[int, DomainStateName] = {
@@ -62,6 +62,11 @@ def state_name(domain: libvirt.virDomain) -> DomainStateName | None:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
+    return state_of(state, reason)
+
+
+def state_of(state: int, reason: int) -> DomainStateName | None:
+    """libvirt's two numbers as one word; None for a domain that is shut off."""
     if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         return "io_error"
     return _STATES.get(state)

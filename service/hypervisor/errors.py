@@ -51,3 +51,21 @@ class DomainTwiceError(NacreError):
     """The same domain runs on two hosts: its disk is in danger and a person, or a fence, must end one of them."""
 
     default_code = "domain.twice"
+
+
+class DetachRefusedError(ConflictError):
+    """The guest was asked to let go of a device and has not."""
+
+    default_code = "domain.detach_refused"
+
+
+class HotAddRefusedError(ConflictError):
+    """The running domain cannot be made that size; its next start can."""
+
+    default_code = "domain.hot_add_refused"
+
+
+class ConsoleClosedError(ConflictError):
+    """The serial console has ended: the guest is gone or has moved, or somebody else has opened it."""
+
+    default_code = "console.closed"

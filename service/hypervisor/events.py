@@ -16,6 +16,7 @@ from service.hypervisor.contract import DomainEvent
 log = structlog.get_logger(__name__)
 LOST = "lost"  # the connection to the host ended: what a watcher waits for may have happened unseen
 POWERED_OFF = "powered_off"  # the guest itself asked for it; "stopped" follows
+DEVICES = "devices"  # one was unplugged, or the guest refused to let go of it
 _PUBLIC = frozenset({"started", "resumed", "suspended", "stopped", "migrated", "crashed", "io_error", "rebooted"})
 
 

@@ -7,19 +7,24 @@ from collections.abc import Iterator
 from lxml import etree
 
 from service.hypervisor import schema
+from service.hypervisor.spec import CephAccess
 
 
-def graft(live: str, rendered: str) -> str:
+def graft(live: str, rendered: str, ceph: CephAccess) -> str:
     """`live` (the source's migratable XML, with the PCI addresses the guest knows) with the host's part of `rendered`.
 
-    The host's part: metadata, console address, Ceph identity of each disk, bridge of each card. Rendering afresh alone
-    would not do: devices plugged in since the start, and a CPU that libvirt has spelled out, must stay as they are.
+    The host's part: metadata, console address, bridge of each card, and the Ceph identity of every block device, also
+    of one that `rendered` does not know. Rendering afresh alone would not do: devices plugged in since the start, and a
+    CPU that libvirt has spelled out, must stay as they are.
     """
     domain, wanted = schema.parse(live), schema.parse(rendered)
     for path in ("title", "metadata", "devices/graphics"):
         _replace(domain, path, wanted)
-    for ours, theirs in _pairs(domain, wanted, "devices/disk", "target", "dev"):
-        _replace_access(ours, theirs)
+    for disk in domain.findall("devices/disk"):
+        for outdated in disk.findall("auth"):  # where libvirt takes it too
+            disk.remove(outdated)
+    for source in domain.iterfind(".//source[@protocol='rbd']"):
+        _replace_access(source, ceph)
     for ours, theirs in _pairs(domain, wanted, "devices/interface", "mac", "address"):
         _replace(ours, "source", theirs)
     return etree.tostring(domain, encoding="unicode")
@@ -33,17 +38,13 @@ def _replace(domain: etree._Element, path: str, wanted: etree._Element) -> None:
             parent.replace(old, new)
 
 
-def _replace_access(disk: etree._Element, wanted: etree._Element) -> None:
-    """How to reach Ceph is the host's; which image is in the drive is the guest's."""
-    source, access = disk.find("source"), wanted.find("source")
-    if source is None or access is None:
-        return
-    for outdated in [*source.findall("config"), *source.findall("auth"), *disk.findall("auth")]:
-        parent = outdated.getparent()
-        if parent is not None:
-            parent.remove(outdated)
-    for position, element in enumerate([*access.findall("config"), *access.findall("auth")]):
-        source.insert(position, element)
+def _replace_access(source: etree._Element, ceph: CephAccess) -> None:
+    """How to reach Ceph is the host's; which block device it is, is the guest's."""
+    for outdated in [*source.findall("config"), *source.findall("auth")]:
+        source.remove(outdated)
+    etree.SubElement(source, "config", file=ceph.conf_path)
+    auth = etree.SubElement(source, "auth", username=ceph.user)
+    etree.SubElement(auth, "secret", type="ceph", uuid=ceph.secret_uuid)
 
 
 def _pairs(

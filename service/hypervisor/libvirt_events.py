@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libvirt
 
-from service.hypervisor.events import POWERED_OFF, EventHub
+from service.hypervisor.events import DEVICES, POWERED_OFF, EventHub
 
 # QEMU itself was told to end, by a signal; what libvirt says of the end that follows is no different then.
 _BY_HOST = (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST)
@@ -28,6 +28,11 @@ def subscribe(connection: libvirt.virConnect, host: str, hub: EventHub) -> None:
     def on_reboot(_connection: object, domain: libvirt.virDomain, _opaque: object) -> None:
         hub.publish(host, domain.UUIDString(), "rebooted")
 
+    def on_device(_connection: object, domain: libvirt.virDomain, _device: str, _opaque: object) -> None:
+        hub.publish(host, domain.UUIDString(), DEVICES)
+
+    for event in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED):
+        connection.domainEventRegisterAny(None, event, on_device, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_lifecycle, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, on_reboot, None)
 

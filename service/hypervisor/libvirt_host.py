@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import TypeVar
+from contextlib import suppress
 
 import libvirt
 
-from service.hypervisor import domain_state, host_facts
+from service.hypervisor import domain_state, domain_statistics, host_facts
 from service.hypervisor.connection import HostConnection
-from service.hypervisor.contract import (
+from service.hypervisor.errors import DomainConflictError, DomainNotFoundError, DomainRefusedError
+from service.hypervisor.events import EventHub
+from service.hypervisor.findings import Expectations, HostReport
+from service.hypervisor.foreign import ForeignDomain
+from service.hypervisor.foreign import read as read_foreign
+from service.hypervisor.libvirt_devices import LibvirtDevices
+from service.hypervisor.libvirt_screen import LibvirtScreen
+from service.hypervisor.libvirt_side import LibvirtSide
+from service.hypervisor.migration import Migration
+from service.hypervisor.preflight import Preflight
+from service.hypervisor.probe import Probe
+from service.hypervisor.render import METADATA_NAMESPACE, render, render_mark
+from service.hypervisor.spec import DomainSpec, VirtType
+from service.hypervisor.values import (
     DomainState,
+    DomainStatistics,
     HostEndpoint,
     HypervisorFacts,
     MigrationProgress,
     MigrationReport,
 )
-from service.hypervisor.errors import DomainConflictError, DomainNotFoundError, DomainRefusedError
-from service.hypervisor.events import EventHub, Watch
-from service.hypervisor.libvirt_side import LibvirtSide
-from service.hypervisor.migration import Migration
-from service.hypervisor.probe import Probe
-from service.hypervisor.render import render
-from service.hypervisor.spec import DomainSpec, VirtType
 
-Result = TypeVar("Result")
 START_TIMEOUT_S = 90.0
-STOP_TIMEOUT_S = 60.0
-_GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 
 
-class LibvirtHost:
+class LibvirtHost(LibvirtDevices, LibvirtScreen):
     """One host. Made by LibvirtHypervisors.on(); connects at the first call."""
 
     def __init__(
@@ -43,9 +46,7 @@ class LibvirtHost:
         *,
         side: Callable[[HostEndpoint], LibvirtSide],
     ) -> None:
-        self._endpoint = endpoint
-        self._connection = connection
-        self._hub = hub
+        super().__init__(endpoint, connection, hub)
         self._side = side
 
     def facts(self) -> HypervisorFacts:
@@ -61,27 +62,38 @@ class LibvirtHost:
     def domain(self, vm_id: str) -> DomainState | None:
         return self._connection.call(lambda connection: _state(connection, vm_id))
 
-    def start(self, spec: DomainSpec) -> DomainState:
+    def statistics(self) -> tuple[DomainStatistics, ...]:
+        return self._connection.call(domain_statistics.read)
+
+    def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
         xml = render(spec)
-        there = self._same(spec)
-        if there is not None:
-            return there
+        flags = libvirt.VIR_DOMAIN_START_VALIDATE | (libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
         try:
-            return self._connection.call(lambda connection: _create(connection, xml), timeout_s=START_TIMEOUT_S)
+            return self._connection.call(lambda connection: _create(connection, xml, flags), timeout_s=START_TIMEOUT_S)
         except DomainRefusedError:
-            there = self._same(spec)  # another call of the same step may have won
+            there = self._same(spec)  # libvirt creates no second domain of one UUID
             if there is None:
                 raise
             return there
 
     def shut_down(self, vm_id: str) -> None:
-        self._act(vm_id, lambda domain: domain.shutdown(), missing_ok=True)
+        self._with_any_domain(vm_id, lambda domain: domain.shutdown())
 
     def force_off(self, vm_id: str) -> None:
-        self._act(vm_id, lambda domain: domain.destroyFlags(0), missing_ok=True)
+        self._with_any_domain(vm_id, lambda domain: domain.destroyFlags(0))
 
     def reset(self, vm_id: str) -> None:
-        self._act(vm_id, lambda domain: domain.reset(0), missing_ok=False)
+        self._with_domain(vm_id, lambda domain: domain.reset(0))
+
+    def suspend(self, vm_id: str) -> None:
+        self._with_domain(vm_id, lambda domain: domain.suspend())
+
+    def resume(self, vm_id: str) -> None:
+        def resume(domain: libvirt.virDomain) -> None:
+            if domain_state.state_name(domain) != "running":
+                domain.resume()
+
+        self._with_domain(vm_id, resume)
 
     def wait_stopped(self, vm_id: str, *, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -104,9 +116,15 @@ class LibvirtHost:
         facts = self.facts()
         return Probe(self._endpoint, self._connection, self._hub, facts.machine).run() if facts.kvm_offered else "qemu"
 
-    def watch(self, vm_id: str) -> AbstractContextManager[Watch]:
-        """Signals of one domain of this host."""
-        return self._hub.watch(self._endpoint.name, vm_id)
+    def definition(self, vm_id: str) -> ForeignDomain:
+        return self._connection.call(lambda connection: read_foreign(connection.lookupByUUIDString(vm_id).XMLDesc(0)))
+
+    def take_over(self, spec: DomainSpec) -> None:
+        mark = render_mark(spec)
+        self._with_domain(spec.vm_id, lambda domain: _take_over(domain, mark))
+
+    def preflight(self, want: Expectations) -> HostReport:
+        return Preflight(self._connection, self.probe_virt_type).run(want)
 
     def _same(self, spec: DomainSpec) -> DomainState | None:
         there = self.domain(spec.vm_id)
@@ -116,24 +134,10 @@ class LibvirtHost:
             )
         return there
 
-    def _act(self, vm_id: str, action: Callable[[libvirt.virDomain], Result], *, missing_ok: bool) -> None:
-        """One action on one domain; a domain that is gone, or goes meanwhile, is either fine or DomainNotFoundError."""
-
-        def run(connection: libvirt.virConnect) -> bool:
-            domain = domain_state.find(connection, vm_id)
-            if domain is None:
-                return False
-            try:
-                action(domain)
-            except libvirt.libvirtError as error:
-                if error.get_error_code() in _GONE and _state(connection, vm_id) is None:
-                    return False
-                raise
-            return True
-
-        found = self._connection.call(run, timeout_s=STOP_TIMEOUT_S)
-        if not found and not missing_ok:
-            raise DomainNotFoundError(f"host {self._endpoint.name} has no domain {vm_id}")
+    def _with_any_domain(self, vm_id: str, action: Callable[[libvirt.virDomain], object]) -> None:
+        """A domain that is gone, or goes meanwhile, is fine."""
+        with suppress(DomainNotFoundError):
+            self._with_domain(vm_id, action)
 
 
 def _state(connection: libvirt.virConnect, vm_id: str) -> DomainState | None:
@@ -141,8 +145,15 @@ def _state(connection: libvirt.virConnect, vm_id: str) -> DomainState | None:
     return None if domain is None else domain_state.read(domain)
 
 
-def _create(connection: libvirt.virConnect, xml: str) -> DomainState:
-    state = domain_state.read(connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE))
+def _take_over(domain: libvirt.virDomain, mark: str) -> None:
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, mark, "nacre", METADATA_NAMESPACE, live)
+    if domain.isPersistent():
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+
+
+def _create(connection: libvirt.virConnect, xml: str, flags: int) -> DomainState:
+    state = domain_state.read(connection.createXML(xml, flags))
     if state is None:
         raise DomainRefusedError("the domain ended as soon as it had started")
     return state

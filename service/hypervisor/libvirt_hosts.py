@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from service.hypervisor.connection import HostConnection
@@ -13,6 +13,8 @@ from service.hypervisor.knock import Pki
 from service.hypervisor.libvirt_host import LibvirtHost
 from service.hypervisor.libvirt_side import LibvirtSide
 from service.hypervisor.migration_settings import MigrationSettings
+
+SPARED_S = 60.0
 
 
 class LibvirtHypervisors:
@@ -38,6 +40,20 @@ class LibvirtHypervisors:
         A host whose connection was lost is silent until the next call to it connects again.
         """
         self._hub.listen(handler)
+
+    def keep(self, endpoints: Collection[HostEndpoint]) -> None:
+        """Drop the connections to all other hosts: they are no longer the cloud's."""
+        wanted = frozenset(endpoints)
+        with self._lock:
+            # A host that is being looked at, to be added perhaps, is spared.
+            outdated = [
+                endpoint
+                for endpoint, connection in self._connections.items()
+                if endpoint not in wanted and connection.idle_s > SPARED_S
+            ]
+            dropped = [self._connections.pop(endpoint) for endpoint in outdated]
+        for connection in dropped:
+            connection.close()
 
     def close(self) -> None:
         """Drop all connections."""

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
-from service.hypervisor.contract import (
-    DomainEvent,
-    DomainState,
-    HostEndpoint,
-    Hypervisor,
-    HypervisorFacts,
-    MigrationProgress,
-    MigrationReport,
-)
+from service.hypervisor.contract import Hypervisor
 from service.hypervisor.errors import (
     DomainConflictError,
     DomainNotFoundError,
@@ -21,9 +14,28 @@ from service.hypervisor.errors import (
     HostUnreachableError,
     MigrationFailedError,
 )
-from service.hypervisor.memory_cloud import MemoryCloud, MemoryHost, Move
-from service.hypervisor.render import render
-from service.hypervisor.spec import DomainSpec, VirtType
+from service.hypervisor.findings import Expectations, Finding, HostReport
+from service.hypervisor.foreign import ForeignDomain
+from service.hypervisor.memory_cloud import Hardware, MemoryCloud, MemoryHost, Move
+from service.hypervisor.memory_devices import MemoryDevices
+from service.hypervisor.memory_screen import MemoryScreen
+from service.hypervisor.render import domain_name, render
+from service.hypervisor.spec import DiskSpec, DomainSpec, VirtType
+from service.hypervisor.values import (
+    DiskStatistics,
+    DomainEvent,
+    DomainState,
+    DomainStateName,
+    DomainStatistics,
+    HostEndpoint,
+    HypervisorFacts,
+    MemoryStatistics,
+    MigrationProgress,
+    MigrationReport,
+    NicStatistics,
+)
+
+UNGROWN_BYTES = 1 << 20  # what a disk that was never grown says of itself
 
 
 class MemoryHypervisors:
@@ -38,16 +50,15 @@ class MemoryHypervisors:
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
         self._cloud.listen(handler)
 
+    def keep(self, endpoints: Collection[HostEndpoint]) -> None:
+        self._cloud.kept = frozenset(endpoints)
+
     def close(self) -> None:
         """Nothing is held."""
 
 
-class MemoryHypervisor:
+class MemoryHypervisor(MemoryDevices, MemoryScreen):
     """One host of a MemoryCloud."""
-
-    def __init__(self, cloud: MemoryCloud, endpoint: HostEndpoint) -> None:
-        self._cloud = cloud
-        self._endpoint = endpoint
 
     def facts(self) -> HypervisorFacts:
         return self._host().facts
@@ -62,7 +73,12 @@ class MemoryHypervisor:
         with self._cloud.lock:
             return host.domains.get(vm_id)
 
-    def start(self, spec: DomainSpec) -> DomainState:
+    def statistics(self) -> tuple[DomainStatistics, ...]:
+        host = self._host()
+        with self._cloud.lock:
+            return tuple(_statistics(state, host.hardware[state.vm_id]) for state in host.domains.values())
+
+    def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
         render(spec)  # what cannot be written as XML is refused here too
         there = self._same(self._host(), spec)
         if there is not None:
@@ -75,7 +91,8 @@ class MemoryHypervisor:
                 return there
             if host.refuses is not None:
                 raise DomainRefusedError(f"host {host.name} would not start {spec.vm_id}: {host.refuses}")
-            state = host.domains[spec.vm_id] = _running(spec)
+            state = host.domains[spec.vm_id] = _started(spec, "paused" if paused else "running")
+            host.hardware[spec.vm_id] = Hardware.of(spec)
         self._cloud.tell(host, spec.vm_id, "started")
         return state
 
@@ -88,10 +105,14 @@ class MemoryHypervisor:
         self._cloud.end_domain(self._host().name, vm_id, "stopped")
 
     def reset(self, vm_id: str) -> None:
-        host = self._host()
-        if self.domain(vm_id) is None:
-            raise DomainNotFoundError(f"host {host.name} has no domain {vm_id}")
-        self._cloud.tell(host, vm_id, "rebooted")
+        self._hardware(vm_id)
+        self._cloud.tell(self._host(), vm_id, "rebooted")
+
+    def suspend(self, vm_id: str) -> None:
+        self._switch(vm_id, "paused", "suspended")
+
+    def resume(self, vm_id: str) -> None:
+        self._switch(vm_id, "running", "resumed")
 
     def wait_stopped(self, vm_id: str, *, timeout_s: float) -> bool:
         deadline = self._cloud.clock.monotonic() + timeout_s
@@ -119,13 +140,37 @@ class MemoryHypervisor:
     def probe_virt_type(self) -> VirtType:
         return self._host().virt_type
 
-    def _host(self) -> MemoryHost:
-        """The host as it is now; every call begins here."""
-        host = self._cloud.at(self._endpoint)
-        if not host.reachable:
-            self._cloud.pass_time(host.silence_s)
-            raise HostUnreachableError(f"libvirt on host {self._endpoint.name} did not answer")
-        return host
+    def definition(self, vm_id: str) -> ForeignDomain:
+        foreign = self._host().foreign.get(vm_id)
+        if foreign is None:
+            raise DomainNotFoundError(f"host {self._host().name} has no domain {vm_id} of somebody else")
+        return foreign
+
+    def take_over(self, spec: DomainSpec) -> None:
+        host = self._host()
+        with self._cloud.lock:
+            if spec.vm_id not in host.domains:
+                raise DomainNotFoundError(f"host {host.name} has no domain {spec.vm_id}")
+            host.hardware[spec.vm_id] = Hardware.of(spec)
+            host.domains[spec.vm_id] = replace(host.domains[spec.vm_id], epoch=spec.epoch, job_id=spec.job_id)
+
+    def preflight(self, want: Expectations) -> HostReport:
+        try:
+            host = self._host()
+        except HostUnreachableError as error:
+            return HostReport((Finding("reach", "fail", error.detail, "Switch it on."),))
+        made = (Finding("reach", "ok", f"the host in memory answers as {host.name}"), *host.findings)
+        user = want.ceph.user or f"host-{host.name}"
+        return HostReport(made, host.name, host.uuid, user, host.facts, host.virt_type)
+
+    def _switch(self, vm_id: str, state: DomainStateName, kind: str) -> None:
+        host = self._host()
+        with self._cloud.lock:
+            self._hardware(vm_id)
+            before = host.domains[vm_id]
+            host.domains[vm_id] = replace(before, state=state)
+        if before.state != state:
+            self._cloud.tell(host, vm_id, kind)
 
     def _same(self, host: MemoryHost, spec: DomainSpec) -> DomainState | None:
         there = host.domains.get(spec.vm_id)
@@ -167,14 +212,34 @@ class MemoryHypervisor:
         return MigrationReport(total_ms, 100 if move else None, move.memory_bytes if move else None)
 
 
-def _running(spec: DomainSpec) -> DomainState:
+def _started(spec: DomainSpec, state: DomainStateName) -> DomainState:
     return DomainState(
         vm_id=spec.vm_id,
         name=spec.name,
-        state="running",
+        state=state,
         vcpus=spec.cpu.vcpus,
         memory_mib=spec.memory_mib,
         cpu_time_s=0.0,
         epoch=spec.epoch,
         job_id=spec.job_id,
     )
+
+
+def _statistics(state: DomainState, hardware: Hardware) -> DomainStatistics:
+    """Guests in RAM have used their CPU time evenly and have neither read nor sent anything."""
+    size = state.memory_mib * 1024 * 1024
+    return DomainStatistics(
+        vm_id=state.vm_id,
+        name=domain_name(state.vm_id),
+        state=state.state,
+        cpu_time_s=state.cpu_time_s,
+        vcpu_times_s=(state.cpu_time_s / state.vcpus,) * state.vcpus,
+        memory=MemoryStatistics(size, size, size, None, None, None),
+        disks=tuple(_idle_disk(disk, hardware.sizes_bytes) for disk in hardware.disks.values()),
+        nics=tuple(NicStatistics(f"vnet{n}", 0, 0, 0, 0, 0, 0, 0, 0) for n, _ in enumerate(hardware.spec.nics)),
+    )
+
+
+def _idle_disk(disk: DiskSpec, sizes_bytes: dict[str, int]) -> DiskStatistics:
+    size = 0 if disk.rbd_name is None else sizes_bytes.get(disk.target, UNGROWN_BYTES)
+    return DiskStatistics(disk.target, 0, 0, 0.0, 0, 0, 0.0, 0, capacity_bytes=size)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, Protocol
 
-from service.hypervisor.contract import DomainEvent, DomainState, HostEndpoint, HypervisorFacts
 from service.hypervisor.errors import HostUnreachableError
-from service.hypervisor.spec import DomainSpec, VirtType
+from service.hypervisor.findings import Finding
+from service.hypervisor.foreign import ForeignDomain
+from service.hypervisor.spec import DiskSpec, DomainSpec, VirtType
+from service.hypervisor.values import DomainEvent, DomainState, HostEndpoint, HypervisorFacts
 
 MigrationEnd = Literal["works", "fails", "hand_over_lost"]
 
@@ -42,6 +45,23 @@ def _plain_facts() -> HypervisorFacts:
 
 
 @dataclass(slots=True)
+class Hardware:
+    """What a running domain is made of by now. The password does not follow it to another host."""
+
+    spec: DomainSpec  # as it was started
+    disks: dict[str, DiskSpec]  # by target
+    sizes_bytes: dict[str, int] = field(default_factory=dict)  # by target, as far as disks were grown
+    vnc_password: str | None = None
+    vnc_expires_at: datetime | None = None
+    console: threading.Event = field(default_factory=threading.Event)  # set when whoever has it open loses it
+
+    @classmethod
+    def of(cls, spec: DomainSpec) -> Hardware:
+        """A domain that has just started."""
+        return cls(spec=spec, disks={disk.target: disk for disk in spec.disks})
+
+
+@dataclass(slots=True)
 class MemoryHost:
     """One pretended host. Everything but `name` and `address` may be changed at any time: that is how things fail."""
 
@@ -53,10 +73,16 @@ class MemoryHost:
     silence_s: float = 0.0  # how long a call to an unreachable host takes to fail
     refuses: str | None = None  # why it starts nothing
     guests_ignore_power_button: bool = False
+    guests_keep_disks: bool = False  # they never let go of one
+    guests_keep_size: bool = False  # neither a processor nor memory can be added
     start_s: float = 0.0
+    uuid: str = ""  # what its libvirt calls itself
+    findings: tuple[Finding, ...] = ()  # of a look before its use, beside that it answers
     migration: MigrationEnd = "works"  # of moves that begin here
     migration_s: float = 0.0
     domains: dict[str, DomainState] = field(default_factory=dict)
+    foreign: dict[str, ForeignDomain] = field(default_factory=dict)  # what others made, by id; of the domains above
+    hardware: dict[str, Hardware] = field(default_factory=dict)  # of the domains above
 
 
 @dataclass(slots=True)
@@ -83,6 +109,7 @@ class MemoryCloud:
         self.clock = clock
         self.lock = threading.RLock()
         self.moves: dict[str, Move] = {}
+        self.kept: frozenset[HostEndpoint] | None = None  # the last keep()
         self._hosts: dict[str, MemoryHost] = {}
         self._handlers: tuple[Callable[[DomainEvent], None], ...] = ()
         self._changes: dict[str, threading.Event] = {}
@@ -94,10 +121,10 @@ class MemoryCloud:
             return host
 
     def at(self, endpoint: HostEndpoint) -> MemoryHost:
-        """The host of that name and address, with everything that is due by now done."""
+        """The host at that address, with everything that is due by now done."""
         self._finish_due()
-        host = self._hosts.get(endpoint.name)
-        if host is None or host.address != endpoint.address:
+        host = next((host for host in self._hosts.values() if host.address == endpoint.address), None)
+        if host is None:
             raise HostUnreachableError(f"there is no host {endpoint.name} at {endpoint.address}")
         return host
 
@@ -131,6 +158,7 @@ class MemoryCloud:
         host = self._hosts[host_name]
         with self.lock:
             ended = host.domains.pop(vm_id, None)
+            self._drop_hardware(host, vm_id)
         if ended is not None:
             self.tell(host, vm_id, kind)
 
@@ -146,6 +174,8 @@ class MemoryCloud:
         with self.lock:
             host = self._hosts[host_name]
             host.reachable = False
+            for vm_id in list(host.domains):
+                self._drop_hardware(host, vm_id)
             host.domains.clear()
 
     def begin_move(self, source: MemoryHost, target: MemoryHost, spec: DomainSpec) -> Move:
@@ -181,8 +211,16 @@ class MemoryCloud:
         if state is None or broken:
             move.failure = "the connection to the target broke" if state else "the guest ended meanwhile"
             return []
-        move.target.domains[move.spec.vm_id] = replace(state, epoch=move.spec.epoch, job_id=move.spec.job_id)
+        spec, hardware = move.spec, move.source.hardware[move.spec.vm_id]
+        move.target.domains[spec.vm_id] = replace(state, name=spec.name, epoch=spec.epoch, job_id=spec.job_id)
+        move.target.hardware[spec.vm_id] = Hardware(hardware.spec, dict(hardware.disks), dict(hardware.sizes_bytes))
         if move.source.migration == "hand_over_lost":
             return [(move.target, "started"), (move.target, "resumed"), (move.source, "resumed")]
         del move.source.domains[move.spec.vm_id]
+        self._drop_hardware(move.source, move.spec.vm_id)
         return [(move.source, "migrated"), (move.target, "started"), (move.target, "resumed")]
+
+    def _drop_hardware(self, host: MemoryHost, vm_id: str) -> None:
+        hardware = host.hardware.pop(vm_id, None)
+        if hardware is not None:
+            hardware.console.set()

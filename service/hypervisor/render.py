@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from lxml import etree
 
 from service.hypervisor import schema
-from service.hypervisor.errors import SpecInvalidError
-from service.hypervisor.spec import DomainSpec, VirtType
+from service.hypervisor.spec import UEFI_CODE, CephAccess, DiskSpec, DomainSpec, VirtType
+from service.hypervisor.spec_check import check, check_disk
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "domain"
+TEMPLATES = Path(__file__).with_name("templates") / "domain"  # a link to the top one: so the wheel has it too
 METADATA_NAMESPACE = "urn:nacre:domain:1"
 SERIAL_LOG_FOLDER = "/var/log/libvirt/qemu"
 TCG_CPU_MODEL = "Nehalem"  # x86-64-v2, which today's distributions ask for; TCG offers every feature of it
 SPARE_ROOT_PORTS = 4
-_FIXED_PCI_DEVICES = 3  # serial channel, balloon, RNG
+_FIXED_PCI_DEVICES = 4  # serial channel, SCSI controller, balloon, RNG
+_CONVENTIONAL_NICS = ("e1000", "rtl8139")  # PCI, not PCIe: they share a bridge, which takes one port
 
 
 def render(spec: DomainSpec) -> str:
     """The domain's XML. Raises SpecInvalidError for text that XML cannot hold and for numbers that contradict."""
-    _check(spec)
+    check(spec)
     xml = (
         _environment()
         .get_template("vm.xml.j2")
         .render(
             vm=spec,
+            ceph=spec.ceph,
             domain_name=domain_name(spec.vm_id),
             metadata_namespace=METADATA_NAMESPACE,
             cpu_model=_cpu_model(spec.virt_type, spec.cpu.model),
-            root_ports=_virtio_devices(spec) + SPARE_ROOT_PORTS,
+            root_ports=_devices_on_ports(spec) + SPARE_ROOT_PORTS,
+            uefi_code=UEFI_CODE,
             serial_log=f"{SERIAL_LOG_FOLDER}/{domain_name(spec.vm_id)}.serial.log",
         )
     )
     schema.validate(schema.parse(xml))
     return xml
+
+
+def render_disk(disk: DiskSpec, ceph: CephAccess) -> str:
+    """One disk, or drive with its medium, for a domain that runs already. Raises SpecInvalidError."""
+    check_disk(disk)
+    return _environment().get_template("disk.xml.j2").render(disk=disk, ceph=ceph)
+
+
+def render_dimm(size_mib: int) -> str:
+    """A piece of memory for a domain that runs already."""
+    return _environment().get_template("dimm.xml.j2").render(size_mib=size_mib)
+
+
+def render_mark(spec: DomainSpec) -> str:
+    """The element of the domain's metadata that says whose it is, without its namespace: libvirt puts that in."""
+    check(spec)
+    template = _environment().get_template("metadata.xml.j2")
+    metadata = schema.parse(template.render(vm=spec, metadata_namespace=METADATA_NAMESPACE))
+    mark = metadata[0]
+    for element in mark.iter():
+        element.tag = etree.QName(element).localname
+    etree.cleanup_namespaces(mark)
+    return etree.tostring(mark, encoding="unicode")
 
 
 def render_probe(virt_type: VirtType, *, uuid: str, name: str, machine: str, folder: str) -> str:
@@ -58,6 +83,16 @@ def render_probe(virt_type: VirtType, *, uuid: str, name: str, machine: str, fol
     return xml
 
 
+def render_preflight(
+    *, uuid: str, name: str, machine: str, bridge: str | None, volume: tuple[str, str] | None, ceph: CephAccess | None
+) -> str:
+    """A tiny domain with a card on `bridge`, or with the (pool, RBD name) `volume` opened as `ceph`."""
+    template = _environment().get_template("preflight.xml.j2")
+    xml = template.render(uuid=uuid, name=name, machine=machine, bridge=bridge, volume=volume, ceph=ceph)
+    schema.validate(schema.parse(xml))
+    return xml
+
+
 def domain_name(vm_id: str) -> str:
     """libvirt's name of a VM's domain: it allows neither '/' nor newlines, so the VM's own name is only a title."""
     return f"vm-{vm_id}"
@@ -68,43 +103,10 @@ def _cpu_model(virt_type: VirtType, model: str | None) -> str | None:
     return TCG_CPU_MODEL if model is None and virt_type == "qemu" else model
 
 
-def _virtio_devices(spec: DomainSpec) -> int:
-    scsi_controller = any(disk.bus == "scsi" for disk in spec.disks)
-    return _FIXED_PCI_DEVICES + len(spec.nics) + sum(disk.bus == "virtio" for disk in spec.disks) + scsi_controller
-
-
-def _check(spec: DomainSpec) -> None:
-    for path, text in _texts("domain", spec):
-        bad = next((character for character in text if _unwritable(character)), None)
-        if bad is not None:
-            raise SpecInvalidError(
-                f"{path} holds the character U+{ord(bad):04X}, which domain XML cannot hold: remove it"
-            )
-    if not 1 <= spec.cpu.vcpus <= spec.cpu.max_vcpus:
-        raise SpecInvalidError(f"{spec.cpu.vcpus} vCPUs do not fit under the ceiling of {spec.cpu.max_vcpus}")
-    if not 1 <= spec.memory_mib <= spec.max_memory_mib:
-        raise SpecInvalidError(f"{spec.memory_mib} MiB do not fit under the ceiling of {spec.max_memory_mib} MiB")
-    for disk in spec.disks:
-        if (disk.pool is None) != (disk.rbd_name is None) or (disk.rbd_name is None and disk.device != "cdrom"):
-            raise SpecInvalidError(f"disk {disk.target} has no source: only a CD-ROM drive may be empty")
-
-
-def _texts(path: str, value: object) -> list[tuple[str, str]]:
-    """Every text in a spec with the dotted path that leads to it."""
-    if isinstance(value, str):
-        return [(path, value)]
-    if isinstance(value, tuple):
-        return [found for index, item in enumerate(value) for found in _texts(f"{path}[{index}]", item)]
-    if is_dataclass(value):
-        return [
-            found for field in fields(value) for found in _texts(f"{path}.{field.name}", getattr(value, field.name))
-        ]
-    return []
-
-
-def _unwritable(character: str) -> bool:
-    """Control characters (libvirt refuses a newline in a title too), lone surrogates, U+FFFE and U+FFFF."""
-    return unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff"
+def _devices_on_ports(spec: DomainSpec) -> int:
+    conventional = [nic for nic in spec.nics if nic.model in _CONVENTIONAL_NICS]
+    nics = len(spec.nics) - len(conventional) + bool(conventional)
+    return _FIXED_PCI_DEVICES + nics + sum(disk.bus == "virtio" for disk in spec.disks)
 
 
 @cache

@@ -6,6 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 VirtType = Literal["kvm", "qemu"]
+Firmware = Literal["bios", "uefi"]
+Chipset = Literal["q35", "pc"]  # "pc" is i440fx: what systems older than 2009 know, and the only one with IDE
+ClockOffset = Literal["utc", "localtime"]  # Windows takes its clock for local time
+VideoModel = Literal["vga", "virtio", "cirrus"]
+DiskBus = Literal["virtio", "scsi", "sata", "ide"]
+NicModel = Literal["virtio", "e1000", "e1000e", "rtl8139"]
+HOT_PLUG_BUSES = ("virtio", "scsi")
+MEMORY_STEP_MIB = 128  # a Linux guest brings memory on line in blocks of this size
+UEFI_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"  # Debian: package ovmf
+UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+NVRAM_BYTES = 540_672  # the size of UEFI_VARIABLES, and of every VM's own copy
+
+
+def machine_of(chipset: Chipset, q35: str) -> str:
+    """The machine type of `chipset` that has the version of `q35`: QEMU versions both alike."""
+    return q35 if chipset == "q35" else q35.replace("pc-q35-", "pc-i440fx-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +41,18 @@ class DiskSpec:
     pool: str | None
     rbd_name: str | None
     device: Literal["disk", "cdrom"] = "disk"
-    bus: Literal["virtio", "scsi", "sata"] = "virtio"
-    boot_order: int | None = None
+    bus: DiskBus = "virtio"  # "ide" on chipset "pc" only; a running domain takes virtio and scsi only
+    boot_order: int | None = None  # 1 is tried first; disks, drives and cards share one count
     read_only: bool = False
     serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NvramSpec:
+    """Where UEFI keeps its variables: a block device of NVRAM_BYTES, which begins as a copy of the firmware's own."""
+
+    pool: str
+    rbd_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +61,8 @@ class NicSpec:
 
     mac: str
     bridge: str
-    model: str = "virtio"
+    model: NicModel = "virtio"
+    boot_order: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,7 @@ class DomainSpec:
     epoch: int
     job_id: str
     virt_type: VirtType
-    machine: str  # versioned: pc-q35-7.2
+    machine: str  # versioned, of one chipset: pc-q35-7.2, pc-i440fx-7.2
     cpu: CpuSpec
     memory_mib: int
     max_memory_mib: int
@@ -67,3 +92,12 @@ class DomainSpec:
     disks: tuple[DiskSpec, ...]
     nics: tuple[NicSpec, ...]
     vnc_address: str
+    firmware: Firmware = "bios"
+    nvram: NvramSpec | None = None  # with UEFI, and only then
+    clock: ClockOffset = "utc"
+    video: VideoModel = "vga"
+
+    @property
+    def chipset(self) -> Chipset:
+        """What `machine` is a version of."""
+        return "q35" if "q35" in self.machine else "pc"

@@ -4,6 +4,7 @@ NACRE_TEST_HOSTS        two or more hosts: "host1=10.83.0.11,host2=10.83.0.12"
 NACRE_TEST_LIBVIRT_PKI  folder with the control plane's cacert.pem, clientcert.pem, clientkey.pem
 NACRE_TEST_GUEST_DISK   optional: pool/name of an RBD image that boots and obeys the power button; nobody else uses it
 NACRE_TEST_SECRET_UUID  with it: the libvirt secret of the hosts' cephx users (client.host-<name>)
+NACRE_TEST_CEPH_*       as in storage_fixtures: block devices to plug in are made and removed with it
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from service.hypervisor.contract import HostEndpoint, Hypervisors
+from service.hypervisor.contract import HostEndpoint, Hypervisor, Hypervisors
+from service.hypervisor.errors import ConsoleClosedError
 from service.hypervisor.memory import MemoryHypervisors
 from service.hypervisor.memory_cloud import MemoryCloud
-from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec
+from service.hypervisor.spec import NVRAM_BYTES, UEFI_VARIABLES, CephAccess, CpuSpec, DiskSpec, DomainSpec, NvramSpec
+from storage.refs import VolumeRef
 
 HAS_HOSTS = "NACRE_TEST_HOSTS" in os.environ
 HAS_GUEST = "NACRE_TEST_GUEST_DISK" in os.environ
+HAS_DISKS = HAS_HOSTS and "NACRE_TEST_SECRET_UUID" in os.environ and "NACRE_TEST_CEPH_CONF" in os.environ
 if HAS_HOSTS:
+    from service.hypervisor import libvirt_devices
     from service.hypervisor.libvirt_hosts import LibvirtHypervisors
+    from storage.ceph.backend import CephStorage
 
+DISK_BYTES = 16 << 20
+GUEST_UP = b"nacre-mini: up"
+BOOT_S = 120
 NO_SECRET = "00000000-0000-4000-8000-000000000000"
 
 
@@ -49,6 +58,18 @@ class World(Protocol):
 
     def slow_migrations(self) -> None:
         """From now on a migration takes long enough to be met under way."""
+
+    def stubborn_guests(self) -> None:
+        """From now on a guest that does not let go of a disk is not waited for long; one without an OS never does."""
+
+    def disk(self, target: str, **more: Any) -> DiskSpec:
+        """A disk with a blank block device of its own."""
+
+    def uefi(self, spec: DomainSpec) -> DomainSpec:
+        """The same VM with UEFI."""
+
+    def wait_booted(self, hypervisor: Hypervisor, vm_id: str) -> None:
+        """Until the guest of a bootable VM hears what happens to its devices."""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -123,6 +144,18 @@ class MemoryWorld:
     def slow_migrations(self) -> None:
         self._host.migration_s = 0.3
 
+    def stubborn_guests(self) -> None:
+        self._host.guests_keep_disks = True
+
+    def disk(self, target: str, **more: Any) -> DiskSpec:
+        return DiskSpec(target=target, pool="vms", rbd_name=f"blank-{uuid.uuid4()}", **more)
+
+    def uefi(self, spec: DomainSpec) -> DomainSpec:
+        return replace(spec, firmware="uefi", nvram=NvramSpec("vms", f"nvram-{spec.vm_id}"))
+
+    def wait_booted(self, hypervisor: Hypervisor, vm_id: str) -> None:
+        """Guests in RAM are up at once."""
+
     def close(self) -> None:
         self.hypervisors.close()
 
@@ -134,6 +167,9 @@ class LibvirtWorld:
         hosts = [HostEndpoint(*pair.split("=")) for pair in os.environ["NACRE_TEST_HOSTS"].split(",")]
         self.here, self.there = hosts[:2]
         self._specs = _Specs(os.environ.get("NACRE_TEST_SECRET_UUID", NO_SECRET))
+        self._volumes: list[VolumeRef] = []
+        self._ceph: CephStorage | None = None
+        self._patience_s = libvirt_devices.DETACH_S
         self.hypervisors: Hypervisors = LibvirtHypervisors(Path(os.environ["NACRE_TEST_LIBVIRT_PKI"]))
 
     def spec(self) -> DomainSpec:
@@ -150,12 +186,55 @@ class LibvirtWorld:
     def slow_migrations(self) -> None:
         """A real one takes its time."""
 
+    def stubborn_guests(self) -> None:
+        self._patience_s, libvirt_devices.DETACH_S = libvirt_devices.DETACH_S, 2.0
+
+    def disk(self, target: str, **more: Any) -> DiskSpec:
+        return DiskSpec(target=target, pool="vms", rbd_name=self._make(DISK_BYTES).rbd_name, **more)
+
+    def uefi(self, spec: DomainSpec) -> DomainSpec:
+        volume = self._make(NVRAM_BYTES)
+        self._storage().write(volume, Path(UEFI_VARIABLES).read_bytes())
+        return replace(spec, firmware="uefi", nvram=NvramSpec(volume.pool, volume.rbd_name))
+
+    def wait_booted(self, hypervisor: Hypervisor, vm_id: str) -> None:
+        heard, deadline = b"", time.monotonic() + BOOT_S
+        console = hypervisor.open_console(vm_id)
+        try:
+            while GUEST_UP not in heard and time.monotonic() < deadline:
+                heard += console.read(5)
+        except ConsoleClosedError:
+            raise AssertionError(f"the guest ended while it booted, last words {heard[-200:]!r}") from None
+        finally:
+            console.close()
+        assert GUEST_UP in heard
+
+    def _make(self, size_bytes: int) -> VolumeRef:
+        volume = VolumeRef("vms", f"contract-{uuid.uuid4()}")
+        firmware = size_bytes == NVRAM_BYTES
+        self._storage().create_volume(volume, size_bytes=size_bytes, job_id="contract", writeback=firmware)
+        self._volumes.append(volume)
+        return volume
+
+    def _storage(self) -> CephStorage:
+        if self._ceph is None:
+            names = ("NACRE_TEST_CEPH_CONF", "NACRE_TEST_CEPH_KEYRING", "NACRE_TEST_CEPH_CLIENT")
+            self._ceph = CephStorage(*(os.environ[name] for name in names))
+        return self._ceph
+
     def close(self) -> None:
+        libvirt_devices.DETACH_S = self._patience_s
         for endpoint in (self.here, self.there):
             for vm_id in self._specs.made:
                 self.hypervisors.on(endpoint).force_off(vm_id)
         self.hypervisors.close()
+        for volume in self._volumes:
+            self._storage().remove_volume(volume)
+        if self._ceph is not None:
+            self._ceph.close()
 
 
 WORLDS: list[Callable[[], World]] = [MemoryWorld, LibvirtWorld] if HAS_HOSTS else [MemoryWorld]
 WORLDS_WITH_GUESTS: list[Callable[[], World]] = WORLDS if HAS_GUEST else [MemoryWorld]
+WORLDS_WITH_DISKS: list[Callable[[], World]] = [MemoryWorld, LibvirtWorld] if HAS_DISKS else [MemoryWorld]
+WORLDS_WITH_ALL: list[Callable[[], World]] = WORLDS_WITH_DISKS if HAS_GUEST else [MemoryWorld]

@@ -265,7 +265,7 @@ def test_a_guest_that_is_asked_to_powers_off(make: type[World]) -> None:
     hypervisor, spec = world.hypervisors.on(world.here), world.bootable(world.spec())
     try:
         hypervisor.start(spec)
-        for _ in range(60):  # until the guest listens to its power button
+        for _ in range(120):  # until the guest listens to its power button
             hypervisor.shut_down(spec.vm_id)
             if hypervisor.wait_stopped(spec.vm_id, timeout_s=1):
                 break

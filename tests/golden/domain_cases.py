@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec
+from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, NvramSpec
 
 FOLDER = Path(__file__).parent / "domain"
 ROOT = DiskSpec(target="vda", pool="vms", rbd_name="vm-5f0c-0", boot_order=1, serial="vm-5f0c-0")
@@ -45,6 +45,27 @@ CASES = {
             DiskSpec(target="sda", pool="vms", rbd_name="scsi", bus="scsi"),
         ),
         nics=(*ORDINARY.nics, NicSpec(mac="52:54:00:12:34:57", bridge="br-guest", model="e1000e")),
+    ),
+    "uefi": replace(ORDINARY, firmware="uefi", nvram=NvramSpec(pool="vms", rbd_name="vm-5f0c-nvram"), video="virtio"),
+    "from_iso": replace(
+        ORDINARY,
+        disks=(
+            DiskSpec(target="sda", pool="images", rbd_name="image-1", device="cdrom", bus="sata", boot_order=1),
+            DiskSpec(target="sdb", pool=None, rbd_name=None, device="cdrom", bus="sata"),
+            replace(ROOT, boot_order=2),
+        ),
+        nics=(NicSpec(mac="52:54:00:12:34:56", bridge="br-guest", boot_order=3),),
+    ),
+    "old_system": replace(
+        ORDINARY,
+        machine="pc-i440fx-7.2",
+        clock="localtime",
+        video="cirrus",
+        disks=(
+            DiskSpec(target="hda", pool="vms", rbd_name="vm-5f0c-0", bus="ide", boot_order=1),
+            DiskSpec(target="hdc", pool="images", rbd_name="image-1", device="cdrom", bus="ide", boot_order=2),
+        ),
+        nics=(NicSpec(mac="52:54:00:12:34:56", bridge="br-guest", model="rtl8139"),),
     ),
     "hostile_names": replace(
         ORDINARY,

@@ -7,7 +7,7 @@ from lxml import etree
 from service.hypervisor import schema
 from service.hypervisor.graft import graft
 from service.hypervisor.render import METADATA_NAMESPACE, render
-from service.hypervisor.spec import CephAccess, NicSpec
+from service.hypervisor.spec import CephAccess, NicSpec, NvramSpec
 from tests.golden.domain_cases import ORDINARY
 
 NS = {"n": METADATA_NAMESPACE}
@@ -40,7 +40,7 @@ def live(*, extra_disk: bool = False) -> str:
 
 
 def merged(live_xml: str) -> etree._Element:
-    return schema.parse(graft(live_xml, render(THERE)))
+    return schema.parse(graft(live_xml, render(THERE), THERE.ceph))
 
 
 def test_the_console_listens_on_the_target() -> None:
@@ -78,14 +78,21 @@ def test_a_card_is_on_the_target_bridge_under_its_old_address() -> None:
 
 def test_a_card_the_spec_does_not_know_keeps_its_bridge() -> None:
     other = replace(THERE, nics=(NicSpec(mac="52:54:00:00:00:99", bridge="br-other"),))
-    card = schema.parse(graft(live(), render(other))).find("devices/interface/source")
+    card = schema.parse(graft(live(), render(other), other.ceph)).find("devices/interface/source")
     assert card is not None
     assert card.get("bridge") == "br-guest"
 
 
-def test_a_disk_plugged_in_later_is_not_lost() -> None:
-    targets = [target.get("dev") for target in merged(live(extra_disk=True)).findall("devices/disk/target")]
-    assert "vdz" in targets
+def test_a_disk_plugged_in_later_reaches_ceph_as_the_target_host_too() -> None:
+    disk = merged(live(extra_disk=True)).find("devices/disk/target[@dev='vdz']/..")
+    assert disk is not None
+    assert [auth.get("username") for auth in disk.iter("auth")] == ["host-host2"]
+
+
+def test_the_variables_of_uefi_reach_ceph_as_the_target_host() -> None:
+    spec = replace(ORDINARY, firmware="uefi", nvram=NvramSpec(pool="vms", rbd_name="nvram"))
+    root = schema.parse(graft(render(spec), render(THERE), THERE.ceph))
+    assert [auth.get("username") for auth in root.iterfind("os/nvram/source/auth")] == ["host-host2"]
 
 
 def test_the_spelled_out_cpu_is_kept() -> None:

@@ -12,7 +12,7 @@ from service.hypervisor import render as render_module
 from service.hypervisor import schema
 from service.hypervisor.errors import SpecInvalidError
 from service.hypervisor.render import METADATA_NAMESPACE, TCG_CPU_MODEL, render, render_probe
-from service.hypervisor.spec import CpuSpec, DiskSpec
+from service.hypervisor.spec import CpuSpec, DiskSpec, NvramSpec
 from tests.golden.domain_cases import ORDINARY, SEED
 
 NS = {"n": METADATA_NAMESPACE}
@@ -99,6 +99,12 @@ def test_what_the_schema_forbids_is_refused() -> None:
         {"memory_mib": 0},
         {"disks": (DiskSpec(target="vda", pool=None, rbd_name=None),)},
         {"disks": (DiskSpec(target="sda", pool="vms", rbd_name=None, device="cdrom", bus="scsi"),)},
+        {"disks": (DiskSpec(target="vda", pool=None, rbd_name=None, device="cdrom"),)},
+        {"disks": (DiskSpec(target="hda", pool="vms", rbd_name="x", bus="ide"),)},
+        {"disks": (ORDINARY.disks[0], replace(ORDINARY.disks[0], boot_order=None))},
+        {"nics": (replace(ORDINARY.nics[0], boot_order=1),)},
+        {"firmware": "uefi"},
+        {"nvram": NvramSpec("vms", "x")},
     ],
 )
 def test_numbers_and_disks_that_contradict_are_refused(change: dict[str, object]) -> None:

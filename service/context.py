@@ -7,6 +7,8 @@ from random import Random
 
 from service.db.database import Database
 from service.hypervisor.contract import Hypervisors
+from service.meters import Meters
+from service.network.outside import INTERNET, Outside
 from service.settings import Settings
 from service.world import Bell, Clock, Ids, Threads
 from storage.contract import Storage
@@ -25,3 +27,6 @@ class Context:
     bell: Bell
     storage: Storage
     hypervisors: Hypervisors
+    measurements: Database
+    meters: Meters
+    outside: Outside = INTERNET

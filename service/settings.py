@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 DEFAULT_PATH = Path("/etc/nacre/settings.toml")
+# A thread reads a longer body itself, so each such request holds one of the upload slots.
+READ_AHEAD_BYTES = 128 << 10
 PLACEMENT_WEIGHTS = {"cpu_headroom": 0.3, "memory_headroom": 0.3, "osd_latency": 0.3, "osds_up": 0.1}
 
 
@@ -30,13 +33,27 @@ class Settings(BaseSettings):
 
     state_dir: AbsolutePath
     database_url: str = ""
+    database_connections: Annotated[int, Field(ge=2, le=512)] = 16  # per process, PostgreSQL only
     listen_address: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=1, le=65535)] = 8470
+    console_listen_address: str = ""  # of the console process; listen_address unless set
+    console_port: Annotated[int, Field(ge=0, le=65535)] = 8471
+    console_url: str = ""  # how clients reach it, say wss://cloud.example.org
+    console_slots: Annotated[int, Field(ge=1, le=1024)] = 64  # four threads each
+    console_origins: tuple[str, ...] = ()  # pages from elsewhere that may open consoles: https://cloud.example.org
     http_threads: Annotated[int, Field(ge=4, le=512)] = 64
     upload_slots: Annotated[int, Field(ge=1, le=512)] = 8
     wait_slots: Annotated[int, Field(ge=1, le=512)] = 24
+    stream_slots: Annotated[int, Field(ge=1, le=512)] = 16
+    login_slots: Annotated[int, Field(ge=1, le=64)] = 4  # each takes a core while it hashes
+    login_ttl_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 60.0
+    kept_answers_bytes: Annotated[int, Field(ge=0)] = 64 << 20  # answers to reads, until the database changes
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    history_days: Annotated[float, Field(gt=0)] = 30.0  # of finished jobs, decisions and events
+    idempotency_hours: Annotated[float, Field(gt=0)] = 24.0
+    max_events: Annotated[int, Field(ge=1000)] = 1_000_000
+    metrics_database: str = ""
     worker_threads: Annotated[int, Field(ge=1, le=256)] = 8
 
     ceph_conf: AbsolutePath = Path("/etc/ceph/ceph.conf")
@@ -55,9 +72,18 @@ class Settings(BaseSettings):
     memory_overhead_mib: Annotated[int, Field(ge=0)] = 64
     placement_weights: dict[str, float] = PLACEMENT_WEIGHTS
 
+    secret_key_file: AbsolutePath | None = None
     upload_dir: AbsolutePath | None = None
     server_image_dir: AbsolutePath | None = None
     max_image_bytes: Annotated[int, Field(ge=1)] = 1 << 40
+    upload_dir_bytes: Annotated[int, Field(ge=1)] = 512 << 30  # all files in upload_dir, packed and unpacked
+    project_upload_bytes: Annotated[int, Field(ge=1)] = 128 << 30  # what one project may have under way
+    upload_life_s: Annotated[float, Field(gt=0)] = 86400.0  # after the last byte came
+    unpack_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    fetch_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    fetch_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (80, 443, 8080, 8443)
+    fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # not public, and allowed all the same
+    cluster_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # never fetched from, whatever is allowed
 
     @classmethod
     def settings_customise_sources(
@@ -84,8 +110,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.wait_slots >= self.http_threads:
-            raise ValueError("wait_slots must leave http_threads free: waiting calls hold a thread each")
+        if self.wait_slots + self.stream_slots + self.upload_slots >= self.http_threads:
+            raise ValueError(
+                "wait_slots, stream_slots and upload_slots must leave http_threads free: each holds a thread"
+            )
         if self.facts_max_age_s <= self.facts_interval_s:
             raise ValueError("facts_max_age_s must be more than facts_interval_s, or every host is always too old")
         return self
@@ -94,6 +122,22 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL; SQLite in the state folder unless set."""
         return self.database_url or f"sqlite:///{self.state_dir / 'nacre.db'}"
+
+    @property
+    def console_base(self) -> str:
+        """The URL that websockets begin with."""
+        address = self.console_listen_address or self.listen_address
+        return self.console_url.rstrip("/") or f"ws://{address}:{self.console_port}"
+
+    @property
+    def secret_key_path(self) -> Path:
+        """Where the control plane's own secret lies: the same for all its processes."""
+        return self.secret_key_file or self.state_dir / "secret.key"
+
+    @property
+    def metrics(self) -> str:
+        """The URL of the database that holds measurements: many small writes that nobody else shall wait for."""
+        return self.metrics_database or f"sqlite:///{self.state_dir / 'metrics.db'}"
 
     @property
     def uploads(self) -> Path:

@@ -61,11 +61,21 @@ class Listener(Protocol):
     ) -> None: ...
 
 
+class Transactions(Protocol):
+    """A database, as far as a bell must know it."""
+
+    def after_commit(self, function: Callable[[], object]) -> object:
+        """Call it once the transaction under way is in the database; at once when there is none."""
+
+
 class Bell(Protocol):
     """Tells other threads and processes that something may have changed. It carries no data and may ring in vain."""
 
     def ring(self, *topics: str) -> None:
         """Wake everybody who listens to one of the topics. Never blocks."""
+
+    def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
+        """The same, once the transaction under way is in the database; not at all when it is rolled back."""
 
     def listen(self, *topics: str) -> Listener:
         """Begin to listen."""

@@ -1,6 +1,8 @@
 """A process that can die at any moment of the test's choosing, and a database that offers it two moments a commit."""
 
-from peewee import SqliteDatabase
+from service.db.database import BUSY_TIMEOUT_S, PRAGMAS, open_database
+from service.db.postgres import PostgresDatabase
+from service.db.sqlite import KeptSqlite
 
 
 class Crash(BaseException):
@@ -22,7 +24,7 @@ class Doom:
             raise Crash
 
 
-class MortalDatabase(SqliteDatabase):
+class Mortal:
     """The real database in a process that can die just before and just after each commit."""
 
     doom: Doom
@@ -32,3 +34,23 @@ class MortalDatabase(SqliteDatabase):
         done = super().commit()
         self.doom.moment()
         return done
+
+
+class MortalDatabase(Mortal, KeptSqlite):
+    """SQLite."""
+
+
+class MortalPostgres(Mortal, PostgresDatabase):
+    """PostgreSQL."""
+
+
+def mortal(url: str, doom: Doom) -> MortalDatabase | MortalPostgres:
+    """The database at the URL. It does not wait for the disk: processes die here, not the computer."""
+    real = open_database(url)
+    if isinstance(real, PostgresDatabase):
+        db = MortalPostgres(real._pool)
+    else:
+        pragmas = {**PRAGMAS, "synchronous": "off"}
+        db = MortalDatabase(real.database, busy_timeout_s=BUSY_TIMEOUT_S, pragmas=pragmas)
+    db.doom = doom
+    return db

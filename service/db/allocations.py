@@ -26,6 +26,14 @@ def claim(*, allocation_id: str, vm: Vm, host: Host, vcpus: int, memory_mib: int
     return allocation
 
 
+def resize(vm: Vm, *, vcpus: int, memory_mib: int) -> None:
+    """The VM holds so much of its host from now on; silent when it is on none. Its room was looked for in the same
+    transaction: whoever decides about the host meanwhile is told by the generation."""
+    held = Allocation.vm == vm.id
+    if Allocation.update(vcpus=vcpus, memory_mib=memory_mib).where(held).execute():
+        Host.update(generation=Host.generation + 1).where(Host.id == vm.host_id).execute()
+
+
 def release(vm_id: str, *, host_id: str | None = None) -> None:
     """Give back what a VM holds on one host, or everywhere. Silent when it holds nothing."""
     mine = Allocation.vm == vm_id

@@ -1,6 +1,6 @@
 """Open a database by its URL, and the two ways to use it: a unit of work, and a transaction in it.
 
-What is special to one database product is in this file and nowhere else.
+What is special to a database product is in sqlite.py and postgres.py and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from peewee import Database, Model, OperationalError, SqliteDatabase
+import psycopg
+from peewee import Database, Model, PeeweeException, SqliteDatabase
 
+from service.db import postgres, sqlite
+from service.db.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
 from service.db.fields import JsonField, UtcField
-from service.errors import ConflictError, InvalidError, UnavailableError
+from service.db.postgres import open_postgres
+from service.db.sqlite import PRAGMAS, check_references, open_sqlite, references_checked_at_the_end
+from service.errors import InvalidError
 
-__all__ = ["BaseModel", "Database", "DatabaseBusyError", "JsonField", "UtcField", "bind", "open_database"]
-__all__ += ["schema_change", "transaction", "unit_of_work"]
+__all__ = ["PRAGMAS", "BaseModel", "Database", "DatabaseBusyError", "DatabaseLostError", "JsonField", "UtcField"]
+__all__ += ["bind", "open_database", "schema_change", "transaction", "unit_of_work"]
 
-BUSY_TIMEOUT_S = 10
-PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
-
-
-class DatabaseBusyError(UnavailableError):
-    """Another writer held the lock for longer than BUSY_TIMEOUT_S. Nothing was written."""
-
-    default_code = "database.busy"
+BUSY_TIMEOUT_S = 10.0
+CONNECTIONS = 16
 
 
 class BaseModel(Model):
@@ -36,19 +35,21 @@ class BaseModel(Model):
         legacy_table_names = False
 
 
-def open_database(url: str) -> Database:
-    """`sqlite:////absolute/path` → a database that nobody has connected to yet. Raises InvalidError.
+def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, connections: int = CONNECTIONS) -> Database:
+    """`sqlite:////absolute/path` or `postgresql://…` → a database that nobody has connected to yet.
 
-    Connections are one per thread and exist only inside unit_of_work() and transaction().
+    It may be queried inside unit_of_work() and transaction() only. `connections` is what a process may hold at a time
+    (PostgreSQL). Raises InvalidError.
     """
     parts = urlsplit(url)
+    if parts.scheme == "postgresql":
+        return open_postgres(url, busy_timeout_s=busy_timeout_s, connections=connections)
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or len(path) < 2:
-        raise InvalidError(f"database URL {url!r}: write sqlite:////absolute/path/of/a/file", code="settings.database")
+        told = "write sqlite:////absolute/path/of/a/file or postgresql://user@host/name"
+        raise InvalidError(f"a database URL of {parts.scheme or 'no product'}: {told}", code="settings.database")
     # Three slashes and a relative path, four and an absolute one: the first is only the separator.
-    return SqliteDatabase(
-        str(Path(path[1:])), pragmas=PRAGMAS, timeout=BUSY_TIMEOUT_S, lock_type="IMMEDIATE", autoconnect=False
-    )
+    return open_sqlite(Path(path[1:]), busy_timeout_s=busy_timeout_s)
 
 
 def bind(db: Database, models: Sequence[type[Model]]) -> None:
@@ -58,10 +59,18 @@ def bind(db: Database, models: Sequence[type[Model]]) -> None:
 
 @contextmanager
 def unit_of_work(db: Database) -> Iterator[None]:
-    """This thread's connection, closed at the end. Inside another one it is that one."""
+    """Where this thread may query. Inside another one it is that one.
+
+    Raises DatabaseBusyError, DatabaseLostError.
+    """
     opened = db.connect(reuse_if_open=True)
     try:
         yield
+    except (PeeweeException, psycopg.Error) as error:
+        passing = _trouble(error)
+        if passing is None:
+            raise
+        raise passing from error
     finally:
         if opened:
             db.close()
@@ -72,47 +81,36 @@ def transaction(db: Database) -> Iterator[None]:
     """All or nothing. Takes the write lock at once, so that what was read stays true until the commit.
 
     Inside another transaction it is that one. Never run twice by itself: the caller decides what to try again.
-    Raises DatabaseBusyError when the lock was not to be had.
+    Raises DatabaseBusyError when the lock was not to be had, DatabaseLostError.
     """
-    try:
-        with unit_of_work(db):
-            if db.in_transaction():
+    with unit_of_work(db):
+        if db.in_transaction():
+            yield
+        else:
+            with db.transaction():
                 yield
-            else:
-                with db.transaction():
-                    yield
-    except OperationalError as error:
-        if not is_busy(error):
-            raise
-        raise DatabaseBusyError(f"the database was locked for {BUSY_TIMEOUT_S} s: try again") from error
 
 
 @contextmanager
 def schema_change(db: Database) -> Iterator[None]:
-    """A transaction that may rebuild tables. References are checked at its end, not on the way.
+    """A transaction that may rebuild tables, for as long as it takes. References are checked at its end.
 
     Raises ConflictError when rows would point at nothing: nothing has changed then.
     """
     with unit_of_work(db):
-        if not isinstance(db, SqliteDatabase):
-            with transaction(db):
+        if isinstance(db, SqliteDatabase):
+            with references_checked_at_the_end(db), transaction(db):
                 yield
-            return
-        db.pragma("foreign_keys", 0)  # SQLite rebuilds a table by dropping it: references would cascade
-        try:
+                check_references(db)
+        else:
             with transaction(db):
+                db.execute_sql("SET LOCAL statement_timeout = 0")  # type: ignore[no-untyped-call]
                 yield
-                broken = db.connection().execute("PRAGMA foreign_key_check").fetchall()  # type: ignore[no-untyped-call]
-                if broken:
-                    raise ConflictError(f"rows of {broken[0][0]} would refer to nothing", code="database.references")
-        finally:
-            db.pragma("foreign_keys", 1)
 
 
-def is_busy(error: OperationalError) -> bool:
-    """Whether the database only said that somebody else holds its lock."""
-    cause = error.__cause__ or error.__context__
-    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode & 0xFF in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    )
+def _trouble(error: Exception) -> DatabaseUnavailableError | None:
+    """What the product means by it, when it is something that passes."""
+    cause = (error.__cause__ or error.__context__) if isinstance(error, PeeweeException) else error
+    if isinstance(cause, sqlite3.Error):
+        return sqlite.trouble(cause)
+    return postgres.trouble(cause) if isinstance(cause, psycopg.Error) else None

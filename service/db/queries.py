@@ -7,46 +7,89 @@ from typing import Any, TypeVar, cast
 
 from peewee import fn
 
+from service.db.scope import Scope
 from service.db.tables import (
     Allocation,
+    Drive,
     Flavor,
     Host,
+    HostGroup,
+    HostGroupMember,
     Image,
     Network,
     Nic,
     Placement,
     Pool,
+    Project,
+    ProjectHostGroup,
     Storage,
     Token,
+    Upload,
+    User,
     Vm,
     Volume,
 )
 from service.errors import ConflictError, FieldError, InvalidError, NotFoundError
 
-Named = TypeVar("Named", Host, Flavor, Network, Image, Vm)
+Named = TypeVar("Named", Host, Flavor, Network, Image, Vm, Volume, Project, User, HostGroup)
 
 LONGEST_ECHO = 80  # of what was asked for, told back in an error
-KIND = {Host: "host", Flavor: "flavor", Network: "network", Image: "image", Vm: "vm"}
+KIND = {
+    Host: "host",
+    Flavor: "flavor",
+    Network: "network",
+    Image: "image",
+    Vm: "vm",
+    Upload: "upload",
+    Volume: "volume",
+    Project: "project",
+    Token: "token",
+    User: "user",
+    HostGroup: "host_group",
+}
+OWNED = frozenset({Image, Vm, Volume})  # by projects; all else is the cloud's own and seen by everybody
 
 
-def find(table: type[Named], ref: str) -> Named | None:
-    """The object with this id or name; None when there is none. Names never look like ids."""
-    row: Named | None = table.get_or_none((table.id == ref) | (table.name == ref))
-    return row
+def find(table: type[Named], ref: str, scope: Scope) -> Named | None:
+    """The object with this id, or with this name in the scope's project; None when there is none to be seen.
+
+    Names never look like ids. An image of another project that may be used is found by its name too, when only one is.
+    """
+    seen = readable(table, scope)
+    row: Named | None
+    if table not in OWNED:
+        row = seen.where((table.id == ref) | (table.name == ref)).first()
+        return row
+    owned: Any = table
+    ours = (owned.id == ref) | ((owned.name == ref) & (owned.project_id == scope.project_id))
+    row = seen.where(ours).first()
+    return row if row is not None or table is not Image else _offered(seen, ref)
 
 
-def get(table: type[Named], ref: str) -> Named:
-    """The object with this id or name. Raises NotFoundError with the code `<kind>.not_found`."""
-    row = find(table, ref)
+def _offered(seen: Any, name: str) -> Any:
+    images = list(seen.where(Image.name == name).limit(2))
+    if len(images) > 1:
+        told = f"Several projects offer an image '{name[:LONGEST_ECHO]}': use its id."
+        raise ConflictError(told, code="image.ambiguous")
+    return images[0] if images else None
+
+
+def get(table: type[Named], ref: str, scope: Scope) -> Named:
+    """As find(). Raises NotFoundError with the code `<kind>.not_found`: another project's object is a missing one."""
+    row = find(table, ref, scope)
     if row is None:
-        kind = KIND[table]
-        raise NotFoundError(f"There is no {kind} '{ref[:LONGEST_ECHO]}'.", code=f"{kind}.not_found")
+        raise not_found(KIND[table], ref)
     return row
 
 
-def referenced(table: type[Named], ref: str, field: str) -> Named:
+def not_found(kind: str, ref: str) -> NotFoundError:
+    """What a missing object and another project's are answered with."""
+    return NotFoundError(f"There is no {kind} '{ref[:LONGEST_ECHO]}'.", code=f"{kind}.not_found")
+
+
+def referenced(table: type[Named], ref: str, field: str, scope: Scope) -> Named:
     """The object that a request's body names in `field`. Raises InvalidError with the code `<kind>.not_found`."""
-    row = find(table, ref)
+    row = find(table, ref, scope)
     if row is None:
         kind = KIND[table]
         told = f"There is no {kind} '{ref[:LONGEST_ECHO]}': 'nacre {kind} list' shows them."
@@ -54,9 +97,35 @@ def referenced(table: type[Named], ref: str, field: str) -> Named:
     return row
 
 
-def everything(table: type[Named]) -> list[Named]:
-    """All objects of a kind, by name."""
-    return list(table.select().order_by(table.name))
+def everything(table: type[Named], scope: Scope) -> list[Named]:
+    """All objects of a kind that may be seen, by name."""
+    return list(readable(table, scope).order_by(table.name, table.id))
+
+
+def by_id(table: type[Named], row_id: str) -> Named:
+    """The service's own look at a row, whosever it is. Raises NotFoundError."""
+    row = find_by_id(table, row_id)
+    if row is None:
+        raise not_found(KIND[table], row_id)
+    return row
+
+
+def find_by_id(table: type[Named], row_id: str) -> Named | None:
+    """The service's own look at a row, whosever it is; None when it is gone."""
+    row: Named | None = table.get_or_none(table.id == row_id)
+    return row
+
+
+def name_is_taken(table: Any, name: str, project_id: str) -> bool:
+    """Whether the project has an object of this kind and name."""
+    return bool(table.select().where((table.project_id == project_id) & (table.name == name)).exists())
+
+
+def readable(table: Any, scope: Scope) -> Any:
+    """A query of all rows of a kind that may be seen; a list adds its filters, order and page."""
+    seen = scope.may_read(table) if table in OWNED or table is Project else None
+    rows = table.select() if table is not Image else table.select().where(Image.state != "retired")
+    return rows if seen is None else rows.where(seen)
 
 
 def vms_on(host: Host) -> list[Vm]:
@@ -76,19 +145,46 @@ def volumes(vm: Vm) -> list[Volume]:
     return list(Volume.select().where(Volume.vm == vm).order_by(Volume.target))
 
 
+def drives(vm: Vm) -> list[Drive]:
+    """A VM's CD-ROM drives, in the order of their targets; without the one that its seed lies in."""
+    return list(Drive.select().where(Drive.vm == vm).order_by(Drive.target))
+
+
+def data_volumes(scope: Scope) -> list[Volume]:
+    """The data volumes that may be seen, by name."""
+    return list(readable(Volume, scope).where(Volume.role == "data").order_by(Volume.name, Volume.id))
+
+
 def nics(vm: Vm) -> list[Nic]:
     """A VM's network cards."""
     return list(Nic.select().where(Nic.vm == vm).order_by(Nic.created_at, Nic.id))
 
 
+def nics_of(vms: list[Vm]) -> dict[str, list[Nic]]:
+    """VM id → its network cards, for many VMs at once."""
+    cards: dict[str, list[Nic]] = {vm.id: [] for vm in vms}
+    for nic in Nic.select().where(Nic.vm.in_(list(cards))).order_by(Nic.created_at, Nic.id):
+        cards[nic.vm_id].append(nic)
+    return cards
+
+
+def attach(rows: list[Any], *references: Any) -> None:
+    """Read what the rows refer to by these columns, one query for each column."""
+    for field in references:
+        wanted = {row.__data__[field.name] for row in rows} - {None}
+        found = {row.id: row for row in field.rel_model.select().where(field.rel_model.id.in_(list(wanted)))}
+        for row in rows:
+            setattr(row, field.name, found.get(row.__data__[field.name]))
+
+
 def pools() -> list[Pool]:
-    """All pools, as last observed."""
+    """Every pool that was ever seen or is in use."""
     return list(Pool.select().order_by(Pool.name))
 
 
 def pool(name: str) -> Pool | None:
     """One pool as last observed; None before the first observation."""
-    row: Pool | None = Pool.get_or_none(Pool.name == name)
+    row: Pool | None = Pool.get_or_none((Pool.name == name) & Pool.facts.is_null(False))
     return row
 
 
@@ -98,10 +194,13 @@ def storage() -> Storage | None:
     return row
 
 
-def token_by_sha256(digest: str) -> Token | None:
-    """The token with this SHA-256, as hex."""
-    row: Token | None = Token.get_or_none(Token.sha256 == digest)
-    return row
+def hosts_allowed(project_id: str) -> frozenset[str] | None:
+    """Ids of the hosts that a project's VMs may run on, by its host groups; None: it has none, and may use all."""
+    groups = ProjectHostGroup.select(ProjectHostGroup.group).where(ProjectHostGroup.project == project_id)
+    if not groups.exists():
+        return None
+    members = HostGroupMember.select(HostGroupMember.host).where(HostGroupMember.group.in_(groups))
+    return frozenset(member.host_id for member in members)
 
 
 def allocated(host_ids: Iterable[str] | None = None) -> dict[str, tuple[int, int, int]]:
@@ -120,7 +219,8 @@ def allocated(host_ids: Iterable[str] | None = None) -> dict[str, tuple[int, int
 
 def taken_addresses(network: Network) -> set[str]:
     """Addresses on a network that have an owner."""
-    return {row.address for row in Nic.select(Nic.address).where(Nic.network == network)}
+    owned = (Nic.network == network) & Nic.address.is_null(False)
+    return {str(row.address) for row in Nic.select(Nic.address).where(owned)}
 
 
 def taken_macs() -> set[str]:
@@ -134,9 +234,3 @@ def last_placement(vm_id: str) -> Placement | None:
         Placement.select().where(Placement.vm_id == vm_id).order_by(Placement.created_at.desc()).first()
     )
     return row
-
-
-def in_use(image: Image) -> int:
-    """How many VMs are clones of an image."""
-    count: int = Vm.select().where(Vm.image == image).count()
-    return count

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from service.world import Clock
+from service.world import Clock, Transactions
 
 
 class LocalListener:
@@ -87,6 +87,10 @@ class MemoryBell:
     def ring(self, *topics: str) -> None:
         """Wake everybody who listens to one of the topics."""
         self._desk.ring(topics)
+
+    def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
+        """Wake them once the transaction under way is in the database."""
+        transactions.after_commit(lambda: self.ring(*topics))
 
     def listen(self, *topics: str) -> LocalListener:
         """Begin to listen."""

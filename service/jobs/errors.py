@@ -35,6 +35,7 @@ STORAGE_CODES: tuple[tuple[type[storage.StorageError], str], ...] = (
     (storage.ConflictError, "storage.conflict"),
     (storage.BusyError, "storage.busy"),
     (storage.FullError, "storage.full"),
+    (storage.DeniedError, "storage.denied"),
     (storage.UnreachableError, "storage.unreachable"),
     (storage.StorageError, "storage.failed"),
 )

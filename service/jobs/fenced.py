@@ -9,6 +9,7 @@ from typing import Any
 
 from service.db.database import transaction
 from service.db.fields import Json
+from service.jobs.changes import job_changed
 from service.jobs.errors import LostLeaseError
 from service.jobs.job_tables import Job, JobUndo
 from service.jobs.ports import QUEUE, JobContext
@@ -24,6 +25,8 @@ def held(ctx: JobContext, lease: Lease, *topics: str, **changes: object) -> Iter
         mine = (Job.id == lease.job_id) & (Job.term == lease.term) & (Job.state == "running")
         if Job.update(**{"term": lease.term, **changes}).where(mine).execute() != 1:
             raise LostLeaseError(f"job {lease.job_id}: term {lease.term} is over")
+        if "state" in changes:
+            job_changed(ctx, lease.job_id)
         ring_after_commit(ctx, lease.job_id, *topics)
         yield
 

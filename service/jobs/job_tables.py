@@ -27,7 +27,7 @@ class Job(BaseModel):
     progress_text = TextField(default="")
     reason = TextField(default="")  # why it waits
     object_kind = CharField(default="", max_length=16)
-    object_id = CharField(default="", index=True, max_length=36)
+    object_id = CharField(default="", index=True, max_length=127)  # a pool's is its name
     args = JsonField()
     result = JsonField(null=True)
     outcome = CharField(null=True, max_length=16)  # failed | cancelled, once it is being undone
@@ -47,9 +47,14 @@ class Job(BaseModel):
     created_at = UtcField()
     started_at = UtcField(null=True)
     finished_at = UtcField(null=True)
+    project_id = CharField(null=True, max_length=36)  # None: the cloud's own work
 
     class Meta:
-        indexes = ((("state", "created_at"), False), (("created_at", "id"), False))
+        indexes = (
+            (("state", "created_at"), False),
+            (("created_at", "id"), False),
+            (("project_id", "created_at", "id"), False),
+        )
 
 
 class JobStep(BaseModel):

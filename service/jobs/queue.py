@@ -11,6 +11,7 @@ from peewee import Expression, fn
 
 from service.db.database import transaction, unit_of_work
 from service.errors import ConflictError, NotFoundError
+from service.jobs.changes import job_changed
 from service.jobs.codec import encode
 from service.jobs.job_tables import Job, JobStep, JobUndo
 from service.jobs.ports import QUEUE, JobContext, job_topic
@@ -38,6 +39,7 @@ def enqueue(
     code_version: int,
     object_kind: str = "",
     object_id: str = "",
+    project_id: str | None = None,
     args: Mapping[str, Any] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
 ) -> str:
@@ -51,16 +53,18 @@ def enqueue(
         Job.insert(
             id=job_id, kind=kind, state="queued", actor=actor, request_id=request_id, code_version=code_version,
             object_kind=object_kind, object_id=object_id, args=encode(dict(args or {})), created_at=ctx.clock.now(),
+            project_id=project_id,
         ).execute()  # fmt: skip
         for position, (verb, *values) in enumerate(undo):
             JobUndo.insert(job=job_id, position=position, verb=verb, args=encode(values)).execute()
+        job_changed(ctx, job_id)
         ring_after_commit(ctx, job_id, QUEUE)
     return job_id
 
 
 def ring_after_commit(ctx: JobContext, job_id: str, *topics: str) -> None:
     """Ring the job's own topic, and others, once this transaction is in the database."""
-    ctx.db.after_commit(lambda: ctx.bell.ring(job_topic(job_id), *topics))
+    ctx.bell.ring_at_commit(ctx.db, job_topic(job_id), *topics)
 
 
 def cancel(ctx: JobContext, job_id: str) -> JobView:
@@ -74,12 +78,14 @@ def cancel(ctx: JobContext, job_id: str) -> JobView:
             raise ConflictError(f"job {job_id} has already {job.state}", code="job.finished")
         if job.committed:
             raise ConflictError(f"job {job_id} can no longer be undone: let it end", code="job.past_no_return")
-        _cancel_row(job, ctx.clock.now())
+        if _cancel_row(job, ctx.clock.now()):
+            job_changed(ctx, job.id)
         ring_after_commit(ctx, job_id, QUEUE)
         return job_view(job_id)
 
 
-def _cancel_row(job: Job, now: datetime) -> None:
+def _cancel_row(job: Job, now: datetime) -> bool:
+    """Whether that ended it."""
     changes: dict[str, Any] = {"cancel_requested": True}
     if job.state != "running" and not _has_traces(job.id):
         changes |= {"state": "cancelled", "finished_at": now, "wake_at": None, "reason": ""}
@@ -87,6 +93,7 @@ def _cancel_row(job: Job, now: datetime) -> None:
     elif job.state == "waiting":
         changes |= {"wake_at": now}
     Job.update(**changes).where(Job.id == job.id).execute()
+    return "state" in changes
 
 
 def _has_traces(job_id: str) -> bool:
@@ -115,6 +122,8 @@ def claim(
             changes = _claimed_by(worker_id, now, lease_s)
             with transaction(ctx.db):
                 won = Job.update(**changes).where(may_run, Job.id == job.id, Job.term == job.term).execute()
+                if won:
+                    job_changed(ctx, job.id)
                 ring_after_commit(ctx, job.id)
             if won:
                 return Lease(job.id, job.kind, job.term + 1)
@@ -162,10 +171,25 @@ def extend(ctx: JobContext, leases: Collection[Lease], *, lease_s: float) -> Non
 def release_all(ctx: JobContext, worker_id: str) -> int:
     """Put back everything a dead worker held, and return how many jobs. Only with the proof that it is dead."""
     with transaction(ctx.db):
-        held = (Job.state == "running") & (Job.lease_owner == worker_id)
-        released = Job.update(state="queued", lease_owner=None, lease_expires_at=None).where(held).execute()
-        ctx.db.after_commit(lambda: ctx.bell.ring(QUEUE))
-    return int(released)
+        held = [row.id for row in Job.select(Job.id).where(Job.state == "running", Job.lease_owner == worker_id)]
+        Job.update(state="queued", lease_owner=None, lease_expires_at=None).where(Job.id.in_(held)).execute()
+        for job_id in held:
+            job_changed(ctx, job_id)
+        ctx.bell.ring_at_commit(ctx.db, QUEUE)
+    return len(held)
+
+
+def end_all(ctx: JobContext, code: str, detail: str) -> list[JobView]:
+    """End every job as failed, with nothing taken back, and return them. Only while no worker runs."""
+    changes = {"state": "failed", "error_code": code, "error_detail": detail, "finished_at": ctx.clock.now()}
+    with transaction(ctx.db):
+        under_way = [row.id for row in Job.select(Job.id).where(Job.state.in_(UNFINISHED))]
+        JobUndo.delete().where(JobUndo.job.in_(under_way)).execute()
+        gone = {"wake_at": None, "lease_owner": None, "lease_expires_at": None}
+        Job.update(**changes, **gone).where(Job.id.in_(under_way)).execute()
+        for job_id in under_way:
+            job_changed(ctx, job_id)
+        return [job_view(job_id) for job_id in under_way]
 
 
 def _row(job_id: str) -> Job:

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from service.jobs.bell import Desk, LocalListener
-from service.world import Clock, Ids, Threads
+from service.world import Clock, Ids, Threads, Transactions
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,10 @@ class UnixBell:
             self._ring_others("\n".join(topics).encode())
         except OSError as error:  # what is rung for is already in the database: listeners look again by themselves
             log.warning("bell.failed", folder=str(self._folder), error=str(error))
+
+    def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
+        """Wake them once the transaction under way is in the database."""
+        transactions.after_commit(lambda: self.ring(*topics))
 
     def _ring_others(self, message: bytes) -> None:
         with _reachable(self._folder) as root, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from service.db.database import unit_of_work
+from service.db.scope import Scope
 from service.errors import NotFoundError
 from service.jobs.codec import decode
 from service.jobs.job_tables import Job, JobStep, ScheduleRun
@@ -47,6 +48,7 @@ class JobView:
     error_code: str | None
     error_detail: str | None
     actor: str
+    project_id: str | None
     request_id: str
     attempts: int
     cancel_requested: bool
@@ -65,29 +67,33 @@ def job_view(job_id: str) -> JobView:
     row = Job.get_or_none(Job.id == job_id)
     if row is None:
         raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
-    return _views([row])[0]
+    return job_views([row])[0]
 
 
-def job_views(
-    *,
-    limit: int,
-    state: str | None = None,
-    object_id: str | None = None,
-    except_kinds: Collection[str] = (),
-    before: tuple[datetime, str] | None = None,
-) -> tuple[JobView, ...]:
-    """The newest jobs first; `before` is the (created_at, id) of the last one of the page before."""
-    query = Job.select().order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(Job.state == state)
-    if object_id is not None:
-        query = query.where(Job.object_id == object_id)
-    if except_kinds:
-        query = query.where(Job.kind.not_in(list(except_kinds)))
-    if before is not None:
-        created_at, job_id = before
-        query = query.where((Job.created_at < created_at) | ((Job.created_at == created_at) & (Job.id < job_id)))
-    return _views(list(query))
+def visible_job(job_id: str, scope: Scope) -> JobView:
+    """As job_view(); a job of a project that the scope does not see is a missing one."""
+    view = job_view(job_id)
+    if not scope.sees(view.project_id):
+        raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
+    return view
+
+
+def visible_jobs(scope: Scope, *, except_kinds: Collection[str] = ()) -> Any:
+    """A query of all jobs that may be seen; a list adds its filters, order and page."""
+    query = Job.select()
+    owned = scope.owns(Job)
+    if owned is not None:
+        query = query.where(owned)
+    return query.where(Job.kind.not_in(list(except_kinds))) if except_kinds else query
+
+
+def job_views(rows: list[Job]) -> tuple[JobView, ...]:
+    """Jobs with their phases, in the order of the rows."""
+    phases: dict[str, list[PhaseView]] = {row.id: [] for row in rows}
+    steps: Iterable[JobStep] = JobStep.select().where(JobStep.job.in_(list(phases))).order_by(JobStep.position)
+    for step in steps:
+        phases[step.job_id].append(_phase(step))
+    return tuple(_view(row, tuple(phases[row.id])) for row in rows)
 
 
 def last_round_at(name: str) -> datetime | None:
@@ -108,14 +114,6 @@ def wait_finished(ctx: JobContext, job_id: str, timeout_s: float) -> JobView:
             if view.finished or left_s <= 0:
                 return view
             listener.wait(min(left_s, LOOK_AGAIN_S))
-
-
-def _views(rows: list[Job]) -> tuple[JobView, ...]:
-    phases: dict[str, list[PhaseView]] = {row.id: [] for row in rows}
-    steps: Iterable[JobStep] = JobStep.select().where(JobStep.job.in_(list(phases))).order_by(JobStep.position)
-    for step in steps:
-        phases[step.job_id].append(_phase(step))
-    return tuple(_view(row, tuple(phases[row.id])) for row in rows)
 
 
 def _phase(step: JobStep) -> PhaseView:

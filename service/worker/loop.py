@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
 
 from service.context import Context
 from service.db.database import unit_of_work
+from service.db.errors import DatabaseUnavailableError
 from service.jobs import queue
 from service.jobs.operation import Operation
 from service.jobs.ports import QUEUE
 from service.jobs.queue import Lease
+from service.worker.notify import ALIVE, READY
 from service.worker.runner import Runner
 from service.worker.schedule import Schedule
 from service.world import Listener
@@ -38,6 +40,7 @@ class Worker:
         slots: int = 8,
         schedule: Schedule | None = None,
         lease_s: float = 15.0,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ctx = ctx
         self._operations = operations
@@ -47,6 +50,7 @@ class Worker:
         self._schedule_due: datetime | None = ctx.clock.now()
         self._ticked_at: datetime = ctx.clock.now()
         self._lease_s = lease_s
+        self._notify = notify
         self._lock = threading.Lock()
         self._active: dict[str, Lease] = {}
         self._idle = threading.Event()
@@ -94,9 +98,14 @@ class Worker:
 
     def _turn(self, listener: Listener) -> None:
         try:
+            self._notify(ALIVE)
             self.tick()
             if self._fill():
+                self._notify(READY)
                 listener.wait(self._pause_s())
+        except DatabaseUnavailableError as error:
+            log.warning("worker.no_database", worker=self._id, code=error.code, detail=error.detail)
+            self._ctx.clock.wait(self._stopping, AFTER_FAULT_S)
         except Exception:
             log.exception("worker.fault", worker=self._id)
             self._ctx.clock.wait(self._stopping, AFTER_FAULT_S)
@@ -130,8 +139,10 @@ class Worker:
         try:
             with unit_of_work(self._ctx.db):
                 self._runner(lease).run()
+        except DatabaseUnavailableError as error:
+            log.warning("job.interrupted", job_id=lease.job_id, job_kind=lease.kind, code=error.code)
         except Exception:
-            log.exception("job.fault", job=lease.job_id, kind=lease.kind)
+            log.exception("job.fault", job_id=lease.job_id, job_kind=lease.kind)
         finally:
             with self._lock:
                 del self._active[lease.job_id]

@@ -10,6 +10,8 @@ from functools import partial
 import structlog
 
 from service.context import Context
+from service.db.database import unit_of_work
+from service.db.errors import DatabaseUnavailableError
 from service.jobs import fenced
 from service.jobs.codec import decode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait, code_and_detail, is_expected, is_transient
@@ -41,13 +43,15 @@ class Runner:
 
     def run(self) -> None:
         """Forward, or backward where it is being undone. Only errors of the database itself come out."""
-        try:
-            self._go()
-        except LostLeaseError as lost:
-            log.warning("job.lost", job=self.lease.job_id, reason=str(lost))
+        with structlog.contextvars.bound_contextvars(job_id=self.lease.job_id, job_kind=self.lease.kind):
+            try:
+                row = self._row()
+                with structlog.contextvars.bound_contextvars(request_id=row.request_id):
+                    self._go(row)
+            except LostLeaseError as lost:
+                log.warning("job.lost", reason=str(lost))
 
-    def _go(self) -> None:
-        row = self._row()
+    def _go(self, row: Row) -> None:
         if row.outcome is not None:
             self._undo()
         elif not self.operation.knows(row.code_version):
@@ -61,7 +65,7 @@ class Runner:
         if row.cancel_requested and not job.in_flight:
             error: Exception | None = Cancelled()
         else:
-            error = _error_of(partial(self.operation.run, self.ctx, job))
+            error = self._error_of(partial(self.operation.run, self.ctx, job))
         if error is None:
             fenced.succeed(self.ctx, self.lease, job.result)
         else:
@@ -86,7 +90,7 @@ class Runner:
             self._retry_later(f"{code}: {detail}")
             return
         fault = None if is_expected(error) else error
-        log.error("job.failed", job=self.lease.job_id, kind=self.lease.kind, code=code, detail=detail, exc_info=fault)
+        log.error("job.failed", code=code, detail=detail, exc_info=fault)
         if committed:
             fenced.end(self.ctx, self.lease, "failed", error_code=code, error_detail=detail)
         else:
@@ -110,7 +114,7 @@ class Runner:
             if self.stopping():
                 fenced.release(self.ctx, self.lease)
                 return
-            error = _error_of(partial(self._take_back, entry))
+            error = self._error_of(partial(self._take_back, entry))
             if error is not None:
                 self._undo_failed(entry.verb, error)
                 return
@@ -123,12 +127,12 @@ class Runner:
     def _undo_failed(self, verb: str, error: Exception) -> None:
         code, detail = code_and_detail(error)
         if not is_expected(error):
-            log.error("job.undo_failed", job=self.lease.job_id, verb=verb, exc_info=error)
+            log.error("job.undo_failed", verb=verb, exc_info=error)
         self._retry_later(f"undo {verb}: {code}: {detail}")
 
     def _retry_later(self, reason: str) -> None:
         failures = self._row().failures + 1
-        log.info("job.retry", job=self.lease.job_id, reason=reason, failures=failures)
+        log.info("job.retry", reason=reason, failures=failures)
         fenced.park(self.ctx, self.lease, reason, self.ctx.clock.now() + backoff(failures), failures=failures)
 
     def _row(self) -> Row:
@@ -137,11 +141,16 @@ class Runner:
             raise LostLeaseError(f"job {self.lease.job_id}: term {self.lease.term} is over")
         return row
 
+    def _error_of(self, call: Callable[[], None]) -> Exception | None:
+        """The one place where anything may come out of an operation's code: it becomes a value.
 
-def _error_of(call: Callable[[], None]) -> Exception | None:
-    """The one place where anything may come out of an operation's code: it becomes a value."""
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 - every outcome of a job's code is decided upon by Runner
-        return error
-    return None
+        A database that is away says nothing about the job: as after a crash, it goes on when its lease is over.
+        """
+        try:
+            with unit_of_work(self.ctx.db):
+                call()
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every outcome of a job's code is decided upon by Runner
+            return error
+        return None

@@ -1,4 +1,4 @@
-"""What the tests of jobs and workers share: a context on a real SQLite file, a settable clock, a few operations."""
+"""What the tests of jobs and workers share: a context on a real database, a settable clock, a few operations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from random import Random
 
 from service.db.database import Database, bind, open_database, transaction, unit_of_work
 from service.db.migrate import migrate
+from service.db.tables import contract
 from service.errors import ConflictError
 from service.jobs import queue
 from service.jobs.bell import MemoryBell
 from service.jobs.job_tables import TABLES
+from service.jobs.new_bell import new_bell
 from service.jobs.operation import Operation
-from service.jobs.unix_bell import UnixBell
+from service.jobs.postgres_bell import PostgresBell
 from service.jobs.views import JobView, job_view
 from service.world import Bell, Clock, Ids, SystemClock, SystemIds, SystemThreads, Threads
 from storage.errors import BusyError
@@ -55,6 +57,11 @@ class World:
     threads: Threads = field(default_factory=SystemThreads)
     random: Random = field(default_factory=lambda: Random(1))
 
+    def close(self) -> None:
+        """Hear nothing more, where hearing takes a connection."""
+        if isinstance(self.bell, PostgresBell):
+            self.bell.close()
+
     @property
     def journal(self) -> list[str]:
         """Every effect that ever happened, in order."""
@@ -83,15 +90,15 @@ class World:
             return job_view(job_id)
 
 
-def open_world(folder: Path, *, clock: Clock | None = None, db: Database | None = None) -> World:
+def open_world(folder: Path, url: str = "", *, clock: Clock | None = None, db: Database | None = None) -> World:
     """With a clock given: one process under that clock. Without: the real clock, and a bell between processes."""
-    db = db or open_database(f"sqlite:///{folder / 'nacre.db'}")
-    bind(db, TABLES)
+    db = db or open_database(url or f"sqlite:///{folder / 'nacre.db'}")
+    bind(db, (*TABLES, *contract.TABLES))
     migrate(db)
     if clock is not None:
         return World(folder, clock, db, MemoryBell(clock))
     real = {"clock": SystemClock(), "ids": SystemIds(), "threads": SystemThreads()}
-    return World(folder, db=db, bell=UnixBell(folder / "bell", **real), **real)
+    return World(folder, db=db, bell=new_bell(db, folder / "bell", **real), **real)
 
 
 def make(world: World, name: str) -> str:
@@ -138,15 +145,15 @@ OPERATIONS = {
 }
 
 
-def worker_process(folder: Path, worker_id: str) -> None:
-    """`python -m tests.unit.jobs_world FOLDER WORKER_ID`: a worker like the real one, on the operations above."""
+def worker_process(folder: Path, worker_id: str, url: str) -> None:
+    """`python -m tests.unit.jobs_world FOLDER WORKER_ID URL`: a worker like the real one, on the operations above."""
     from service.worker.loop import Worker
     from service.worker.process import run_process
 
-    world = open_world(folder)
+    world = open_world(folder, url)
     worker = Worker(world, OPERATIONS, worker_id=worker_id, slots=4)
     run_process(world, worker, worker_id=worker_id, state_dir=folder)
 
 
 if __name__ == "__main__":
-    worker_process(Path(sys.argv[1]), sys.argv[2])
+    worker_process(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

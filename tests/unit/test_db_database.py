@@ -1,4 +1,4 @@
-import sqlite3
+import os
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.db import database
 from service.db.database import (
     BaseModel,
     DatabaseBusyError,
@@ -18,6 +17,7 @@ from service.db.database import (
     transaction,
     unit_of_work,
 )
+from service.db.version import Version
 from service.errors import InvalidError
 
 
@@ -27,8 +27,13 @@ class Note(BaseModel):
 
 
 @pytest.fixture
-def db(tmp_path):
-    db = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+def url(new_database):
+    return new_database("a")
+
+
+@pytest.fixture
+def db(url):
+    db = open_database(url)
     bind(db, [Note])
     with transaction(db):
         db.create_tables([Note])
@@ -55,13 +60,6 @@ def test_a_time_without_a_zone_is_refused(db):
 
 def test_equal_data_is_equal_text():
     assert Note.data.db_value({"b": 1, "a": [None, True]}) == Note.data.db_value({"a": [None, True], "b": 1})
-
-
-def test_the_file_is_durable_and_keeps_its_references(db):
-    with unit_of_work(db):
-        values = [db.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
-        assert values == ["wal", 2]
-        assert db.execute_sql("PRAGMA foreign_keys").fetchone()[0] == 1
 
 
 def test_a_query_outside_a_unit_of_work_is_refused(db):
@@ -105,18 +103,35 @@ def test_what_is_to_happen_after_the_commit_does_not_after_a_rollback(db):
     assert happened == [False]
 
 
-def test_a_transaction_holds_the_write_lock_from_its_first_line(db, tmp_path):
-    with transaction(db):
-        other = sqlite3.connect(tmp_path / "a.db", timeout=0)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-
-
-def test_a_lock_that_is_not_to_be_had_is_said_and_nothing_is_written(db, tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
-    impatient = open_database(f"sqlite:///{tmp_path / 'a.db'}")
-    with transaction(db), pytest.raises(DatabaseBusyError), transaction(impatient):
+def test_a_transaction_holds_the_write_lock_from_its_first_line(db, url):
+    other = open_database(url, busy_timeout_s=0.1)
+    with transaction(db), pytest.raises(DatabaseBusyError), transaction(other):
         pytest.fail("got the lock twice")
+
+
+def test_who_was_refused_the_lock_gets_it_when_it_is_free(db, url):
+    other = open_database(url, busy_timeout_s=0.1)
+    with transaction(db), pytest.raises(DatabaseBusyError), transaction(other):
+        pytest.fail("got the lock twice")
+    with transaction(other):
+        db.bind([Note])
+    with transaction(db):
+        Note.create(at=datetime.now(UTC))
+
+
+def test_what_a_transaction_reads_is_all_that_was_committed_before_it_got_the_lock(db):
+    """Twenty threads read, then write one more than they read: none of them overwrites another's."""
+    with transaction(db):
+        Note.create(at=datetime.now(UTC), data=0)
+
+    def add_one():
+        for _ in range(10):
+            with transaction(db):
+                Note.update(data=Note.get().data + 1).execute()
+
+    at_once(20, add_one)
+    with unit_of_work(db):
+        assert Note.get().data == 200
 
 
 def test_threads_that_write_at_once_all_get_their_turn(db):
@@ -125,16 +140,94 @@ def test_threads_that_write_at_once_all_get_their_turn(db):
             with transaction(db):
                 Note.create(at=datetime.now(UTC))
 
-    threads = [threading.Thread(target=write) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(4, write)
     with unit_of_work(db):
         assert Note.select().count() == 80
+
+
+def test_a_transaction_that_a_crash_cut_off_leaves_no_lock_and_no_rows(db, url):
+    with unit_of_work(db):
+        cut_off = db.transaction()
+        cut_off.__enter__()
+        Note.create(at=datetime.now(UTC))
+        db._state.transactions.clear()  # as if the process had died: nobody ends it
+    other = open_database(url, busy_timeout_s=0.1)
+    with transaction(other):
+        other.bind([Note])
+        assert Note.select().count() == 0
+
+
+def test_a_reader_does_not_wait_for_a_writer(db, url):
+    other = open_database(url, busy_timeout_s=0.1)
+    with transaction(db):
+        Note.create(at=datetime.now(UTC))
+        with unit_of_work(other):
+            assert other.execute_sql("SELECT count(*) FROM note").fetchone()[0] == 0
+
+
+def test_a_query_that_was_not_read_to_its_end_does_not_hold_an_old_sight(db):
+    with transaction(db):
+        Note.insert_many([{"at": datetime.now(UTC)} for _ in range(500)]).execute()
+    with unit_of_work(db):
+        half_read = Note.select(Note.id).tuples().iterator()
+        next(half_read)
+    with transaction(db):
+        Note.delete().execute()
+    with unit_of_work(db):
+        assert Note.select().count() == 0
+
+
+def test_a_child_process_gets_no_connection_of_its_parent(db):
+    with transaction(db):
+        Note.create(at=datetime.now(UTC))
+    child = os.fork()
+    if child == 0:
+        with transaction(db):
+            Note.create(at=datetime.now(UTC))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    with transaction(db):
+        Note.create(at=datetime.now(UTC))
+        assert Note.select().count() == 3
+
+
+def test_the_version_is_the_same_until_somebody_commits(db, url):
+    version, other = Version(db), open_database(url)
+    before = version.now()
+    with unit_of_work(db):
+        Note.select().count()
+    with pytest.raises(KeyError), transaction(db):
+        raise KeyError
+    for writer in (db, other):
+        assert version.now() == before
+        with transaction(writer):
+            writer.execute_sql("INSERT INTO note (at) VALUES (1)")
+            assert version.now() == before or writer is not other
+        assert version.now() != before
+        before = version.now()
 
 
 @pytest.mark.parametrize("url", ["", "mysql://x/y", "sqlite://", "sqlite:///", "sqlite://host/path"])
 def test_a_url_that_names_no_file_is_refused(url):
     with pytest.raises(InvalidError, match="sqlite:////absolute"):
         open_database(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://ann:hunter2@db/nacre", "postgresql://db/nacre?password=hunter2"])
+def test_a_url_with_a_password_is_refused_and_not_told(url):
+    with pytest.raises(InvalidError, match="passfile") as refused:
+        open_database(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_url_that_libpq_does_not_understand_is_refused():
+    with pytest.raises(InvalidError, match="nonsense"):
+        open_database("postgresql://db/nacre?nonsense=1")
+
+
+def at_once(count, work):
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from service.db.database import open_database
 from service.jobs.bell import MemoryBell
+from service.jobs.postgres_bell import PostgresBell
 from service.jobs.unix_bell import LONG_QUEUE, UnixBell
 from service.world import SystemClock, SystemIds, SystemThreads
 from tests.unit.jobs_world import SetClock
@@ -17,9 +19,11 @@ GENEROUS_S = 20.0
 LISTEN = """
 import sys
 from pathlib import Path
-from service.jobs.unix_bell import UnixBell
+from service.db.database import open_database
+from service.jobs.new_bell import new_bell
 from service.world import SystemClock, SystemIds, SystemThreads
-bell = UnixBell(Path(sys.argv[1]), clock=SystemClock(), ids=SystemIds(), threads=SystemThreads())
+real = {"clock": SystemClock(), "ids": SystemIds(), "threads": SystemThreads()}
+bell = new_bell(open_database(sys.argv[2]), Path(sys.argv[1]), **real)
 with bell.listen("a") as listener:
     print("ready", flush=True)
     while True:
@@ -28,14 +32,44 @@ with bell.listen("a") as listener:
 """
 
 
-@pytest.fixture(params=["memory", "unix"])
-def bell(request, tmp_path):
-    return MemoryBell(SystemClock()) if request.param == "memory" else UnixBell(tmp_path, **REAL)
+@pytest.fixture(params=["memory", "unix", "postgresql"])
+def bells(request, tmp_path):
+    """Makes bells that hear each other."""
+    made, kind = [], request.param
+    if kind == "postgresql":
+        server = request.getfixturevalue("postgres")
+        url = server.new()
+
+    def bell():
+        if kind == "memory":
+            made[:] = made or [MemoryBell(SystemClock())]
+        elif kind == "unix":
+            made.append(UnixBell(tmp_path, **REAL))
+        else:
+            made.append(PostgresBell(open_database(url), **REAL))
+            with made[-1].listen("any") as listener:
+                assert listener.wait(GENEROUS_S), "once connected, it tells everybody to look"
+        return made[-1]
+
+    yield bell
+    if kind == "postgresql":
+        for one in made:
+            one.close()
+        server.drop(url)
+
+
+@pytest.fixture
+def bell(bells):
+    return bells()
 
 
 @pytest.fixture
 def listening_process(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", LISTEN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    yield from listening(tmp_path, "sqlite:////unused")
+
+
+def listening(folder, url):
+    process = subprocess.Popen([sys.executable, "-c", LISTEN, str(folder), url], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     yield process
     process.kill()
@@ -85,6 +119,32 @@ def test_a_waiting_thread_is_woken(bell):
         bell.ring("a")
         thread.join()
     assert heard.is_set()
+
+
+def test_a_ring_reaches_another_bell(bells):
+    with bells().listen("a") as listener:
+        bells().ring("a")
+        assert listener.wait(GENEROUS_S)
+
+
+class Transactions:
+    """Some other database's."""
+
+    def __init__(self):
+        self.callbacks = []
+
+    def after_commit(self, function):
+        self.callbacks.append(function)
+
+
+@pytest.mark.parametrize("kind", ["memory", "unix"])
+def test_a_ring_of_a_transaction_waits_for_its_commit(tmp_path, kind):
+    bell, transactions = MemoryBell(SystemClock()) if kind == "memory" else UnixBell(tmp_path, **REAL), Transactions()
+    with bell.listen("a") as listener:
+        bell.ring_at_commit(transactions, "a")
+        assert not listener.wait(0)
+        transactions.callbacks[0]()
+        assert listener.wait(0)
 
 
 def test_a_ring_reaches_another_process(tmp_path, listening_process):

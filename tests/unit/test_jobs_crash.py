@@ -1,5 +1,6 @@
 """Crashes between any two writes: every job ends done or fully undone, once."""
 
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -7,14 +8,14 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.db.database import BUSY_TIMEOUT_S, PRAGMAS, unit_of_work
+from service.db.database import unit_of_work
 from service.errors import ConflictError
 from service.jobs import queue
 from service.jobs.job_tables import JobStep, JobUndo
 from service.jobs.operation import Operation
 from service.worker.loop import Worker
 from storage.errors import BusyError
-from tests.mortal import Crash, Doom, MortalDatabase
+from tests.mortal import Crash, Doom, mortal
 from tests.unit.jobs_world import SetClock, open_world
 
 NAMES = ("a", "b", "c")
@@ -79,39 +80,49 @@ def turn(world, one: Operation, worker_id: str, proof_of_death: bool) -> None:
     survive(world, worker.run_next)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    crashes=st.lists(st.integers(1, 30), max_size=6),
-    fails_after=st.none() | st.integers(0, 2),
-    no_return_after=st.none() | st.integers(0, 2),
-    busy=st.integers(0, 3),
-    cancel_at=st.none() | st.integers(0, 6),
-    same_worker=st.booleans(),
-)
-def test_whatever_crashes_a_job_ends_done_or_fully_undone(
-    crashes, fails_after, no_return_after, busy, cancel_at, same_worker
-):
+LIVES = {
+    "crashes": st.lists(st.integers(1, 30), max_size=6),
+    "fails_after": st.none() | st.integers(0, 2),
+    "no_return_after": st.none() | st.integers(0, 2),
+    "busy": st.integers(0, 3),
+    "cancel_at": st.none() | st.integers(0, 6),
+    "same_worker": st.booleans(),
+}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(**LIVES)
+def test_whatever_crashes_a_job_ends_done_or_fully_undone(sqlite_schema, **life):
     with tempfile.TemporaryDirectory() as folder:
-        doom = Doom()
-        pragmas = {**PRAGMAS, "synchronous": "off"}  # processes die here, not the computer
-        db = MortalDatabase(
-            f"{folder}/a.db", pragmas=pragmas, timeout=BUSY_TIMEOUT_S, lock_type="IMMEDIATE", autoconnect=False
-        )
-        db.doom = doom
-        world = open_world(Path(folder), clock=SetClock(), db=db)
-        cloud = Cloud(doom, busy)
-        cloud.things.add("row")
-        job = world.enqueue("job", undo=[("remove", "row")])
-        doom.countdown, doom.passed = list(crashes), 0
-        one = operation(cloud, fails_after, no_return_after)
-        for number in range(MOST_TURNS):
-            if number == cancel_at and world.view(job).state not in ("succeeded", "failed", "cancelled"):
-                survive(world, lambda: try_cancel(world, job))
-            turn(world, one, "w1" if same_worker else f"w{number}", proof_of_death=same_worker)
-            if world.view(job).finished:
-                break
-            world.clock.elapsed_s += LEASE_S
-        check(world, cloud, job, fails_after, no_return_after)
+        shutil.copy(sqlite_schema, f"{folder}/a.db")
+        live(folder, f"sqlite:///{folder}/a.db", **life)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(**LIVES)
+def test_the_same_on_postgresql(postgres, postgres_schema, **life):
+    url = postgres.new(postgres_schema)
+    with tempfile.TemporaryDirectory() as folder:
+        live(folder, url, **life)
+    postgres.drop(url)
+
+
+def live(folder, url, *, crashes, fails_after, no_return_after, busy, cancel_at, same_worker):
+    doom = Doom()
+    world = open_world(Path(folder), clock=SetClock(), db=mortal(url, doom))
+    cloud = Cloud(doom, busy)
+    cloud.things.add("row")
+    job = world.enqueue("job", undo=[("remove", "row")])
+    doom.countdown, doom.passed = list(crashes), 0
+    one = operation(cloud, fails_after, no_return_after)
+    for number in range(MOST_TURNS):
+        if number == cancel_at and world.view(job).state not in ("succeeded", "failed", "cancelled"):
+            survive(world, lambda: try_cancel(world, job))
+        turn(world, one, "w1" if same_worker else f"w{number}", proof_of_death=same_worker)
+        if world.view(job).finished:
+            break
+        world.clock.elapsed_s += LEASE_S
+    check(world, cloud, job, fails_after, no_return_after)
 
 
 def try_cancel(world, job) -> None:

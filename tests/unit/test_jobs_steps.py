@@ -17,8 +17,8 @@ from tests.unit.jobs_world import SetClock, make, open_world, remove
 
 
 @pytest.fixture
-def world(tmp_path):
-    return open_world(tmp_path, clock=SetClock())
+def world(tmp_path, database):
+    return open_world(tmp_path, database, clock=SetClock())
 
 
 class Crash(BaseException):

@@ -23,14 +23,17 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path, database):
     os.mkfifo(tmp_path / "gate")
-    return open_world(tmp_path)
+    world = open_world(tmp_path, database)
+    world.url = database
+    yield world
+    world.close()
 
 
 @contextmanager
 def worker_process(world, worker_id, *, stdout=None):
-    command = [sys.executable, "-m", "tests.unit.jobs_world", str(world.folder), worker_id]
+    command = [sys.executable, "-m", "tests.unit.jobs_world", str(world.folder), worker_id, world.url]
     with (world.folder / f"log-{worker_id}").open("ab") as log:
         process = subprocess.Popen(command, stdout=stdout or log, stderr=log)
     try:

@@ -15,8 +15,8 @@ OBSERVE = Periodic("observe", interval_s=10, kind="note", code_version=1, args={
 
 
 @pytest.fixture
-def world(tmp_path):
-    return open_world(tmp_path, clock=SetClock())
+def world(tmp_path, database):
+    return open_world(tmp_path, database, clock=SetClock())
 
 
 def worker(world, worker_id, *periodic, operations=OPERATIONS):
@@ -75,8 +75,8 @@ def test_a_restarted_worker_does_not_repeat_the_period(world):
         assert Job.select().count() == 1
 
 
-def test_the_loop_itself_keeps_the_schedule(tmp_path):
-    world = open_world(tmp_path)
+def test_the_loop_itself_keeps_the_schedule(tmp_path, database):
+    world = open_world(tmp_path, database)
     fast = Periodic("fast", interval_s=0.05, kind="count", code_version=1)
 
     def count(world, job):
@@ -86,6 +86,7 @@ def test_the_loop_itself_keeps_the_schedule(tmp_path):
 
     one = worker(world, "w1", fast, operations={"count": Operation("count", count, 1)})
     one.run()
+    world.close()
     assert len(world.journal) == 5
 
 
@@ -101,8 +102,8 @@ def test_a_clock_that_is_set_back_does_not_stop_the_rounds(world):
     assert len(world.journal) == 1 + 6
 
 
-def test_rounds_go_on_while_every_slot_is_taken(tmp_path):
-    world = open_world(tmp_path)
+def test_rounds_go_on_while_every_slot_is_taken(tmp_path, database):
+    world = open_world(tmp_path, database)
     fast = Periodic("fast", interval_s=0.05, kind="count", code_version=1)
     rounds_seen = threading.Event()
 
@@ -119,4 +120,5 @@ def test_rounds_go_on_while_every_slot_is_taken(tmp_path):
     one = Worker(world, operations, worker_id="w1", slots=1, schedule=Schedule((fast,)))
     enqueue(world, "hold", actor="ann", request_id="r", code_version=1)
     one.run()
+    world.close()
     assert rounds_seen.is_set()

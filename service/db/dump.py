@@ -1,0 +1,129 @@
+"""A whole copy of a database in one file, and the way back. Consistent while others write; back only when nobody does.
+
+What was loaded is marked as unfinished until somebody has looked at the world again: see service/operations/restore.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from service.db.database import Database, unit_of_work
+from service.db.postgres import WRITERS, PostgresDatabase, connect
+from service.db.sqlite import KeptSqlite
+from service.errors import ConflictError, UnavailableError
+
+UNFINISHED = "restore_unfinished"  # a table: as long as it is there, no process of the service starts
+MARK = f"CREATE TABLE IF NOT EXISTS {UNFINISHED} (id integer)"
+EMPTY = """DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE 'DROP TABLE public.' || one.name || ' CASCADE';
+    END LOOP;
+END $$"""
+OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND application_name = 'nacre'"""
+
+
+def product(db: Database) -> str:
+    """`sqlite` or `postgresql`."""
+    return "postgresql" if isinstance(db, PostgresDatabase) else "sqlite"
+
+
+def applied_migrations(db: Database) -> list[str]:
+    """The names of the migrations that made the schema, in order."""
+    with unit_of_work(db):
+        rows = db.execute_sql("SELECT name FROM schema_migration ORDER BY name")  # type: ignore[no-untyped-call]
+        return [name for (name,) in rows.fetchall()]
+
+
+def is_unfinished(db: Database) -> bool:
+    """Whether it was loaded from a back-up and nobody has looked at the world since. Inside a unit of work."""
+    return UNFINISHED in db.get_tables()
+
+
+def finish(db: Database) -> None:
+    """The world has been looked at. Inside a transaction."""
+    db.execute_sql(f"DROP TABLE IF EXISTS {UNFINISHED}")  # type: ignore[no-untyped-call]
+
+
+def dump(db: Database, file: Path) -> None:
+    """Write all of the database, as it is at one moment, to a new file. Raises UnavailableError."""
+    if isinstance(db, PostgresDatabase):
+        _run("pg_dump", "--no-owner", "--no-privileges", "--file", str(file), "--dbname", db.conninfo)
+    else:
+        _dump_sqlite(db.database, file)
+
+
+def load(db: Database, file: Path) -> None:
+    """Replace all of the database by the dump, marked as unfinished: in one transaction, or not at all.
+
+    Raises ConflictError (`restore.in_use`) while the service runs, UnavailableError.
+    """
+    if isinstance(db, PostgresDatabase):
+        _load_postgres(db, file)
+    elif isinstance(db, KeptSqlite):
+        _load_sqlite(db, file)
+
+
+def _dump_sqlite(path: str, file: Path) -> None:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(file)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = delete")
+        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    if found != "ok":
+        raise UnavailableError(f"the copy of the database is damaged: {found}", code="backup.damaged")
+
+
+def _load_sqlite(db: KeptSqlite, file: Path) -> None:
+    db.close_kept()
+    with closing(sqlite3.connect(file)) as source, closing(_alone_with(Path(db.database))) as target:
+        source.execute(MARK)
+        source.commit()
+        source.backup(target)
+
+
+def _alone_with(path: Path) -> sqlite3.Connection:
+    """A connection that nobody else has one beside. Raises ConflictError."""
+    path.touch(mode=0o600)
+    target = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        target.execute("PRAGMA locking_mode = exclusive")
+        target.execute("PRAGMA journal_mode = wal")
+        target.execute("BEGIN EXCLUSIVE")
+        target.execute("COMMIT")  # the lock stays, with this mode of locking
+    except sqlite3.OperationalError as error:
+        target.close()
+        raise _in_use() from error
+    return target
+
+
+def _load_postgres(db: PostgresDatabase, file: Path) -> None:
+    db.close_kept()
+    with connect(db.conninfo) as one:
+        row = one.execute(OTHERS).fetchone()
+    if row is None or row[0]:
+        raise _in_use()
+    info = make_conninfo(db.conninfo, application_name="nacre restore", options="-c default_transaction_read_only=off")
+    options = ("--no-psqlrc", "--quiet", "--output", os.devnull, "--set", "ON_ERROR_STOP=1", "--single-transaction")
+    before = ("--command", f"SELECT pg_advisory_xact_lock({WRITERS})", "--command", EMPTY)
+    after = ("--command", f"SET search_path = public; {MARK}")
+    _run("psql", *options, "--dbname", info, *before, "--file", str(file), *after)
+
+
+def _in_use() -> ConflictError:
+    return ConflictError("the service runs: stop all its processes, then restore", code="restore.in_use")
+
+
+def _run(program: str, *arguments: str) -> None:
+    """One of PostgreSQL's own tools. No password is among the arguments: see open_postgres()."""
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise UnavailableError(f"there is no {program}: install postgresql-client", code="backup.no_tool") from error
+    if done.returncode != 0:
+        raise UnavailableError(f"{program}: {done.stderr.strip()[:500]}", code="backup.tool_failed")

@@ -1,0 +1,54 @@
+"""Open connections that nobody uses just now: opening one costs more than most units of work."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Connection = TypeVar("Connection")
+
+
+class Kept(Generic[Connection]):
+    """At most `most` of them, the one used last on top. None survives into a forked process: their locks would not."""
+
+    def __init__(self, close: Callable[[Connection], object], most: int) -> None:
+        self._close = close
+        self._most = most
+        self._lock = threading.Lock()
+        self._connections: list[Connection] = []
+        _EVERY.add(self)
+
+    def take(self) -> Connection | None:
+        """One of them, which is the caller's now; None when there is none."""
+        with self._lock:
+            return self._connections.pop() if self._connections else None
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep it for the next one, or close it when there are enough."""
+        with self._lock:
+            if len(self._connections) < self._most:
+                self._connections.append(connection)
+                return
+        self._close(connection)
+
+    def close_all(self) -> None:
+        """Close what nobody uses."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            self._close(connection)
+
+
+_EVERY: weakref.WeakSet[Kept] = weakref.WeakSet()
+
+
+def _close_every() -> None:
+    for kept in list(_EVERY):
+        kept.close_all()
+
+
+# SQLite in a child would believe in file locks that only its parent holds, libpq would share a stream of bytes.
+os.register_at_fork(before=_close_every)

@@ -1,0 +1,117 @@
+"""Reads about users, tokens and projects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from service.db.scope import Scope
+from service.db.tables import (
+    DEFAULT_PROJECT,
+    Audit,
+    Event,
+    HostGroup,
+    Membership,
+    Project,
+    ProjectHostGroup,
+    Token,
+    User,
+)
+
+ABOUT_PEOPLE = ("project", "token", "user")
+SEES_EVERYTHING = frozenset({"admin", "operator"})  # of every project
+
+
+def user_by_name(name: str) -> User | None:
+    """The user of this name."""
+    row: User | None = User.get_or_none(User.name == name)
+    return row
+
+
+def token_by_sha256(digest: str) -> Token | None:
+    """The token with this SHA-256, as hex, and its user."""
+    row: Token | None = Token.select(Token, User).join(User).where(Token.sha256 == digest).first()
+    return row
+
+
+def token_by_id(token_id: str) -> Token | None:
+    """The token with this id, and its user."""
+    row: Token | None = Token.select(Token, User).join(User).where(Token.id == token_id).first()
+    return row
+
+
+def living_token(user_id: str, name: str, now: datetime) -> Token | None:
+    """A user's newest token of this name that still opens the door."""
+    mine = _lives(now) & (Token.user == user_id) & (Token.name == name)
+    row: Token | None = Token.select(Token, User).join(User).where(mine).order_by(Token.created_at.desc()).first()
+    return row
+
+
+def living_tokens(user_id: str | None, now: datetime) -> list[Token]:
+    """A user's tokens that still open the door; None: everybody's. The oldest first."""
+    mine = _lives(now) if user_id is None else _lives(now) & (Token.user == user_id)
+    return list(Token.select(Token, User).join(User).where(mine).order_by(Token.created_at, Token.id))
+
+
+def _lives(now: datetime) -> Any:
+    return Token.revoked_at.is_null() & (Token.expires_at.is_null() | (Token.expires_at > now))
+
+
+def projects_of(user_id: str) -> frozenset[str]:
+    """Ids of the projects that a user is a member of."""
+    return frozenset(row.project_id for row in Membership.select().where(Membership.user == user_id))
+
+
+def members_of(project_id: str) -> list[User]:
+    """A project's users, by name."""
+    return list(User.select().join(Membership).where(Membership.project == project_id).order_by(User.name))
+
+
+def default_project_id() -> str | None:
+    """The id of the project `default`; None when somebody removed it."""
+    row = Project.select(Project.id).where(Project.name == DEFAULT_PROJECT).first()
+    return None if row is None else row.id
+
+
+def scope_of(user: User, project_id: str | None = None) -> Scope:
+    """What a user sees. They work in the given project, else in their only one, else in `default` when they see it."""
+    visible = None if user.role in SEES_EVERYTHING else projects_of(user.id)
+    if project_id is not None:
+        sees = visible is None or project_id in visible
+        return Scope(project_id, frozenset({project_id} if sees else ()))
+    if visible is not None and len(visible) == 1:
+        return Scope(next(iter(visible)), visible)
+    default = default_project_id()
+    return Scope(default if visible is None or default in visible else None, visible)
+
+
+def projects_joined(user_id: str) -> list[Project]:
+    """The projects that a user is a member of, by name."""
+    return list(Project.select().join(Membership).where(Membership.user == user_id).order_by(Project.name))
+
+
+def host_groups_of(project_id: str) -> list[HostGroup]:
+    """The host groups that a project may use, by name; none: it may use every host."""
+    mine = HostGroup.select().join(ProjectHostGroup).where(ProjectHostGroup.project == project_id)
+    return list(mine.order_by(HostGroup.name))
+
+
+def readable_audit(name: str, role: str, scope: Scope) -> Any:
+    """A query of the audit: all of it to admins; else what belongs to visible projects, and what one did oneself.
+
+    What concerns people is no operator's business.
+    """
+    owned = scope.owns(Audit)
+    if owned is not None:
+        return Audit.select().where(owned | ((Audit.actor == name) & Audit.project_id.is_null()))
+    if role == "admin":
+        return Audit.select()
+    return Audit.select().where(Audit.object_kind.not_in(ABOUT_PEOPLE) | (Audit.actor == name))
+
+
+def readable_events(role: str, scope: Scope) -> Any:
+    """The condition on events that may be seen; None: all. What concerns people is the admins' alone."""
+    owned = scope.owns(Event)
+    if owned is not None or role == "admin":
+        return owned
+    return Event.object_kind.not_in(ABOUT_PEOPLE)

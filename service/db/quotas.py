@@ -1,0 +1,110 @@
+"""What projects may have, counted exactly: a counter changes in the transaction of the rows that it counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from service.db.tables import Image, Nic, Quota, Vm, Volume
+from service.errors import ConflictError
+
+GIB = 1 << 30
+COUNTED = ("vms", "vcpus", "memory_mib", "volumes", "addresses")
+PER_POOL = "gib:"  # and the pool's name
+
+Amounts = Mapping[str, int]
+
+
+def claim(project_id: str, amounts: Amounts) -> None:
+    """Count `amounts` (resource → how many more) for the project, inside the transaction that makes the rows.
+
+    Exact under concurrency: the update itself compares. Raises ConflictError (`quota.exceeded`): roll back then.
+    """
+    for resource, amount in sorted(amounts.items()):
+        if amount <= 0:
+            continue
+        _begin_to_count(project_id, resource)
+        fits = Quota.limit.is_null() | (Quota.used + amount <= Quota.limit)
+        if Quota.update(used=Quota.used + amount).where(_is(project_id, resource) & fits).execute() != 1:
+            raise _exceeded(project_id, resource, amount)
+
+
+def give_back(project_id: str, amounts: Amounts) -> None:
+    """Count `amounts` (resource → how many fewer) no more, inside the transaction that removes the rows."""
+    for resource, amount in sorted(amounts.items()):
+        if amount > 0:
+            Quota.update(used=Quota.used - amount).where(_is(project_id, resource)).execute()
+
+
+def of_vm(vm: Vm) -> Amounts:
+    """What a VM with its volumes and cards counts for, running or not."""
+    amounts: Counter[str] = Counter(vms=1, **size_of(vm))
+    amounts["addresses"] = Nic.select().where(Nic.vm == vm.id).count()
+    for volume in Volume.select().where(Volume.vm == vm.id):
+        amounts.update(of_volume(volume.role, volume.pool, volume.size_bytes))
+    return amounts
+
+
+def size_of(vm: Vm) -> dict[str, int]:
+    """vCPUs and memory: the larger of what the VM has and of what its next start gives it."""
+    return {name: max(getattr(vm, name), (vm.pending or {}).get(name, 0)) for name in ("vcpus", "memory_mib")}
+
+
+def of_volume(role: str, pool: str, size_bytes: int) -> Amounts:
+    """What a volume counts for: whole GiB. Seed, NVRAM and medium are the service's own: they count for nothing."""
+    return {} if role in ("seed", "nvram", "medium") else {"volumes": 1, PER_POOL + pool: gib(size_bytes)}
+
+
+def of_image(pool: str, size_bytes: int) -> Amounts:
+    """What an image counts for: whole GiB of its pool."""
+    return {PER_POOL + pool: gib(size_bytes)}
+
+
+def gib(size_bytes: int) -> int:
+    """GiB, rounded up."""
+    return -(-size_bytes // GIB)
+
+
+def set_limit(project_id: str, resource: str, limit: int | None) -> Quota:
+    """Allow so many; None: any number. A limit below what is used stops new ones only."""
+    _begin_to_count(project_id, resource)
+    Quota.update(limit=limit).where(_is(project_id, resource)).execute()
+    quota: Quota = Quota.get(_is(project_id, resource))
+    return quota
+
+
+def of_project(project_id: str) -> list[Quota]:
+    """Every counter and limit of a project, by resource."""
+    return list(Quota.select().where(Quota.project == project_id).order_by(Quota.resource))
+
+
+def recounted(project_id: str) -> Amounts:
+    """What the project has, counted afresh from the rows."""
+    amounts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
+    for vm in Vm.select().where(Vm.project == project_id):
+        amounts.update(vms=1, **size_of(vm))
+    for volume in Volume.select().where(Volume.project == project_id):
+        amounts.update(of_volume(volume.role, volume.pool, volume.size_bytes))
+    for image in Image.select().where(Image.project == project_id):
+        amounts.update(of_image(image.pool, image.size_bytes))
+    amounts["addresses"] = Nic.select().join(Vm).where(Vm.project == project_id).count()
+    return amounts
+
+
+def _is(project_id: str, resource: str) -> object:
+    return (Quota.project == project_id) & (Quota.resource == resource)
+
+
+def _begin_to_count(project_id: str, resource: str) -> None:
+    Quota.insert(project=project_id, resource=resource, limit=None, used=0).on_conflict(
+        conflict_target=(Quota.project, Quota.resource), action="IGNORE"
+    ).execute()
+
+
+def _exceeded(project_id: str, resource: str, amount: int) -> ConflictError:
+    quota = Quota.get(_is(project_id, resource))
+    return ConflictError(
+        f"Project '{quota.project.name}' may have {quota.limit} {resource}, has {quota.used}, and {amount} more "
+        "were asked for: remove some, or ask an admin for a larger quota.",
+        code="quota.exceeded",
+    )

@@ -1,0 +1,87 @@
+"""Machines that run guests, and the storage cluster, as last observed."""
+
+from __future__ import annotations
+
+from peewee import BooleanField, CharField, CompositeKey, ForeignKeyField, IntegerField, TextField
+
+from service.db.database import BaseModel, JsonField, UtcField
+from service.db.tables.base import Row
+from service.db.tables.people import Project
+
+
+class Host(Row):
+    """A machine that runs guests. `generation` guards every claim of its capacity."""
+
+    name = CharField(unique=True, max_length=63)
+    address = CharField(unique=True, max_length=45)
+    state = CharField(max_length=16)  # active cordoned draining maintenance down fenced
+    vcpus = IntegerField()
+    memory_mib = IntegerField()
+    reserved_vcpus = IntegerField()
+    reserved_memory_mib = IntegerField()
+    generation = IntegerField(default=0)
+    ceph_user = CharField(max_length=127)
+    virt_type = CharField(null=True, max_length=8)  # kvm | qemu, found out once by booting a kernel
+    machine = CharField(null=True, max_length=63)  # newest versioned machine type
+    facts = JsonField(null=True)
+    observed_at = UtcField(null=True)
+    problem = TextField(null=True)  # why the last observation failed
+    libvirt_uuid = CharField(null=True, max_length=36)  # what libvirt calls the host: two alike cannot swap guests
+    hardware = JsonField(null=True)  # CPU model and features, versions: as found before its use
+    findings = JsonField(null=True)  # of the last check
+    checked_at = UtcField(null=True)
+
+
+class Pool(BaseModel):
+    """A storage pool as last observed. The settings' own pools are in use without a mark."""
+
+    name = CharField(primary_key=True, max_length=127)
+    facts = JsonField(null=True)
+    observed_at = UtcField(null=True)
+    for_vms = BooleanField(default=False)
+    for_images = BooleanField(default=False)
+
+    @property
+    def id(self) -> str:
+        """A pool is known by its name only."""
+        return str(self.name)
+
+
+class Storage(BaseModel):
+    """The storage cluster's health and OSDs as last observed: one row."""
+
+    id = IntegerField(primary_key=True)
+    health = JsonField()
+    osds = JsonField()
+    observed_at = UtcField()
+
+
+class HostGroup(Row):
+    """Hosts that are spoken of together: for one, those that a project may use."""
+
+    name = CharField(unique=True, max_length=63)
+    description = TextField(default="")
+
+
+class HostGroupMember(BaseModel):
+    """A host is in a group."""
+
+    group = ForeignKeyField(HostGroup, on_delete="CASCADE")
+    host_id: str
+    host = ForeignKeyField(Host, on_delete="CASCADE")
+
+    class Meta:
+        primary_key = CompositeKey("group", "host")
+
+
+class ProjectHostGroup(BaseModel):
+    """A project's VMs run on these groups' hosts only. A project with none of them may use every host."""
+
+    project = ForeignKeyField(Project, on_delete="CASCADE")
+    group = ForeignKeyField(HostGroup, on_delete="CASCADE")
+
+    class Meta:
+        primary_key = CompositeKey("project", "group")
+
+
+TABLES = (Host, Pool, Storage, HostGroup, HostGroupMember, ProjectHostGroup)

@@ -1,0 +1,18 @@
+"""Which bell goes with a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.db.database import Database
+from service.db.postgres import PostgresDatabase
+from service.jobs.postgres_bell import PostgresBell
+from service.jobs.unix_bell import UnixBell
+from service.world import Bell, Clock, Ids, Threads
+
+
+def new_bell(db: Database, folder: Path, *, clock: Clock, ids: Ids, threads: Threads) -> Bell:
+    """Between the processes of one PostgreSQL database, wherever they are; or of one folder, on one computer."""
+    if isinstance(db, PostgresDatabase):
+        return PostgresBell(db, clock=clock, ids=ids, threads=threads)
+    return UnixBell(folder, clock=clock, ids=ids, threads=threads)

@@ -1,0 +1,46 @@
+"""What a process counts of itself, for Prometheus. Every process has its own; what the database knows is counted there.
+
+Names: `nacre_…`, with base units. Labels are few and bounded: the route's template, never the path.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which nobody asks for
+
+HTTP_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)
+PLACEMENT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
+
+
+class Meters:
+    """Counters and histograms of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "nacre_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "nacre_http_request_seconds",
+            "From the request's first look to its answer.",
+            ("method", "route"),
+            registry=self.registry,
+            buckets=HTTP_BUCKETS,
+        )
+        self._placements = Histogram(
+            "nacre_placement_seconds",
+            "A decision where a VM shall run, without the reading of facts.",
+            ("result",),
+            registry=self.registry,
+            buckets=PLACEMENT_BUCKETS,
+        )
+
+    def http(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered. `route` is the template, "-" where there is none."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def placed(self, seconds: float, *, fits: bool) -> None:
+        """A placement was decided."""
+        self._placements.labels("placed" if fits else "nothing_fits").observe(seconds)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.context import Context
+from service.db.fields import Json
 from service.db.queries import KIND
 from service.db.tables import Row
 from service.jobs import queue
@@ -22,11 +23,16 @@ def accept(
     *,
     args: Mapping[str, Any] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
+    before: Json = None,
     **detail: Any,
 ) -> str:
-    """Enqueue `operation` on the object in `row`; returns the job's id. `undo` runs last if the job fails."""
+    """Enqueue `operation` on the object in `row`; returns the job's id. `undo` runs last if the job fails.
+
+    `before` is audit.definition() of the row as it was; None for a new one, or when this call changed nothing of it.
+    """
     kind = KIND[type(row)]
-    audit.record(ctx, actor, operation.kind, kind, row, **detail)
+    after = audit.definition(type(row).get_by_id(row.id))  # as it was written, whatever the caller holds in hand
+    audit.record(ctx, actor, operation.kind, kind, row, before=before, after=after, **detail)
     return queue.enqueue(
         ctx,
         operation.kind,
@@ -35,6 +41,7 @@ def accept(
         code_version=operation.steps_version,
         object_kind=kind,
         object_id=row.id,
+        project_id=getattr(row, "project_id", None),
         args=args or {},
         undo=undo,
     )

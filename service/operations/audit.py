@@ -1,17 +1,67 @@
-"""Every write leaves a row: who, what, on which object."""
+"""Every write leaves a row: who, from where, why, what, on which object, and how that was defined before and after."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from service.context import Context
-from service.db.tables import Audit, Row
+from service.db import events
+from service.db.fields import Json
+from service.db.tables import (
+    Audit,
+    Flavor,
+    Host,
+    HostGroup,
+    Image,
+    Network,
+    Pool,
+    Project,
+    Row,
+    Token,
+    Upload,
+    User,
+    Vm,
+    Volume,
+)
 from service.jobs.views import JobView
 from service.operations.actor import Actor
 
+# What people define of an object. Neither secrets nor what is only observed: an audit is read by many, for long.
+DEFINED: dict[type[Row], tuple[str, ...]] = {
+    Flavor: ("name", "vcpus", "max_vcpus", "memory_mib", "max_memory_mib", "disk_bytes"),
+    Host: ("name", "address", "state", "vcpus", "memory_mib", "reserved_vcpus", "reserved_memory_mib", "ceph_user"),
+    HostGroup: ("name", "description"),
+    Image: ("name", "format", "default_user", "size_bytes", "sha256", "visibility", "labels", "min_disk_bytes"),
+    Network: ("name", "bridge", "cidr", "gateway", "first_address", "last_address", "dns"),
+    Project: ("name", "description"),
+    Token: ("name", "user_id", "permissions", "project_id"),
+    Upload: ("name", "size_bytes", "image"),
+    User: ("name", "role", "disabled"),
+    Vm: (
+        "name", "description", "tags", "flavor_id", "image_id", "vcpus", "max_vcpus", "memory_mib", "max_memory_mib",
+        "desired_state", "host_id", "user", "ssh_keys", "firmware", "chipset", "clock", "video", "boot",
+    ),
+    Volume: ("name", "role", "vm_id", "target", "bus", "pool", "size_bytes", "image_id"),
+}  # fmt: skip
 
-def record(ctx: Context, actor: Actor, action: str, kind: str, row: Row | JobView, **detail: Any) -> None:
-    """Add the row, inside the caller's transaction."""
+
+def definition(row: Row) -> dict[str, Json]:
+    """How the object in `row` is defined, as JSON."""
+    return {name: getattr(row, name) for name in DEFINED.get(type(row), ())}
+
+
+def record(
+    ctx: Context,
+    actor: Actor,
+    action: str,
+    kind: str,
+    row: Row | Pool | JobView,
+    *,
+    before: Json = None,
+    after: Json = None,
+    **detail: Any,
+) -> None:
+    """Add the row, inside the caller's transaction. `before` and `after` are definitions; None: there was none."""
     Audit.create(
         id=ctx.ids.uuid(),
         created_at=ctx.clock.now(),
@@ -19,7 +69,35 @@ def record(ctx: Context, actor: Actor, action: str, kind: str, row: Row | JobVie
         action=action,
         object_kind=kind,
         object_id=row.id,
-        object_name=getattr(row, "name", ""),
+        object_name=getattr(row, "name", None) or "",
         request_id=actor.request_id,
         detail=detail,
+        project_id=_project_of(kind, row),
+        source=actor.source,
+        reason=actor.reason,
+        before=before,
+        after=after,
     )
+    _tell(ctx, actor, action, kind, row, detail)
+
+
+def _project_of(kind: str, row: Row | Pool | JobView) -> str | None:
+    """Whose members may know of it. A token is its user's own affair, also one that reaches a single project."""
+    if kind == "token":
+        return None
+    return row.id if kind == "project" else getattr(row, "project_id", None)
+
+
+def _tell(
+    ctx: Context, actor: Actor, action: str, kind: str, row: Row | Pool | JobView, detail: dict[str, Any]
+) -> None:
+    """The same as an event, for those who listen to what happens to their objects."""
+    events.record(
+        ctx.clock.now(),
+        action,
+        object_kind=kind,
+        object_id=row.id,
+        project_id=_project_of(kind, row),
+        data={"name": getattr(row, "name", None) or "", "actor": actor.name, **detail},
+    )
+    ctx.bell.ring_at_commit(ctx.db, events.EVENTS)

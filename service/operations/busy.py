@@ -8,15 +8,28 @@ from service.errors import ConflictError
 from service.jobs.job_tables import Job
 from service.jobs.views import FINISHED
 
+ASKING = "apply_vm"  # it only asks other operations, which check for themselves
 
-def check_idle(kind: str, object_id: str, name: str) -> None:
-    """Raises ConflictError (`<kind>.busy`) while a job on the object is not finished."""
-    job = Job.get_or_none((Job.object_id == object_id) & Job.state.not_in(FINISHED))
+
+def check_idle(kind: str, object_id: str, name: str, *, with_asking: bool = False) -> None:
+    """Raises ConflictError (`<kind>.busy`) while a job on the object is not finished.
+
+    A job that asks for one change after the other does not stop these; `with_asking` it counts, too.
+    """
+    at_work = (Job.object_id == object_id) & Job.state.not_in(FINISHED)
+    job = Job.get_or_none(at_work if with_asking else at_work & (Job.kind != ASKING))
     if job is not None:
         raise ConflictError(
             f"{kind} '{name}' is busy: job {job.id} ({job.kind}) is {job.state}. Wait for it or cancel it.",
             code=f"{kind}.busy",
         )
+
+
+def job_at_work(object_id: str) -> str | None:
+    """The oldest unfinished job on the object; None when it is idle."""
+    at_work = (Job.object_id == object_id) & Job.state.not_in(FINISHED)
+    job = Job.select(Job.id).where(at_work).order_by(Job.created_at, Job.id).first()
+    return None if job is None else str(job.id)
 
 
 def busy_ids(*, since: datetime | None = None) -> frozenset[str]:

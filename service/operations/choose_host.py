@@ -9,6 +9,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
+from service.db.scope import EVERYTHING
 from service.db.tables import Host, Placement, Vm
 from service.errors import ConflictError
 from service.placement.facts import HostFacts, PoolFacts, VmRequest
@@ -18,8 +19,10 @@ from service.placement.place import Decision, place
 def choose_host(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None) -> Host:
     """Decide where `vm` shall run and keep the decision. Raises ConflictError (`placement.no_host`) with reasons."""
     want = vm_request(ctx, vm, excluded=excluded, only=only)
-    hosts = {host.id: host for host in queries.everything(Host)}
-    decision = place(host_facts(ctx, list(hosts.values())), want, ctx.settings.placement_weights)
+    hosts = {host.id: host for host in queries.everything(Host, EVERYTHING)}
+    facts, began_s = host_facts(ctx, list(hosts.values())), ctx.clock.monotonic()
+    decision = place(facts, want, ctx.settings.placement_weights)
+    ctx.meters.placed(ctx.clock.monotonic() - began_s, fits=decision.chosen is not None)
     if decision.chosen is None:
         raise _nothing_fits(vm, decision, only)
     _keep(ctx, vm, decision)
@@ -35,6 +38,7 @@ def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None, only: Host | None
         virt_type=vm.virt_type if excluded is not None else None,
         excluded_hosts=frozenset({excluded.id} if excluded else ()),
         only_host=only.id if only else None,
+        allowed_hosts=queries.hosts_allowed(vm.project_id),
         max_facts_age_s=ctx.settings.facts_max_age_s,
     )
 
@@ -108,6 +112,7 @@ def _keep(ctx: Context, vm: Vm, decision: Decision) -> None:
         id=ctx.ids.uuid(),
         created_at=ctx.clock.now(),
         vm_id=vm.id,
+        project_id=vm.project_id,
         host_id=decision.chosen.host_id if decision.chosen else None,
         decision=dataclasses.asdict(decision),
     )

@@ -13,13 +13,16 @@ import pycdlib
 import yaml
 
 VOLUME_LABEL = "cidata"
-# Every seed has this size: 32 of the largest keys fit in a third of it.
+# Every seed has this size: 32 of the largest keys and 64 KiB of user-data fit in half of it.
 SEED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What a new guest is told of itself. `address` has its prefix length: 10.0.0.5/24."""
+    """What a new guest is told of itself. `address` has its prefix length: 10.0.0.5/24.
+
+    `user_data` is people's own, handed on as it is; what Nacre says then lies beneath it, as the vendor's data.
+    """
 
     instance_id: str
     hostname: str
@@ -29,6 +32,7 @@ class Seed:
     address: str
     gateway: str | None
     dns: tuple[str, ...]
+    user_data: str | None = None
 
 
 def meta_data(seed: Seed) -> str:
@@ -36,7 +40,7 @@ def meta_data(seed: Seed) -> str:
     return _yaml({"instance-id": seed.instance_id, "local-hostname": seed.hostname})
 
 
-def user_data(seed: Seed) -> str:
+def own_data(seed: Seed) -> str:
     """One user with the given keys and password-less sudo, no password login."""
     user = {
         "name": seed.user,
@@ -62,7 +66,9 @@ def build_iso(seed: Seed) -> bytes:
     """The seed as an ISO 9660 image with Joliet and Rock Ridge names, labelled `cidata`, SEED_BYTES long."""
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=VOLUME_LABEL)
-    files = {"meta-data": meta_data(seed), "user-data": user_data(seed), "network-config": network_config(seed)}
+    files = {"meta-data": meta_data(seed), "user-data": own_data(seed), "network-config": network_config(seed)}
+    if seed.user_data is not None:
+        files |= {"vendor-data": own_data(seed), "user-data": seed.user_data}
     for number, (name, text) in enumerate(files.items()):
         content = text.encode()
         iso.add_fp(io.BytesIO(content), len(content), f"/F{number}.;1", rr_name=name, joliet_path=f"/{name}")

@@ -1,187 +1,117 @@
-"""Make a VM and start it: clone → seed → start. All of it, or nothing is left."""
+"""Make a VM and start it: its volumes → its seed → start. All of it, or nothing is left."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
 
 from service.context import Context
 from service.db import queries
 from service.db.database import transaction
-from service.db.tables import Flavor, Image, Network, Nic, Vm, Volume
-from service.errors import ConflictError, InvalidError
+from service.db.tables import Vm, Volume
+from service.errors import FieldError, InvalidError
+from service.hypervisor.spec import UEFI_VARIABLES
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.network.addresses import AddressPool, new_mac
-from service.operations import undo, vm_rows
+from service.operations import changes, undo, vm_rows, volume_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
-from service.operations.cloud_init import SEED_BYTES, Seed, build_iso
+from service.operations.cloud_init import Seed, build_iso
+from service.operations.new_vm import NewVm
 from service.operations.start_vm import start_domain
-from storage.refs import ImageRef, VolumeRef
+from service.operations.vm_parts import address_pool, make_rows
 
-ROOT_TARGET = "vda"
-SEED_TARGET = "sda"
-
-
-@dataclass(frozen=True, slots=True)
-class NewVm:
-    """What is asked for. `network` None means the only one; `user` None means the image's."""
-
-    name: str
-    image: str
-    flavor: str
-    network: str | None
-    user: str | None
-    ssh_keys: tuple[str, ...]
+LONGEST_NAME = 63
+ROLES = ("root", "data", "medium", "nvram", "seed")
 
 
 def request(ctx: Context, actor: Actor, new: NewVm) -> str:
     """Check, place, claim and enqueue in one transaction; returns the job's id."""
     with transaction(ctx.db):
-        vm = _create_rows(ctx, actor, new)
-        host = vm_rows.claim_host(ctx, vm)
-        vm_rows.put_on(vm, host)
-        return accept(ctx, actor, OPERATION, vm, undo=[("forget_vm", vm.id)], host=host.name)
+        _check_firmware(new)
+        vm = make_rows(ctx, actor, new)
+        host = None
+        if new.start != "stopped":
+            host = vm_rows.claim_host(ctx, vm)
+            vm_rows.put_on(vm, host)
+        removals = [("remove_volume", volume.pool, volume.rbd_name) for volume in queries.volumes(vm)]
+        undo = [("forget_vm", vm.id), *removals]
+        return accept(ctx, actor, OPERATION, vm, undo=undo, host=host.name if host is not None else None)
+
+
+def request_many(ctx: Context, actor: Actor, new: NewVm, count: int) -> tuple[str, ...]:
+    """As many VMs, name-1 to name-N, each placed with the others in view: all of them or none; returns their jobs."""
+    names = [f"{new.name}-{number}" for number in range(1, count + 1)]
+    if len(names[-1]) > LONGEST_NAME:
+        told = f"'{names[-1]}' would be longer than {LONGEST_NAME} characters"
+        raise InvalidError(f"The name is too long: {told}.", errors=(FieldError("name", told),))
+    with transaction(ctx.db):
+        return tuple(request(ctx, actor, replace(new, name=name)) for name in names)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Clone the image, write the seed, start the domain."""
-    vm = queries.get(Vm, job.object_id)
-    volumes = {volume.role: volume for volume in queries.volumes(vm)}
-    root, seed = volumes["root"], volumes["seed"]
-    with job.undo() as undo_stack:
-        undo_stack.push("remove_volume", root.pool, root.rbd_name)
-        job.step("clone", _clone, ctx, vm, root, job.id)
-        undo_stack.push("remove_volume", seed.pool, seed.rbd_name)
-        job.step("seed", _write_seed, ctx, vm, seed, job.id)
-        undo_stack.push("force_off", vm.id, queries.host_of(vm).id)
-        job.step("start", start_domain, ctx, vm, job.id)
-        job.write("record", vm_rows.observe, ctx, vm.id, "running")
+    """Make the volumes, write the seed, start the domain."""
+    vm = queries.by_id(Vm, job.object_id)
+    for volume in sorted(queries.volumes(vm), key=_place_in_line):
+        job.step(_step_name(volume), _make, ctx, vm, volume, job.id)
+    if vm.host is not None:
+        with job.undo() as undo_stack:
+            undo_stack.push("force_off", vm.id, vm.host.id)
+            job.step("start", start_domain, ctx, vm, job.id)
+    job.write("record", _record, ctx, vm.id, vm.desired_state)
 
 
 OPERATION = Operation(
     kind="create_vm",
     run=run,
-    steps_version=1,
+    steps_version=2,
     undo={"remove_volume": undo.remove_volume, "force_off": undo.force_off, "forget_vm": undo.forget_vm},
 )
 
 
-def _create_rows(ctx: Context, actor: Actor, new: NewVm) -> Vm:
-    if queries.find(Vm, new.name) is not None:
-        raise ConflictError(f"There is a VM '{new.name}' already.", code="vm.name_taken")
-    image = _ready_image(new.image)
-    flavor = queries.referenced(Flavor, new.flavor, "flavor")
-    network = _network(new.network)
-    _check_disk_fits(ctx, image, flavor)
-    vm = Vm.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
-        name=new.name,
-        flavor=flavor,
-        image=image,
-        desired_state="running",
-        observed_state="creating",
-        vcpus=flavor.vcpus,
-        max_vcpus=flavor.max_vcpus,
-        memory_mib=flavor.memory_mib,
-        max_memory_mib=flavor.max_memory_mib,
-        user=new.user or image.default_user,
-        ssh_keys=list(new.ssh_keys),
-        created_by=actor.name,
-    )
-    _add_volume(ctx, vm, 0, "root", ROOT_TARGET, flavor.disk_bytes)
-    _add_volume(ctx, vm, 1, "seed", SEED_TARGET, SEED_BYTES)
-    _add_nic(ctx, vm, network)
-    return vm
+def _check_firmware(new: NewVm) -> None:
+    if new.firmware == "uefi" and not Path(UEFI_VARIABLES).is_file():
+        told = f"UEFI is not installed beside the service: {UEFI_VARIABLES} is missing (package ovmf)"
+        raise InvalidError(f"{told}.", code="vm.no_uefi", errors=(FieldError("firmware", told),))
 
 
-def _ready_image(ref: str) -> Image:
-    image = queries.referenced(Image, ref, "image")
-    if image.state != "ready":
-        raise ConflictError(f"Image '{image.name}' is {image.state}: wait until it is ready.", code="image.not_ready")
-    return image
+def _place_in_line(volume: Volume) -> tuple[int, str]:
+    """What fails most often comes first: the clone of the image."""
+    return ROLES.index(volume.role), volume.target or ""
 
 
-def _network(ref: str | None) -> Network:
-    if ref is not None:
-        return queries.referenced(Network, ref, "network")
-    networks = queries.everything(Network)
-    if len(networks) != 1:
-        raise InvalidError(f"There are {len(networks)} networks: name one in 'network'.", code="network.not_named")
-    return networks[0]
+def _step_name(volume: Volume) -> str:
+    if volume.role == "root":
+        return "clone" if volume.image is not None else "make_root"
+    if volume.role == "medium":
+        return str(volume.rbd_name)
+    return f"make_{volume.target}" if volume.role == "data" else str(volume.role)
 
 
-def _check_disk_fits(ctx: Context, image: Image, flavor: Flavor) -> None:
-    if flavor.disk_bytes < image.size_bytes:
-        raise InvalidError(
-            f"Flavor '{flavor.name}' has a disk of {flavor.disk_bytes} bytes, image '{image.name}' needs "
-            f"{image.size_bytes}: choose a larger flavor.",
-            code="flavor.disk_too_small",
-        )
-    pool = queries.pool(ctx.settings.vm_pool)
-    if pool is not None and pool.facts["full"]:
-        raise ConflictError(
-            f"Pool '{pool.name}' is full: delete VMs or add disks before you create more.", code="pool.full"
-        )
+def _make(ctx: Context, vm: Vm, volume: Volume, job_id: str) -> None:
+    volume_rows.make(ctx, volume, job_id)
+    if volume.role == "seed":
+        ctx.storage.write(volume_rows.ref(volume), build_iso(_seed(vm)))
+    elif volume.role == "nvram":
+        ctx.storage.write(volume_rows.ref(volume), Path(UEFI_VARIABLES).read_bytes())
 
 
-def _add_volume(ctx: Context, vm: Vm, number: int, role: str, target: str, size_bytes: int) -> None:
-    Volume.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
-        vm=vm,
-        role=role,
-        target=target,
-        pool=ctx.settings.vm_pool,
-        rbd_name=f"vm-{vm.id}-{number}",
-        size_bytes=size_bytes,
-    )
-
-
-def _add_nic(ctx: Context, vm: Vm, network: Network) -> None:
-    taken = {IPv4Address(address) for address in queries.taken_addresses(network)}
-    address = _address_pool(network).lowest_free(taken)
-    if address is None:
-        raise ConflictError(
-            f"Network '{network.name}' has no free address: delete VMs or widen its range.", code="network.exhausted"
-        )
-    Nic.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
-        vm=vm,
-        network=network,
-        mac=new_mac(ctx.random, queries.taken_macs()),
-        address=str(address),
-    )
-
-
-def _address_pool(network: Network) -> AddressPool:
-    return AddressPool(
-        network=IPv4Network(network.cidr),
-        first=IPv4Address(network.first_address),
-        last=IPv4Address(network.last_address),
-    )
-
-
-def _clone(ctx: Context, vm: Vm, root: Volume, job_id: str) -> None:
-    image = ImageRef(vm.image.pool, vm.image.rbd_name)
-    ctx.storage.clone(image, VolumeRef(root.pool, root.rbd_name), size_bytes=root.size_bytes, job_id=job_id)
-
-
-def _write_seed(ctx: Context, vm: Vm, volume: Volume, job_id: str) -> None:
+def _seed(vm: Vm) -> Seed:
     nic = queries.nics(vm)[0]
-    seed = Seed(
+    return Seed(
         instance_id=vm.id,
         hostname=vm.name,
-        user=vm.user,
+        user=str(vm.user),
         ssh_keys=tuple(vm.ssh_keys),
         mac=nic.mac,
-        address=str(_address_pool(nic.network).interface(IPv4Address(nic.address))),
+        address=str(address_pool(nic.network).interface(IPv4Address(nic.address))),
         gateway=nic.network.gateway,
         dns=tuple(nic.network.dns),
+        user_data=vm.user_data,
     )
-    ref = VolumeRef(volume.pool, volume.rbd_name)
-    ctx.storage.create_volume(ref, size_bytes=volume.size_bytes, job_id=job_id)
-    ctx.storage.write(ref, build_iso(seed))
+
+
+def _record(ctx: Context, vm_id: str, state: str) -> None:
+    Volume.update(state="ready").where((Volume.vm == vm_id) & (Volume.state == "creating")).execute()
+    changes.change_vm(ctx, vm_id, observed_state=state, observed_at=ctx.clock.now())

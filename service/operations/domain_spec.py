@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import replace
+from itertools import count
+from typing import Any, cast
 
 from service.context import Context
 from service.db import queries
 from service.db.tables import Host, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
-from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, VirtType
+from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, NvramSpec, VirtType
+
+NO_DISKS = ("nvram", "medium")  # what else a VM's volumes are
 
 
 def endpoint(host: Host) -> HostEndpoint:
@@ -16,8 +20,17 @@ def endpoint(host: Host) -> HostEndpoint:
     return HostEndpoint(name=host.name, address=host.address)
 
 
+def ceph_access(ctx: Context, host: Host) -> CephAccess:
+    """How QEMU on this host reaches Ceph: as the host's own cephx user."""
+    return CephAccess(user=host.ceph_user, secret_uuid=ctx.settings.ceph_secret_uuid)
+
+
 def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
     """The domain as `host` shall run it: the host's own cephx user, and VNC on the host's own address."""
+    volumes = queries.volumes(vm)
+    made: Any = vm  # of columns of text, which hold what the API's models let in
+    disks, nics = _in_boot_order(vm, volumes)
+    nvram = next((NvramSpec(volume.pool, volume.rbd_name) for volume in volumes if volume.role == "nvram"), None)
     return DomainSpec(
         vm_id=vm.id,
         name=vm.name,
@@ -29,27 +42,51 @@ def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
         cpu=CpuSpec(model=ctx.settings.guest_cpu_model or None, vcpus=vm.vcpus, max_vcpus=vm.max_vcpus),
         memory_mib=vm.memory_mib,
         max_memory_mib=vm.max_memory_mib,
-        ceph=CephAccess(user=host.ceph_user, secret_uuid=ctx.settings.ceph_secret_uuid),
-        disks=tuple(_disk(volume) for volume in queries.volumes(vm)),
-        nics=tuple(NicSpec(mac=nic.mac, bridge=nic.network.bridge) for nic in queries.nics(vm)),
+        ceph=ceph_access(ctx, host),
+        disks=disks,
+        nics=nics,
         vnc_address=host.address,
+        firmware=made.firmware,
+        nvram=nvram,
+        clock=made.clock,
+        video=made.video,
     )
 
 
-def _disk(volume: Volume) -> DiskSpec:
+def disk_spec(volume: Any) -> DiskSpec:
+    """A Volume as a disk; a seed as a CD-ROM that holds it."""
     if volume.role == "seed":
-        return DiskSpec(
-            target=volume.target,
-            pool=volume.pool,
-            rbd_name=volume.rbd_name,
-            device="cdrom",
-            bus="scsi",  # cloud kernels have no AHCI driver
-            read_only=True,
-        )
-    return DiskSpec(
-        target=volume.target,
-        pool=volume.pool,
-        rbd_name=volume.rbd_name,
-        boot_order=1 if volume.role == "root" else None,
-        serial=volume.id.replace("-", "")[:20],
+        # Always on scsi: cloud kernels have no AHCI driver.
+        return DiskSpec(volume.target, volume.pool, volume.rbd_name, device="cdrom", bus="scsi", read_only=True)
+    serial = volume.serial or volume.id.replace("-", "")[:20]
+    return DiskSpec(volume.target, volume.pool, volume.rbd_name, bus=volume.bus, serial=serial)
+
+
+def drive_spec(drive: Any) -> DiskSpec:
+    """A Drive with what lies in it."""
+    pool, rbd_name = (drive.volume.pool, drive.volume.rbd_name) if drive.volume is not None else (None, None)
+    return DiskSpec(drive.target, pool, rbd_name, device="cdrom", bus=drive.bus, read_only=True)
+
+
+def _in_boot_order(vm: Vm, volumes: list[Volume]) -> tuple[tuple[DiskSpec, ...], tuple[NicSpec, ...]]:
+    """The VM's boot kinds as numbers on its devices: the root disk, every drive, every card."""
+    numbers = count(1)
+    order: dict[str, int] = {}
+    drives, nics = queries.drives(vm), queries.nics(vm)
+    for kind in vm.boot:
+        if kind == "disk":
+            order |= {volume.id: next(numbers) for volume in volumes if volume.role == "root"}
+        elif kind == "cdrom":
+            order |= {drive.id: next(numbers) for drive in drives}
+        else:
+            order |= {nic.id: next(numbers) for nic in nics}
+    disks = [(volume.id, disk_spec(volume)) for volume in volumes if volume.role not in NO_DISKS]
+    disks += [(drive.id, drive_spec(drive)) for drive in drives]
+    return (
+        tuple(replace(spec, boot_order=order.get(row_id)) for row_id, spec in disks),
+        tuple(replace(_nic_spec(nic), boot_order=order.get(nic.id)) for nic in nics),
     )
+
+
+def _nic_spec(nic: Any) -> NicSpec:
+    return NicSpec(mac=nic.mac, bridge=nic.network.bridge, model=nic.model)

@@ -28,18 +28,18 @@ class NewFlavor:
 def create(ctx: Context, actor: Actor, new: NewFlavor) -> Flavor:
     """Make the flavor. Raises ConflictError (`flavor.name_taken`)."""
     with transaction(ctx.db):
-        if queries.find(Flavor, new.name) is not None:
+        if queries.find(Flavor, new.name, actor.scope) is not None:
             raise ConflictError(f"There is a flavor '{new.name}' already.", code="flavor.name_taken")
         flavor: Flavor = Flavor.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), **asdict(new))
-        audit.record(ctx, actor, "create_flavor", "flavor", flavor)
+        audit.record(ctx, actor, "create_flavor", "flavor", flavor, after=audit.definition(flavor))
         return flavor
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
     """Remove the flavor. Raises ConflictError (`flavor.in_use`)."""
     with transaction(ctx.db):
-        flavor = queries.get(Flavor, ref)
+        flavor = queries.get(Flavor, ref, actor.scope)
         if Vm.select().where(Vm.flavor == flavor).exists():
             raise ConflictError(f"VMs of flavor '{flavor.name}' exist.", code="flavor.in_use")
-        audit.record(ctx, actor, "delete_flavor", "flavor", flavor)
+        audit.record(ctx, actor, "delete_flavor", "flavor", flavor, before=audit.definition(flavor))
         flavor.delete_instance()

@@ -17,13 +17,13 @@ from service.operations.shut_down_vm import record_stopped
 def request(ctx: Context, actor: Actor, ref: str) -> str:
     """Enqueue; returns the job's id. A VM that is off already is told to stay so."""
     with transaction(ctx.db):
-        vm = vm_rows.existing(ref)
+        vm = vm_rows.existing(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
     """End the domain, give back the host's capacity: one step, so that a cancel comes before it or too late."""
-    vm = queries.get(Vm, job.object_id)
+    vm = queries.by_id(Vm, job.object_id)
     job.step("force_off", _force_off, ctx, job, vm)
 
 

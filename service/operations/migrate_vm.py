@@ -16,7 +16,7 @@ from service.errors import ConflictError, UnavailableError
 from service.hypervisor.contract import DomainState, Hypervisor, MigrationProgress
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import vm_rows
+from service.operations import changes, open_vnc, vm_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.domain_spec import domain_spec, endpoint
@@ -25,8 +25,8 @@ from service.operations.domain_spec import domain_spec, endpoint
 def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str:
     """Choose the target (or check the one that was named), claim it, enqueue; returns the job's id."""
     with transaction(ctx.db):
-        vm = vm_rows.running(ref)
-        only = queries.referenced(Host, target_ref, "host") if target_ref is not None else None
+        vm = vm_rows.awake(ref, actor.scope)
+        only = queries.referenced(Host, target_ref, "host", actor.scope) if target_ref is not None else None
         source = queries.host_of(vm)
         if only is not None and only.id == source.id:
             raise ConflictError(f"VM '{vm.name}' runs on {only.name} already.", code="vm.same_host")
@@ -45,8 +45,8 @@ def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str
 
 def run(ctx: Context, job: Job) -> None:
     """Move the memory, then write down where the VM is."""
-    source, target = (queries.get(Host, job.args[key]) for key in ("source_id", "target_id"))
-    vm = queries.get(Vm, job.object_id)
+    source, target = (queries.by_id(Host, job.args[key]) for key in ("source_id", "target_id"))
+    vm = queries.by_id(Vm, job.object_id)
     report = job.step("move", _move, ctx, job, vm, source, target)
     job.finish_with({"source": source.name, "target": target.name, **report})
 
@@ -56,7 +56,7 @@ def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
 
     Raises UnavailableError, to be tried again, while a host does not answer or both still have the domain.
     """
-    source, target = (ctx.hypervisors.on(endpoint(queries.get(Host, host_id))) for host_id in (source_id, target_id))
+    source, target = (ctx.hypervisors.on(endpoint(queries.by_id(Host, host_id))) for host_id in (source_id, target_id))
     source.cancel_migration(vm_id)
     on_source = source.domain(vm_id)
     on_target = _look_at_target(target, on_source, vm_id)
@@ -90,8 +90,8 @@ def _look_at_target(target: Hypervisor, on_source: DomainState | None, vm_id: st
 
 def _let_go_on(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
     """The guest landed and waits for a worker that is gone: migrate() finds it there and lets it go on."""
-    source, target = queries.get(Host, source_id), queries.get(Host, target_id)
-    spec = domain_spec(ctx, queries.get(Vm, vm_id), target, "")
+    source, target = queries.by_id(Host, source_id), queries.by_id(Host, target_id)
+    spec = domain_spec(ctx, queries.by_id(Vm, vm_id), target, "")
     ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=lambda _: None)
 
 
@@ -108,6 +108,7 @@ def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> dict[st
     report = ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=show)
     with job.transaction():
         _record(ctx, vm.id, target.id, "running")
+    open_vnc.set_again(ctx, vm.id)
     return {
         "total_ms": report.total_ms,
         "downtime_ms": report.downtime_ms,
@@ -116,5 +117,5 @@ def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> dict[st
 
 
 def _record(ctx: Context, vm_id: str, host_id: str, state: str) -> None:
-    Vm.update(host=host_id, observed_state=state, observed_at=ctx.clock.now()).where(Vm.id == vm_id).execute()
+    changes.change_vm(ctx, vm_id, host=host_id, observed_state=state, observed_at=ctx.clock.now())
     allocations.release_elsewhere(vm_id, host_id)

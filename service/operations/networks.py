@@ -30,11 +30,11 @@ class NewNetwork:
 def create(ctx: Context, actor: Actor, new: NewNetwork) -> Network:
     """Make the network. Raises ConflictError (`network.name_taken`, `network.overlaps`)."""
     with transaction(ctx.db):
-        if queries.find(Network, new.name) is not None:
+        if queries.find(Network, new.name, actor.scope) is not None:
             raise ConflictError(f"There is a network '{new.name}' already.", code="network.name_taken")
         _check_no_overlap(new)
         network: Network = Network.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), **asdict(new))
-        audit.record(ctx, actor, "create_network", "network", network)
+        audit.record(ctx, actor, "create_network", "network", network, after=audit.definition(network))
         return network
 
 
@@ -52,8 +52,8 @@ def _check_no_overlap(new: NewNetwork) -> None:
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
     """Remove the network. Raises ConflictError (`network.in_use`)."""
     with transaction(ctx.db):
-        network = queries.get(Network, ref)
+        network = queries.get(Network, ref, actor.scope)
         if Nic.select().where(Nic.network == network).exists():
             raise ConflictError(f"VMs are on network '{network.name}'.", code="network.in_use")
-        audit.record(ctx, actor, "delete_network", "network", network)
+        audit.record(ctx, actor, "delete_network", "network", network, before=audit.definition(network))
         network.delete_instance()

@@ -7,6 +7,7 @@ import structlog
 from service.context import Context
 from service.db import queries
 from service.db.database import transaction, unit_of_work
+from service.db.errors import DatabaseUnavailableError
 from service.db.tables import Vm
 from service.errors import UnavailableError
 from service.hypervisor.contract import DomainEvent
@@ -27,6 +28,13 @@ def note(ctx: Context, event: DomainEvent) -> None:
     A guest that powered itself off shall stay off; one that crashed is started again by the next round. An event may be
     late, and tell the end of what was started again since: so an end is only believed after a look.
     """
+    try:
+        _note(ctx, event)
+    except DatabaseUnavailableError as error:  # the next round sees it too
+        log.warning("event.not_written", vm_id=event.vm_id, kind=event.kind, reason=error.detail)
+
+
+def _note(ctx: Context, event: DomainEvent) -> None:
     with unit_of_work(ctx.db):
         vm = _concerned(event)
         if vm is None or (event.kind in ENDED and not _has_ended(ctx, vm)):
@@ -38,7 +46,7 @@ def note(ctx: Context, event: DomainEvent) -> None:
 
 
 def _concerned(event: DomainEvent) -> Vm | None:
-    vm = queries.find(Vm, event.vm_id)
+    vm = queries.find_by_id(Vm, event.vm_id)
     if vm is None or vm.host is None or vm.host.name != event.host or vm.id in busy_ids():
         return None
     return vm

@@ -14,12 +14,13 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
+from service.db.scope import EVERYTHING
 from service.db.tables import Host
 from service.errors import NacreError
 from service.hypervisor.contract import DomainState
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import vm_rows
+from service.operations import changes, strays, vm_rows
 from service.operations.busy import busy_ids
 from service.operations.domain_spec import endpoint
 
@@ -38,10 +39,11 @@ class Sight:
 
 def run(ctx: Context, job: Job) -> None:
     """One thread per host, so that a silent one delays nobody."""
-    hosts = queries.everything(Host)
+    hosts = queries.everything(Host, EVERYTHING)
+    ctx.hypervisors.keep([endpoint(host) for host in hosts])
     began = ctx.clock.now()
     silent = Sight(began, None, f"no answer within {PATIENCE_S:.0f} s")
-    sights = _look_at_all(ctx, hosts)
+    sights = look_at_all(ctx, hosts)
     with job.transaction():
         busy = busy_ids(since=began)
         for host in hosts:
@@ -51,7 +53,8 @@ def run(ctx: Context, job: Job) -> None:
 OPERATION = Operation(kind="observe_hosts", run=run, steps_version=1)
 
 
-def _look_at_all(ctx: Context, hosts: list[Host]) -> dict[str, Sight]:
+def look_at_all(ctx: Context, hosts: list[Host]) -> dict[str, Sight]:
+    """Host id → what it answered; without those that have not by PATIENCE_S."""
     sights: dict[str, Sight] = {}
     all_seen = threading.Event()
 
@@ -77,10 +80,11 @@ def _look(ctx: Context, host: Host) -> Sight:
 
 def _record(ctx: Context, host: Host, sight: Sight, busy: frozenset[str]) -> None:
     if sight.domains is None:
-        Host.update(problem=sight.problem).where(Host.id == host.id).execute()
+        changes.observe_host(ctx, host, problem=sight.problem)
         return
     facts = _host_facts(host, sight.domains, sight.seen_at)
-    Host.update(facts=facts, observed_at=sight.seen_at, problem=None).where(Host.id == host.id).execute()
+    facts |= {"strays": strays.strays(host, sight.domains, busy), "foreign": strays.foreign(sight.domains)}
+    changes.observe_host(ctx, host, facts=facts, observed_at=sight.seen_at, problem=None)
     seen = {domain.vm_id: domain for domain in sight.domains}
     for vm in queries.vms_on(host):
         if vm.id in busy:
@@ -100,7 +104,7 @@ def _host_facts(host: Host, domains: tuple[DomainState, ...], now: datetime) -> 
         elapsed_s = (now - host.observed_at).total_seconds()
         # A domain that ended took its counter with it: no number is better than a negative one.
         burnt_s = max(0.0, cpu_time_s - before["cpu_time_s"])
-        load = round(min(1.0, burnt_s / (elapsed_s * host.vcpus)), 4) if elapsed_s > 0 else None
+        load = round(min(1.0, burnt_s / (elapsed_s * host.vcpus)), 4) if elapsed_s > 0 and host.vcpus else None
     return {
         "cpu_time_s": cpu_time_s,
         "cpu_load": load,

@@ -41,6 +41,10 @@ def _record(ctx: Context, health: StorageHealth, pools: tuple[PoolFacts, ...], o
     Storage.create(
         id=1, health=dataclasses.asdict(health), osds=[dataclasses.asdict(osd) for osd in osds], observed_at=now
     )
-    Pool.delete().execute()
     for pool in pools:
-        Pool.create(name=pool.name, facts=dataclasses.asdict(pool), observed_at=now)
+        seen = {"facts": dataclasses.asdict(pool), "observed_at": now}
+        if not Pool.update(**seen).where(Pool.name == pool.name).execute():
+            Pool.insert(name=pool.name, **seen).execute()
+    # One that is in use and gone stays, with facts that grow old: it is missed, not forgotten.
+    unused = (Pool.for_vms == False) & (Pool.for_images == False)  # noqa: E712 - an expression of the database
+    Pool.delete().where(unused & Pool.name.not_in([pool.name for pool in pools])).execute()

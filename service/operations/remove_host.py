@@ -15,10 +15,10 @@ from service.operations.busy import check_idle
 def remove(ctx: Context, actor: Actor, ref: str) -> None:
     """Remove the host. Raises ConflictError: `host.in_use` while VMs hold capacity on it, `host.busy`."""
     with transaction(ctx.db):
-        host = queries.get(Host, ref)
+        host = queries.get(Host, ref, actor.scope)
         check_idle("host", host.id, host.name)
         vms = Allocation.select().where(Allocation.host == host).count()
         if vms:
             raise ConflictError(f"{vms} VMs are on host '{host.name}': move them first.", code="host.in_use")
-        audit.record(ctx, actor, "remove_host", "host", host)
+        audit.record(ctx, actor, "remove_host", "host", host, before=audit.definition(host))
         host.delete_instance()

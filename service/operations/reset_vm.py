@@ -17,13 +17,13 @@ from service.operations.domain_spec import endpoint
 def request(ctx: Context, actor: Actor, ref: str) -> str:
     """Enqueue; returns the job's id."""
     with transaction(ctx.db):
-        vm = vm_rows.running(ref)
+        vm = vm_rows.running(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
     """Press the reset button."""
-    vm = queries.get(Vm, job.object_id)
+    vm = queries.by_id(Vm, job.object_id)
     job.step("reset", _reset, ctx, vm)
 
 

@@ -23,6 +23,7 @@ from service.operations.busy import busy_ids
 
 log = structlog.get_logger(__name__)
 
+ON = ("running", "paused")
 RETRY_AFTER = timedelta(seconds=60)
 
 
@@ -30,7 +31,7 @@ def run(ctx: Context, job: Job) -> None:
     """One start job per lost VM; one that finds no host is tried again at the next round."""
     del job
     with unit_of_work(ctx.db):
-        lost = list(Vm.select().where((Vm.desired_state == "running") & Vm.host.is_null()).order_by(Vm.name))
+        lost = list(Vm.select().where(Vm.desired_state.in_(ON) & Vm.host.is_null() & Vm.managed).order_by(Vm.name))
         busy = busy_ids()
     for vm in lost:
         if vm.id not in busy and not _failed_lately(ctx, vm.id):
@@ -43,9 +44,9 @@ OPERATION = Operation(kind="restore_vms", run=run, steps_version=1)
 def _restore(ctx: Context, vm: Vm) -> None:
     try:
         with transaction(ctx.db):
-            now = queries.find(Vm, vm.id)
-            if now is not None and now.desired_state == "running":  # nobody has changed their mind since
-                start_vm.request(ctx, SERVICE, vm.id)
+            now = queries.find_by_id(Vm, vm.id)
+            if now is not None and now.desired_state in ON:  # nobody has changed their mind since
+                start_vm.request(ctx, SERVICE, vm.id, paused=now.desired_state == "paused")
     except ConflictError as error:
         log.warning("restore.not_now", vm=vm.name, code=error.code, reasons=error.reasons)
 

@@ -10,7 +10,7 @@ from service.errors import ConflictError
 from service.hypervisor.contract import Hypervisor
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import vm_rows
+from service.operations import changes, vm_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.domain_spec import endpoint
@@ -22,13 +22,13 @@ HEAR_CANCEL_EVERY_S = 5.0
 def request(ctx: Context, actor: Actor, ref: str) -> str:
     """Enqueue; returns the job's id."""
     with transaction(ctx.db):
-        vm = vm_rows.running(ref)
+        vm = vm_rows.awake(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
     """Press the power button, wait for the end, give back the host's capacity."""
-    vm = queries.get(Vm, job.object_id)
+    vm = queries.by_id(Vm, job.object_id)
     job.step("power_off", _power_off, ctx, job, vm)
 
 
@@ -37,7 +37,7 @@ OPERATION = Operation(kind="shut_down_vm", run=run, steps_version=2)
 
 def record_stopped(ctx: Context, vm_id: str) -> None:
     """The VM is off, and shall stay so."""
-    Vm.update(desired_state="stopped").where(Vm.id == vm_id).execute()
+    changes.change_vm(ctx, vm_id, desired_state="stopped")
     vm_rows.take_off(ctx, vm_id)
 
 

@@ -9,34 +9,42 @@ from service.db.tables import Vm
 from service.errors import ConflictError
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import undo, vm_rows
+from service.operations import audit, open_vnc, undo, vm_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.domain_spec import domain_spec, endpoint
+from service.operations.sizes import put, sizes_of
 
 
-def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Place, claim and enqueue in one transaction; returns the job's id. Each start has an epoch of its own."""
+def request(ctx: Context, actor: Actor, ref: str, *, paused: bool = False) -> str:
+    """Place, claim and enqueue in one transaction; returns the job's id. Each start has an epoch of its own.
+
+    What was left to the VM's next start (another size) comes true now. A `paused` VM waits to be resumed.
+    """
     with transaction(ctx.db):
-        vm = vm_rows.existing(ref)
+        vm = vm_rows.existing(ref, actor.scope)
         if vm.host is not None:
             raise ConflictError(f"VM '{vm.name}' is {vm.observed_state} already.", code="vm.already_running")
         if vm.observed_state == "deleting":
             raise ConflictError(f"Deleting VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
+        before = audit.definition(vm)
+        put(ctx, vm, sizes_of(vm).at_next_start(), flavor_id=vm.flavor_id)
         host = vm_rows.claim_host(ctx, vm)
-        wanted_before, vm.desired_state = vm.desired_state, "running"
+        wanted_before, vm.desired_state = vm.desired_state, "paused" if paused else "running"
         vm.epoch += 1
         vm_rows.put_on(vm, host)
-        return accept(ctx, actor, OPERATION, vm, undo=[("take_off", vm.id, wanted_before)], host=host.name)
+        return accept(
+            ctx, actor, OPERATION, vm, undo=[("take_off", vm.id, wanted_before)], before=before, host=host.name
+        )
 
 
 def run(ctx: Context, job: Job) -> None:
     """Create the domain."""
-    vm = queries.get(Vm, job.object_id)
+    vm = queries.by_id(Vm, job.object_id)
     with job.undo() as undo_stack:
         undo_stack.push("force_off", vm.id, queries.host_of(vm).id)
-        job.step("start", start_domain, ctx, vm, job.id)
-        job.write("record", vm_rows.observe, ctx, vm.id, "running")
+        job.step("start", _start, ctx, vm, job.id)
+        job.write("record", vm_rows.observe, ctx, vm.id, vm.desired_state)
 
 
 OPERATION = Operation(
@@ -47,4 +55,10 @@ OPERATION = Operation(
 def start_domain(ctx: Context, vm: Vm, job_id: str) -> None:
     """Create the VM's domain on the host that it was put on."""
     host = queries.host_of(vm)
-    ctx.hypervisors.on(endpoint(host)).start(domain_spec(ctx, vm, host, job_id))
+    paused = vm.desired_state == "paused"
+    ctx.hypervisors.on(endpoint(host)).start(domain_spec(ctx, vm, host, job_id), paused=paused)
+
+
+def _start(ctx: Context, vm: Vm, job_id: str) -> None:
+    start_domain(ctx, vm, job_id)
+    open_vnc.set_again(ctx, vm.id)

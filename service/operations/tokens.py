@@ -4,31 +4,170 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from service.context import Context
+from service.db import people, queries
 from service.db.database import transaction
-from service.db.tables import Token
+from service.db.tables import Membership, Project, Token, User
+from service.errors import ConflictError, FieldError, ForbiddenError, InvalidError
 from service.operations import audit
-from service.operations.actor import SERVICE
+from service.operations.actor import SERVICE, Actor
+from service.operations.authorise import MAY, covers
 
-ROLES = ("admin", "user")
 PREFIX = "nacre_"
+LOGIN = "login"  # what logging in calls its tokens
+LOGIN_PREFIX = PREFIX + "login_"  # so that the command line never throws away another one
+# So long an ended token still answers why it is refused.
+KEEP_ENDED = timedelta(days=30)
+RESERVED = frozenset({LOGIN})
 
 
-def new_secret() -> str:
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What is asked for. `user` None: the actor's own. `permissions` None: all that the role gives."""
+
+    name: str
+    user: str | None
+    permissions: tuple[str, ...] | None
+    project: str | None
+    lifetime: timedelta | None
+
+
+def new_secret(prefix: str = PREFIX) -> str:
     """256 random bits as text."""
-    return PREFIX + secrets.token_urlsafe(32)
+    return prefix + secrets.token_urlsafe(32)
+
+
+def issue(ctx: Context, actor: Actor, new: NewToken) -> tuple[Token, str]:
+    """Make a token; returns it with its secret, which nobody can be shown again.
+
+    Raises ForbiddenError for a token that is itself limited, InvalidError (`token.unknown_permission`,
+    `project.not_found`, `user.not_found`), ConflictError (`token.name_taken`).
+    """
+    if actor.is_limited:
+        raise ForbiddenError("This token is limited, and makes no others: log in with a password.")
+    _check_permissions(new.permissions or ())
+    with transaction(ctx.db):
+        user = _user_for(actor, new.user)
+        if new.name in RESERVED or people.living_token(user.id, new.name, ctx.clock.now()) is not None:
+            raise ConflictError(f"{user.name} has a token '{new.name}' already: revoke it.", code="token.name_taken")
+        _forget_long_ended(ctx, user)
+        token, secret = make(
+            ctx,
+            user,
+            name=new.name,
+            permissions=None if new.permissions is None else sorted(new.permissions),
+            project=_project_for(user, new.project),
+            expires_at=None if new.lifetime is None else ctx.clock.now() + new.lifetime,
+        )
+        audit.record(ctx, actor, "create_token", "token", token, after=audit.definition(token), user=user.name)
+        return token, secret
+
+
+def make(
+    ctx: Context,
+    user: User,
+    *,
+    name: str,
+    expires_at: datetime | None,
+    permissions: list[str] | None = None,
+    project: Project | None = None,
+) -> tuple[Token, str]:
+    """The row and its secret, in the caller's transaction."""
+    secret = new_secret(LOGIN_PREFIX if name == LOGIN else PREFIX)
+    token = Token.create(
+        id=ctx.ids.uuid(),
+        created_at=ctx.clock.now(),
+        user=user,
+        name=name,
+        sha256=_digest(secret),
+        permissions=permissions,
+        project=project,
+        expires_at=expires_at,
+    )
+    return token, secret
+
+
+def revoke(ctx: Context, actor: Actor, ref: str) -> None:
+    """End one of the actor's tokens, by its id or name; admins end anybody's by its id."""
+    with transaction(ctx.db):
+        revoke_row(ctx, actor, visible(ctx, actor, ref))
+
+
+def visible(ctx: Context, actor: Actor, ref: str) -> Token:
+    """One of the actor's tokens by its id or name; to admins anybody's by its id. Raises NotFoundError."""
+    token = people.token_by_id(ref)
+    if token is None or (token.user_id != actor.user_id and actor.role != "admin"):
+        token = people.living_token(actor.user_id or "", ref, ctx.clock.now())
+    if token is None:
+        raise queries.not_found("token", ref)
+    return token
+
+
+def revoke_row(ctx: Context, actor: Actor, token: Token) -> None:
+    """End a token, in the caller's transaction. One that has ended stays so."""
+    Token.update(revoked_at=ctx.clock.now()).where((Token.id == token.id) & Token.revoked_at.is_null()).execute()
+    audit.record(ctx, actor, "revoke_token", "token", token, before=audit.definition(token), user=token.user.name)
 
 
 def create(ctx: Context, *, name: str, role: str, secret: str) -> None:
-    """Make a token, in place of one of the same name."""
+    """From the server's own command line: a user of this name and role, and a token in place of their one of this name.
+
+    A new user of the roles that see their own projects only begins in the project `default`.
+    """
     with transaction(ctx.db):
-        Token.delete().where(Token.name == name).execute()
+        user = _user(ctx, name, role)
+        Token.delete().where((Token.user == user) & (Token.name == name)).execute()
         token = Token.create(
-            id=ctx.ids.uuid(),
-            created_at=ctx.clock.now(),
-            name=name,
-            sha256=hashlib.sha256(secret.encode()).hexdigest(),
-            role=role,
+            id=ctx.ids.uuid(), created_at=ctx.clock.now(), user=user, name=name, sha256=_digest(secret)
         )
-        audit.record(ctx, SERVICE, "create_token", "token", token, role=role)
+        audit.record(ctx, SERVICE, "create_token", "token", token, user=name, role=role)
+
+
+def _user(ctx: Context, name: str, role: str) -> User:
+    user: User | None = User.get_or_none(User.name == name)
+    if user is not None:
+        User.update(role=role).where(User.id == user.id).execute()
+        return user
+    user = User.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), name=name, role=role)
+    project_id = people.default_project_id()
+    if role not in people.SEES_EVERYTHING and project_id is not None:
+        Membership.create(user=user, project=project_id)
+    return user
+
+
+def _user_for(actor: Actor, ref: str | None) -> User:
+    if ref is None or ref in (actor.name, actor.user_id):
+        return queries.by_id(User, actor.user_id or "")
+    if actor.role != "admin":
+        raise ForbiddenError("Only admins make tokens for others.")
+    return queries.referenced(User, ref, "user", actor.scope)
+
+
+def _project_for(user: User, ref: str | None) -> Project | None:
+    if ref is None:
+        return None
+    project = queries.find(Project, ref, people.scope_of(user))
+    if project is None:
+        told = f"There is no project '{ref[: queries.LONGEST_ECHO]}' that {user.name} works in."
+        raise InvalidError(told, code="project.not_found", errors=(FieldError("project", told),))
+    return project
+
+
+def _check_permissions(permissions: tuple[str, ...]) -> None:
+    unknown = [wanted for wanted in permissions if not any(covers(wanted, known) for known in MAY)]
+    if unknown:
+        told = f"'{unknown[0][: queries.LONGEST_ECHO]}' covers no permission: 'vm:read', 'vm:*' and '*:read' would"
+        raise InvalidError(f"{told}.", code="token.unknown_permission", errors=(FieldError("permissions", told),))
+
+
+def _forget_long_ended(ctx: Context, user: User) -> None:
+    before = ctx.clock.now() - KEEP_ENDED
+    ended = (Token.expires_at < before) | (Token.revoked_at < before)
+    Token.delete().where((Token.user == user) & ended).execute()
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from service.context import Context
 from service.db import queries
 from service.db.database import transaction
-from service.db.tables import Host, Vm
-from service.operations import vm_rows
+from service.db.tables import Host
+from service.operations import changes, vm_rows
 from service.operations.domain_spec import endpoint
 from storage.refs import VolumeRef
 
@@ -18,20 +18,20 @@ def remove_volume(ctx: Context, pool: str, rbd_name: str) -> None:
 
 def force_off(ctx: Context, vm_id: str, host_id: str) -> None:
     """End the VM's domain on one host."""
-    ctx.hypervisors.on(endpoint(queries.get(Host, host_id))).force_off(vm_id)
+    ctx.hypervisors.on(endpoint(queries.by_id(Host, host_id))).force_off(vm_id)
 
 
 def take_off(ctx: Context, vm_id: str, desired_state: str) -> None:
     """The VM was not started after all: it holds no capacity, and what was wanted of it before is wanted again."""
     with transaction(ctx.db):
         vm_rows.take_off(ctx, vm_id)
-        Vm.update(desired_state=desired_state).where(Vm.id == vm_id).execute()
+        changes.change_vm(ctx, vm_id, desired_state=desired_state)
 
 
 def keep_vm(ctx: Context, vm_id: str, desired_state: str, observed_state: str) -> None:
     """The VM is not deleted after all."""
     with transaction(ctx.db):
-        Vm.update(desired_state=desired_state, observed_state=observed_state).where(Vm.id == vm_id).execute()
+        changes.change_vm(ctx, vm_id, desired_state=desired_state, observed_state=observed_state)
 
 
 def forget_vm(ctx: Context, vm_id: str) -> None:

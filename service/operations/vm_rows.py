@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from service.context import Context
-from service.db import allocations, queries
-from service.db.tables import Host, Nic, Vm, Volume
+from service.db import allocations, queries, quotas
+from service.db.scope import Scope
+from service.db.tables import Drive, Host, Nic, Screenshot, Vm, Volume
+from service.errors import ConflictError
+from service.hypervisor.spec import Chipset, machine_of
+from service.operations import changes
 from service.operations.busy import check_idle
 from service.operations.choose_host import choose_host
 
 
-def existing(ref: str) -> Vm:
-    """The VM, with no unfinished job on it. Raises NotFoundError, ConflictError (`vm.busy`)."""
-    vm = queries.get(Vm, ref)
+def existing(ref: str, scope: Scope) -> Vm:
+    """The VM, with no unfinished job on it. Raises NotFoundError, ConflictError (`vm.busy`, `vm.read_only`)."""
+    vm = queries.get(Vm, ref, scope)
+    if not vm.managed:
+        told = f"VM '{vm.name}' was adopted and is only looked at: 'nacre vm adopt {vm.name} --confirm' takes it over."
+        raise ConflictError(told, code="vm.read_only")
     check_idle("vm", vm.id, vm.name)
     return vm
 
 
-def running(ref: str) -> Vm:
+def changeable(ref: str, scope: Scope) -> Vm:
+    """The VM, idle and not half deleted. Raises ConflictError (`vm.deleting`, `vm.busy`), NotFoundError."""
+    vm = existing(ref, scope)
+    if vm.observed_state == "deleting":
+        raise ConflictError(f"Deleting VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
+    return vm
+
+
+def changed(vm_id: str) -> None:
+    """What people define of the VM is another now: a tag that was read before is yesterday's."""
+    Vm.update(generation=Vm.generation + 1).where(Vm.id == vm_id).execute()
+
+
+def running(ref: str, scope: Scope) -> Vm:
     """The VM, idle and on a host. Raises ConflictError (`vm.not_running`, `vm.busy`), NotFoundError."""
-    vm = existing(ref)
+    vm = existing(ref, scope)
     queries.host_of(vm)
+    return vm
+
+
+def awake(ref: str, scope: Scope) -> Vm:
+    """The VM, idle, on a host, and not held still. Raises ConflictError (`vm.paused` too), NotFoundError."""
+    vm = running(ref, scope)
+    if vm.desired_state == "paused":
+        raise ConflictError(f"VM '{vm.name}' is paused: 'nacre vm resume {vm.name}' first.", code="vm.paused")
     return vm
 
 
@@ -41,24 +71,28 @@ def put_on(vm: Vm, host: Host) -> None:
     """The VM is to be started on `host`: the kind of virtualisation is fixed now, for as long as it runs."""
     vm.host = host
     vm.virt_type = host.virt_type
-    vm.machine = host.machine
+    vm.machine = machine_of(cast(Chipset, vm.chipset), str(host.machine))
     vm.save()
 
 
 def observe(ctx: Context, vm_id: str, state: str) -> None:
     """Note what was seen of the VM. Silent when it is gone."""
-    Vm.update(observed_state=state, observed_at=ctx.clock.now()).where(Vm.id == vm_id).execute()
+    changes.change_vm(ctx, vm_id, observed_state=state, observed_at=ctx.clock.now())
 
 
 def take_off(ctx: Context, vm_id: str) -> None:
     """The VM runs nowhere: it keeps its disks and gives back every host's capacity."""
     allocations.release(vm_id)
-    Vm.update(host=None, observed_state="stopped", observed_at=ctx.clock.now()).where(Vm.id == vm_id).execute()
+    changes.change_vm(ctx, vm_id, host=None, observed_state="stopped", observed_at=ctx.clock.now())
 
 
 def forget(vm_id: str) -> None:
     """Remove every row of the VM. Silent when there is none; what was decided and audited about it stays."""
+    vm = queries.find_by_id(Vm, vm_id)
+    if vm is None:
+        return
+    quotas.give_back(vm.project_id, quotas.of_vm(vm))
     allocations.release(vm_id)
-    Nic.delete().where(Nic.vm == vm_id).execute()
-    Volume.delete().where(Volume.vm == vm_id).execute()
+    for table in (Nic, Drive, Screenshot, Volume):
+        table.delete().where(table.vm == vm_id).execute()
     Vm.delete().where(Vm.id == vm_id).execute()

@@ -59,4 +59,5 @@ class VmRequest:
     virt_type: str | None = None  # a VM that moves keeps the one that it was started with
     excluded_hosts: frozenset[str] = field(default_factory=frozenset)
     only_host: str | None = None
+    allowed_hosts: frozenset[str] | None = None  # those of the project's host groups; None: all
     max_facts_age_s: float = 60.0

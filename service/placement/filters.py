@@ -21,6 +21,13 @@ def is_not_excluded(host: HostFacts, want: VmRequest) -> str | None:
     return "the VM is here already" if host.host_id in want.excluded_hosts else None
 
 
+def is_allowed(host: HostFacts, want: VmRequest) -> str | None:
+    """A project that has host groups stays on their hosts."""
+    if want.allowed_hosts is not None and host.host_id not in want.allowed_hosts:
+        return "in no host group of the project"
+    return None
+
+
 def is_active(host: HostFacts, _want: VmRequest) -> str | None:
     """Cordoned, draining, fenced … hosts take no VM."""
     return None if host.state == "active" else f"host is {host.state}"
@@ -74,6 +81,7 @@ def has_pool_room(_host: HostFacts, want: VmRequest) -> str | None:
 FILTERS: tuple[Filter, ...] = (
     is_asked_for,
     is_not_excluded,
+    is_allowed,
     is_active,
     has_fresh_facts,
     has_virt_type,

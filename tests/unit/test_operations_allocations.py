@@ -7,7 +7,7 @@ import pytest
 from service.db import allocations, queries
 from service.db.database import bind, open_database, transaction
 from service.db.migrate import migrate
-from service.db.tables import TABLES, Flavor, Host, Image, Vm
+from service.db.tables import TABLES, Flavor, Host, Image, Project, Vm
 from service.errors import ConflictError
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -21,9 +21,10 @@ def db(tmp_path):
     with transaction(db):
         size = {"vcpus": 1, "max_vcpus": 1, "memory_mib": 512, "max_memory_mib": 512}
         flavor = Flavor.create(id="f", created_at=NOW, name="f", disk_bytes=1, **size)
+        project = Project.get()
         image = Image.create(
             id="i", created_at=NOW, name="i", state="ready", format="raw", default_user="u", pool="images",
-            rbd_name="image-i", size_bytes=1, sha256="",
+            rbd_name="image-i", size_bytes=1, sha256="", project=project,
         )  # fmt: skip
         for name in ("a", "b"):
             Host.create(
@@ -32,7 +33,7 @@ def db(tmp_path):
             )  # fmt: skip
             Vm.create(
                 id=f"vm-{name}", created_at=NOW, name=name, flavor=flavor, image=image, desired_state="running",
-                observed_state="creating", user="u", ssh_keys=[], created_by="ann", **size,
+                observed_state="creating", user="u", ssh_keys=[], created_by="ann", project=project, **size,
             )  # fmt: skip
     return db
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.operations.cloud_init import SEED_BYTES, Seed, build_iso, meta_data, network_config, user_data
+from service.operations.cloud_init import SEED_BYTES, Seed, build_iso, meta_data, network_config, own_data
 
 SEED = Seed(
     instance_id="dfb56d8a-8d83-5291-a680-5416517dc0bb",
@@ -57,7 +57,7 @@ def test_the_iso_holds_the_three_files_under_both_kinds_of_names(names):
     found = files(build_iso(SEED), **{names: ""})
     assert found == {
         "meta-data": meta_data(SEED).encode(),
-        "user-data": user_data(SEED).encode(),
+        "user-data": own_data(SEED).encode(),
         "network-config": network_config(SEED).encode(),
         "label": b"cidata",
     }
@@ -69,8 +69,8 @@ def test_every_seed_has_the_same_size():
 
 
 def test_the_guest_gets_its_name_its_user_and_its_keys():
-    assert user_data(SEED).startswith("#cloud-config\n")
-    config = yaml.safe_load(user_data(SEED))
+    assert own_data(SEED).startswith("#cloud-config\n")
+    config = yaml.safe_load(own_data(SEED))
     (user,) = config["users"]
     assert (config["hostname"], config["ssh_pwauth"], user["name"]) == ("web", False, "ann")
     assert user["ssh_authorized_keys"] == list(SEED.ssh_keys)
@@ -95,7 +95,7 @@ def test_without_gateway_and_dns_there_are_no_routes_and_no_nameservers():
 @given(hostname=texts, user=texts, key=texts, mac=texts)
 def test_hostile_values_stay_values(hostname, user, key, mac):
     seed = Seed("id", hostname, user, (key,), mac, "10.0.0.5/24", None, ())
-    config = yaml.safe_load(user_data(seed))
+    config = yaml.safe_load(own_data(seed))
     assert set(config) == {"hostname", "ssh_pwauth", "users"}
     assert (config["hostname"], config["users"][0]["name"]) == (hostname, user)
     assert config["users"][0]["ssh_authorized_keys"] == [key]

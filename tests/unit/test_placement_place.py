@@ -133,6 +133,8 @@ def test_placing_one_after_another_never_exceeds_a_host(cloud, count):
     [
         ({}, {"only_host": "2"}, "another host was asked for"),
         ({}, {"excluded_hosts": frozenset({"1"})}, "the VM is here already"),
+        ({}, {"allowed_hosts": frozenset({"2"})}, "in no host group of the project"),
+        ({}, {"allowed_hosts": frozenset()}, "in no host group of the project"),
         ({"state": "draining"}, {}, "host is draining"),
         ({"age_s": None}, {}, "never observed"),
         ({"age_s": None, "problem": "no route"}, {}, "never observed: no route"),

@@ -1,0 +1,213 @@
+"""Fetches a file from a URL that somebody named, without being led to where only this computer can go.
+
+Every name of every hop is resolved once, every one of its addresses is checked, and the connection is made to a
+checked address itself: what a resolver answers a second time does not matter. Nothing from the environment (proxies,
+netrc) is used.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import httpcore
+
+from service.errors import InvalidError
+from service.network.outside import Outside
+from service.network.remote_url import Address, Reach, RemoteUrl, parse
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+MOST_ADDRESSES = 4  # of one name are tried
+CONNECT_S = 10.0
+SILENCE_S = 30.0
+HEADERS = (("User-Agent", "nacre"), ("Accept", "*/*"), ("Accept-Encoding", "identity"), ("Connection", "close"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """How to fetch: over what, within which bounds. `monotonic` gives seconds; `timeout_s` is for all of one fetch."""
+
+    outside: Outside
+    reach: Reach
+    ports: Collection[int]
+    max_bytes: int
+    timeout_s: float
+    monotonic: Callable[[], float]
+
+    @contextmanager
+    def open(self, text: str) -> Iterator[RemoteFile]:
+        """The file behind a URL and its redirects.
+
+        Raises InvalidError with a `url.*` code: invalid, scheme, credentials, port, address, not_resolved, unreachable,
+        bad_answer, too_slow, too_large, redirects, downgrade.
+        """
+        deadline = self.monotonic() + self.timeout_s
+        url, hops = parse(text, self.ports), 0
+        with _told(url):
+            while True:
+                with self._answer(url, deadline) as answer:
+                    if answer.status not in REDIRECTS:
+                        yield self._file(url, answer)
+                        return
+                    url, hops = self._next(url, answer), hops + 1
+                if hops > MOST_REDIRECTS:
+                    raise InvalidError(f"Over {MOST_REDIRECTS} redirects: give the last URL.", code="url.redirects")
+
+    def check(self, url: RemoteUrl) -> tuple[Address, ...]:
+        """The addresses to try, every one allowed. Raises InvalidError (`url.address`, `url.not_resolved`)."""
+        for address in (addresses := self._addresses(url)):
+            self.reach.check(url.host, address)
+            if self.outside.is_own(address):
+                told = f"{url.host} leads to this service's own computer: name another host."
+                raise InvalidError(told, code="url.address")
+        return addresses
+
+    def _addresses(self, url: RemoteUrl) -> tuple[Address, ...]:
+        if url.address is not None:
+            return (url.address,)
+        try:
+            return self.outside.resolve(url.host)
+        except OSError as failure:
+            raise InvalidError(f"The name {url.host} has no address.", code="url.not_resolved") from failure
+
+    @contextmanager
+    def _answer(self, url: RemoteUrl, deadline: float) -> Iterator[httpcore.Response]:
+        dialler = _Dialler(self, url, self.check(url), deadline)
+        headers = [("Host", url.authority), *HEADERS]
+        timeouts = {"connect": CONNECT_S, "read": SILENCE_S, "write": SILENCE_S, "pool": CONNECT_S}
+        context = ssl.create_default_context()
+        with (
+            httpcore.ConnectionPool(network_backend=dialler, ssl_context=context) as pool,
+            pool.stream("GET", str(url), headers=headers, extensions={"timeout": timeouts}) as answer,
+        ):
+            yield answer
+
+    def _next(self, url: RemoteUrl, answer: httpcore.Response) -> RemoteUrl:
+        following = parse(urljoin(str(url), _header(answer, b"location")), self.ports)
+        if url.scheme == "https" and following.scheme == "http":
+            raise InvalidError(f"{url.host} leads from https to http: give an https URL.", code="url.downgrade")
+        return following
+
+    def _file(self, url: RemoteUrl, answer: httpcore.Response) -> RemoteFile:
+        if answer.status != 200:
+            raise InvalidError(f"{url.host} answers {answer.status}: look at the URL.", code="url.bad_answer")
+        if _header(answer, b"content-encoding") not in ("", "identity"):
+            raise InvalidError(f"{url.host} sends something else than the file itself.", code="url.bad_answer")
+        length = _header(answer, b"content-length")
+        file = RemoteFile(answer, int(length) if length.isdigit() else None, self.max_bytes)
+        file.check(file.size_bytes or 0)
+        return file
+
+
+class RemoteFile:
+    """A file that is being sent. `size_bytes` is None when the server does not say."""
+
+    def __init__(self, answer: httpcore.Response, size_bytes: int | None, max_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._answer = answer
+        self._max_bytes = max_bytes
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes. Raises InvalidError (`url.too_large`); what else goes wrong comes out of Fetcher.open."""
+        received = 0
+        for chunk in self._answer.iter_stream():
+            received += len(chunk)
+            self.check(received)
+            yield chunk
+
+    def check(self, size_bytes: int) -> None:
+        """Raises InvalidError when that is too much."""
+        if size_bytes > self._max_bytes:
+            raise InvalidError(f"The file has over {self._max_bytes} bytes, which are allowed.", code="url.too_large")
+
+
+@contextmanager
+def _told(url: RemoteUrl) -> Iterator[None]:
+    """Errors of the connection as our own."""
+    try:
+        yield
+    except httpcore.TimeoutException as failure:
+        told = f"{url.host} took too long: try again, or upload the file."
+        raise InvalidError(told, code="url.too_slow") from failure
+    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as failure:
+        told = f"{url.host} does not answer as a web server does, or ended early."
+        raise InvalidError(told, code="url.bad_answer") from failure
+    except httpcore.NetworkError as failure:
+        raise InvalidError(f"{url.host} cannot be reached, or broke off.", code="url.unreachable") from failure
+
+
+class _Dialler(httpcore.NetworkBackend):
+    """Connects to one of the checked addresses, whatever the name means now."""
+
+    def __init__(self, fetcher: Fetcher, url: RemoteUrl, addresses: tuple[Address, ...], deadline: float) -> None:
+        self._fetcher = fetcher
+        self._url = url
+        self._addresses = addresses
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: object = None,
+    ) -> httpcore.NetworkStream:
+        """See httpcore.NetworkBackend; the host is not asked again."""
+        del host, timeout, local_address, socket_options
+        failure: Exception = httpcore.ConnectError(f"{self._url.host} has no address")
+        for address in self._addresses[:MOST_ADDRESSES]:
+            try:
+                stream = self._fetcher.outside.connect(address, port, CONNECT_S)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+                continue
+            return _Hurried(stream, self._fetcher.monotonic, self._deadline)
+        raise failure
+
+
+class _Hurried(httpcore.NetworkStream):
+    """A connection that ends at a deadline, however steadily it drips."""
+
+    def __init__(self, inner: httpcore.NetworkStream, monotonic: Callable[[], float], deadline: float) -> None:
+        self._inner = inner
+        self._monotonic = monotonic
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore.NetworkStream."""
+        return self._inner.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore.NetworkStream."""
+        self._inner.write(buffer, self._left(timeout))
+
+    def close(self) -> None:
+        """See httpcore.NetworkStream."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """See httpcore.NetworkStream."""
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._left(timeout))
+        return _Hurried(inner, self._monotonic, self._deadline)
+
+    def get_extra_info(self, info: str) -> object:
+        """See httpcore.NetworkStream."""
+        return self._inner.get_extra_info(info)
+
+    def _left(self, timeout: float | None) -> float:
+        left = self._deadline - self._monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the time for all of it is over")
+        return min(left, SILENCE_S if timeout is None else timeout)
+
+
+def _header(answer: httpcore.Response, name: bytes) -> str:
+    """The first header of that name, "" when there is none."""
+    return next((value.decode("latin-1").strip() for key, value in answer.headers if key.lower() == name), "")

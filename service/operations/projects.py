@@ -1,0 +1,110 @@
+"""Make, change and remove projects: who works in them, on which hosts, and how much they may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.context import Context
+from service.db import queries, quotas
+from service.db.database import transaction
+from service.db.tables import Membership, Project, Quota, User
+from service.errors import ConflictError, FieldError, InvalidError
+from service.operations import audit
+from service.operations.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """`quotas` maps resources to limits."""
+
+    name: str
+    description: str
+    quotas: Mapping[str, int]
+
+
+def create(ctx: Context, actor: Actor, new: NewProject) -> Project:
+    """Make the project. Raises ConflictError (`project.name_taken`), InvalidError (`quota.unknown_resource`)."""
+    for resource in new.quotas:
+        _check_resource(resource)
+    with transaction(ctx.db):
+        _check_free(new.name)
+        project: Project = Project.create(
+            id=ctx.ids.uuid(), created_at=ctx.clock.now(), name=new.name, description=new.description
+        )
+        for resource, limit in new.quotas.items():
+            quotas.set_limit(project.id, resource, limit)
+        after = {**audit.definition(project), "quotas": dict(new.quotas)}
+        audit.record(ctx, actor, "create_project", "project", project, after=after)
+        return project
+
+
+def change(ctx: Context, actor: Actor, ref: str, *, name: str | None, description: str | None) -> Project:
+    """Change name or description; None leaves it. Raises ConflictError (`project.name_taken`)."""
+    with transaction(ctx.db):
+        project = queries.get(Project, ref, actor.scope)
+        before = audit.definition(project)
+        if name is not None and name != project.name:
+            _check_free(name)
+            project.name = name
+        if description is not None:
+            project.description = description
+        project.save()
+        after = audit.definition(project)
+        audit.record(ctx, actor, "change_project", "project", project, before=before, after=after)
+        return project
+
+
+def delete(ctx: Context, actor: Actor, ref: str) -> None:
+    """Remove a project that owns nothing. Raises ConflictError (`project.in_use`)."""
+    with transaction(ctx.db):
+        project = queries.get(Project, ref, actor.scope)
+        for key, table in Project._meta.backrefs.items():
+            if key.on_delete == "RESTRICT" and table.select().where(key == project.id).exists():
+                what = table._meta.table_name
+                raise ConflictError(f"Project '{project.name}' still owns something ({what}).", code="project.in_use")
+        audit.record(ctx, actor, "delete_project", "project", project, before=audit.definition(project))
+        project.delete_instance()
+
+
+def add_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
+    """Let a user work in the project. Silent when they do already."""
+    with transaction(ctx.db):
+        project, user = queries.get(Project, ref, actor.scope), queries.get(User, user_ref, actor.scope)
+        Membership.insert(user=user, project=project).on_conflict(
+            conflict_target=(Membership.user, Membership.project), action="IGNORE"
+        ).execute()
+        audit.record(ctx, actor, "add_member", "project", project, user=user.name)
+
+
+def remove_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
+    """Let a user work in the project no more: from the next request on. Silent when they do not."""
+    with transaction(ctx.db):
+        project, user = queries.get(Project, ref, actor.scope), queries.get(User, user_ref, actor.scope)
+        Membership.delete().where((Membership.user == user) & (Membership.project == project)).execute()
+        audit.record(ctx, actor, "remove_member", "project", project, user=user.name)
+
+
+def set_quota(ctx: Context, actor: Actor, ref: str, resource: str, limit: int | None) -> Quota:
+    """Allow so many of a resource; None: any number. Raises InvalidError (`quota.unknown_resource`)."""
+    _check_resource(resource)
+    with transaction(ctx.db):
+        project = queries.get(Project, ref, actor.scope)
+        before = next((quota.limit for quota in quotas.of_project(project.id) if quota.resource == resource), None)
+        quota = quotas.set_limit(project.id, resource, limit)
+        audit.record(ctx, actor, "set_quota", "project", project, before={resource: before}, after={resource: limit})
+        return quota
+
+
+def _check_free(name: str) -> None:
+    if Project.select().where(Project.name == name).exists():
+        raise ConflictError(f"There is a project '{name}' already.", code="project.name_taken")
+
+
+def _check_resource(resource: str) -> None:
+    pool = resource.removeprefix(quotas.PER_POOL)
+    if resource not in quotas.COUNTED and (pool == resource or queries.pool(pool) is None):
+        told = f"one of {', '.join(quotas.COUNTED)} or {quotas.PER_POOL}<pool> of a pool that is there"
+        raise InvalidError(
+            f"A quota's resource is {told}.", code="quota.unknown_resource", errors=(FieldError("resource", told),)
+        )

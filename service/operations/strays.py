@@ -1,0 +1,51 @@
+"""Domains that the database does not place on their host: ours gone astray, which endanger disks, and foreign ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from service.db import queries
+from service.db.tables import Host, Vm
+from service.hypervisor.contract import DomainState
+
+OWN_TRIALS = ("nacre-probe-", "nacre-preflight-")  # guests of a look at the host itself
+
+
+def strays(host: Host, domains: Iterable[DomainState], busy: frozenset[str]) -> list[dict[str, Any]]:
+    """Domains that bear Nacre's mark and should not be here, each with why; those that a job is at work on apart."""
+    found = []
+    for domain in domains:
+        if domain.epoch is not None and domain.vm_id not in busy:
+            why = _astray(host, domain)
+            if why is not None:
+                found.append({"vm_id": domain.vm_id, "name": domain.name, "state": domain.state, "why": why})
+    return found
+
+
+def foreign(domains: Iterable[DomainState]) -> list[dict[str, Any]]:
+    """Domains that somebody else made: what `nacre vm adopt` may take over."""
+    return [
+        {
+            "vm_id": domain.vm_id,
+            "name": domain.name,
+            "state": domain.state,
+            "vcpus": domain.vcpus,
+            "memory_mib": domain.memory_mib,
+        }
+        for domain in domains
+        if domain.epoch is None and not domain.name.startswith(OWN_TRIALS)
+    ]
+
+
+def _astray(host: Host, domain: DomainState) -> str | None:
+    vm = queries.find_by_id(Vm, domain.vm_id)
+    if vm is None:
+        return "no VM of this id is known"
+    if vm.host is None:
+        return f"VM '{vm.name}' should run nowhere"
+    if vm.host.id != host.id:
+        return f"VM '{vm.name}' belongs on host {vm.host.name}"
+    if vm.epoch != domain.epoch:
+        return f"VM '{vm.name}' is in epoch {vm.epoch}, this is epoch {domain.epoch}"
+    return None

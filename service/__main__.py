@@ -1,4 +1,4 @@
-"""`python -m service api | worker | migrate | token`: the control plane's processes and its first key."""
+"""`python -m service api | worker | console | migrate | token`: the control plane's processes and its first key."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from service import bootstrap
+from service import bootstrap, logs
+from service.api import reference
+from service.api.routes import ROUTES
 from service.errors import NacreError
-from service.operations.tokens import ROLES
+from service.operations.authorise import ROLES
 from service.settings import DEFAULT_PATH, Settings, load_settings
 
 
 def main() -> int:
     """Run one of the commands; the exit status says whether it went well."""
     arguments = _parser().parse_args()
-    bootstrap.set_up_logging()
+    logs.set_up_logging()
+    if arguments.command == "openapi":
+        arguments.out.write_text(reference.text(ROUTES))
+        return 0
     try:
         _run(arguments, load_settings(arguments.settings))
     except ValidationError as failure:
@@ -37,8 +42,15 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
             bootstrap.serve_api(settings)
         case "worker":
             bootstrap.serve_worker(settings, arguments.id or bootstrap.default_worker_id())
+        case "console":
+            bootstrap.serve_console(settings)
         case "migrate":
             bootstrap.migrate_database(settings)
+        case "backup":
+            bootstrap.write_backup(settings, arguments.settings, arguments.file)
+        case "restore":
+            off = arguments.silent_hosts_are_off
+            sys.stdout.write(bootstrap.restore_backup(settings, arguments.file, silent_hosts_are_off=off))
         case "token":
             bootstrap.create_token(settings, name=arguments.name, role=arguments.role, path=arguments.out)
 
@@ -50,7 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("api", help="answer HTTP")
     worker = commands.add_parser("worker", help="run jobs")
     worker.add_argument("--id", help="unique among the workers of one database (default: the host name)")
+    commands.add_parser("console", help="let people at VMs' screens and serial lines")
+    described = commands.add_parser("openapi", help="write the description of the API; needs no settings")
+    described.add_argument("--out", type=Path, required=True, help="file, say docs/reference/openapi.json")
     commands.add_parser("migrate", help="bring the database's schema to this version's")
+    backup = commands.add_parser("backup", help="write the control plane's state to a file; the service may run")
+    backup.add_argument("file", type=Path, help="written whole or not at all, mode 0600")
+    restored = commands.add_parser("restore", help="put the state back from such a file; the service must not run")
+    restored.add_argument("file", type=Path)
+    restored.add_argument(
+        "--silent-hosts-are-off", action="store_true", help="hosts that do not answer are known to run no VM"
+    )
     token = commands.add_parser("token", help="make an API token, in place of one of the same name")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="user")

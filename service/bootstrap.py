@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import socket
-import struct
-import sys
 from pathlib import Path
-from typing import Any
-
-import structlog
-from gunicorn.app.base import BaseApplication
 
 from service.api.app import App
+from service.console.server import ConsoleServer
 from service.context import Context
 from service.db import tables
 from service.db.database import bind, open_database, unit_of_work
+from service.db.measurements import open_measurements, prepare
 from service.db.migrate import migrate
+from service.http.server import HttpServer, gunicorn_options
 from service.hypervisor.libvirt_hosts import LibvirtHypervisors
 from service.hypervisor.migration_settings import MigrationSettings
 from service.jobs import job_tables
-from service.jobs.unix_bell import UnixBell
-from service.operations import note_event, tokens, uploads
+from service.jobs.new_bell import new_bell
+from service.meters import Meters
+from service.operations import back_up, note_event, restore, tokens
+from service.operations.images import files
 from service.operations.registry import OPERATIONS
 from service.settings import Settings
 from service.worker.loop import Worker
-from service.worker.process import run_process
+from service.worker.notify import READY, notify
+from service.worker.process import run_process, wait_for_signal
 from service.worker.schedule import Periodic, Schedule
 from service.world import SystemClock, SystemIds, SystemThreads
 from storage.ceph.backend import CephStorage
 
+MEASURE_INTERVAL_S = 15.0
 PURGE_INTERVAL_S = 300.0
-# A client that sends nothing, or takes nothing, for so long is hung up on: each holds one of a fixed number of threads.
-CLIENT_SILENCE_S = 30
+SWEEP_INTERVAL_S = 60.0
 
 
 def build_context(settings: Settings) -> Context:
@@ -42,7 +41,7 @@ def build_context(settings: Settings) -> Context:
     os.umask(0o077)  # what is written below is for this service alone
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, ids, threads = SystemClock(), SystemIds(), SystemThreads()
-    database = open_database(settings.database)
+    database = open_database(settings.database, connections=settings.database_connections)
     bind(database, (*tables.TABLES, *job_tables.TABLES))
     return Context(
         settings=settings,
@@ -51,27 +50,31 @@ def build_context(settings: Settings) -> Context:
         random=random.SystemRandom(),
         threads=threads,
         db=database,
-        bell=UnixBell(settings.state_dir / "bell", clock=clock, ids=ids, threads=threads),
+        bell=new_bell(database, settings.state_dir / "bell", clock=clock, ids=ids, threads=threads),
         storage=CephStorage(
             str(settings.ceph_conf),
             str(settings.ceph_keyring),
             settings.ceph_client,
-            pools=(settings.image_pool, settings.vm_pool),
         ),
         hypervisors=LibvirtHypervisors(settings.libvirt_pki, migration=MigrationSettings(tls=settings.migration_tls)),
+        measurements=open_measurements(settings.metrics),
+        meters=Meters(),
     )
 
 
 def migrate_database(settings: Settings) -> None:
     """Bring the schema to this version's; processes that start together wait for each other."""
-    migrate(build_context(settings).db)
+    ctx = build_context(settings)
+    migrate(ctx.db)
+    prepare(ctx.measurements)
 
 
 def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM."""
     migrate_database(settings)
     _sweep_uploads(build_context(settings))
-    _HttpServer(settings).run()
+    options = gunicorn_options(settings.listen_address, settings.listen_port, threads=settings.http_threads)
+    HttpServer(lambda: App(build_context(settings)), options).run()
 
 
 def serve_worker(settings: Settings, worker_id: str) -> None:
@@ -80,9 +83,21 @@ def serve_worker(settings: Settings, worker_id: str) -> None:
     ctx = build_context(settings)
     _sweep_uploads(ctx)
     ctx.hypervisors.listen(lambda event: note_event.note(ctx, event))
-    worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=settings.worker_threads, schedule=_rounds(settings))
+    slots, rounds = settings.worker_threads, _rounds(settings)
+    worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=slots, schedule=rounds, notify=notify)
     run_process(ctx, worker, worker_id=worker_id, state_dir=settings.state_dir)
     ctx.hypervisors.close()
+
+
+def serve_console(settings: Settings) -> None:
+    """Let people at screens and serial lines until SIGTERM. Connects neither to Ceph nor, before it must, to a host."""
+    migrate_database(settings)
+    ctx = build_context(settings)
+    server = ConsoleServer(ctx)
+    ctx.threads.start("console-accept", server.run)
+    notify(READY)
+    wait_for_signal()
+    server.close()
 
 
 def create_token(settings: Settings, *, name: str, role: str, path: Path) -> None:
@@ -97,20 +112,19 @@ def create_token(settings: Settings, *, name: str, role: str, path: Path) -> Non
     draft.replace(path)
 
 
-def set_up_logging() -> None:
-    """One JSON line per event on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
+def write_backup(settings: Settings, settings_file: Path, file: Path) -> None:
+    """Write the control plane's state to a file, while it runs or not."""
+    ctx = build_context(settings)
+    back_up.back_up(settings, ctx.db, file, now=ctx.clock.now(), settings_file=settings_file)
+
+
+def restore_backup(settings: Settings, file: Path, *, silent_hosts_are_off: bool) -> str:
+    """Put the state back while nothing of the service runs; returns what was found, for people."""
+    ctx = build_context(settings)
+    try:
+        return restore.restore(ctx, file, silent_hosts_are_off=silent_hosts_are_off).text()
+    finally:
+        ctx.hypervisors.close()
 
 
 def default_worker_id() -> str:
@@ -120,7 +134,7 @@ def default_worker_id() -> str:
 
 def _sweep_uploads(ctx: Context) -> None:
     with unit_of_work(ctx.db):
-        uploads.sweep(ctx)
+        files.sweep(ctx)
 
 
 def _rounds(settings: Settings) -> Schedule:
@@ -131,41 +145,9 @@ def _rounds(settings: Settings) -> Schedule:
         (
             every(settings.facts_interval_s, "observe_hosts"),
             every(settings.facts_interval_s, "observe_storage"),
+            every(MEASURE_INTERVAL_S, "observe_vms"),
             every(settings.facts_interval_s, "restore_vms"),
             every(PURGE_INTERVAL_S, "purge_jobs"),
+            every(SWEEP_INTERVAL_S, "sweep_images"),
         )
     )
-
-
-class _HttpServer(BaseApplication):  # type: ignore[misc]
-    """gunicorn with one process and a fixed number of threads: the bindings hold no locks that a fork would copy."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        super().__init__()
-
-    def load_config(self) -> None:
-        options: dict[str, Any] = {
-            "bind": f"{self._settings.listen_address}:{self._settings.listen_port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self._settings.http_threads,
-            "graceful_timeout": 5,
-            "keepalive": 15,
-            "control_socket_disable": True,
-            "loglevel": "warning",
-            "when_ready": _limit_silence,
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> App:
-        return App(build_context(self._settings))
-
-
-def _limit_silence(server: Any) -> None:
-    """gunicorn's threads read without a deadline. Linux hands a listener's own on to the connections it accepts."""
-    limit = struct.pack("@ll", CLIENT_SILENCE_S, 0)
-    for listener in server.LISTENERS:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)

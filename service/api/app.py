@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import bottle
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from service.api import problem, show
-from service.api.authorise import authenticate, authorise
-from service.api.body import check_media_type, read_json, read_query
-from service.api.call import Accepted, Call, Reply
-from service.api.routes import ROUTES, Route
-from service.api.waits import Slots, seconds
+from service.api import kept_answers, problem, reference, show
+from service.api.authorise import authenticate, in_project, stated_reason
+from service.api.call import Accepted, Call, Outcome, Reply, Stream
+from service.api.kept_answers import Answer, KeptAnswers
+from service.api.layers import layered
+from service.api.request import Environ, check_path, header, read_call, sent_request_id
+from service.api.route import Handler, Route
+from service.api.routes import ROUTES
+from service.api.slots import SlotSet
+from service.api.waits import job_at_its_end
+from service.api.watch import ACTOR, NO_ROUTE, note, watched
 from service.context import Context
 from service.db.database import unit_of_work
-from service.errors import InvalidError, NacreError, NotFoundError, UnavailableError
-from service.jobs.views import last_round_at
-from service.operations.actor import Actor
+from service.db.version import Version
+from service.errors import InvalidError, NacreError, NotFoundError
+from service.operations.actor import ANONYMOUS, Actor
+from service.operations.authorise import authorise
 
 log = structlog.get_logger(__name__)
 
-LENGTH = re.compile(r"0*([0-9]+)")
-LENGTH_DIGITS = 18  # more bytes than that are all the same: too many
-ROUNDS_MISSED = 4  # so many, and the worker is taken for dead
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROUTER_ERRORS: dict[int, tuple[type[NacreError], str]] = {
     404: (NotFoundError, "request.no_such_path"),
     405: (InvalidError, "request.method_not_allowed"),
 }
+RETRY_AFTER_S = {429: "60", 503: "5"}
 
 
 class App(bottle.Bottle):
@@ -40,30 +45,31 @@ class App(bottle.Bottle):
 
     def __init__(self, ctx: Context) -> None:
         super().__init__()
+        self.catchall = False  # what goes wrong beyond the handlers is the server's to tell, not Bottle's
         self.config["json.enable"] = False
         self._ctx = ctx
-        self._slots = Slots(ctx.settings.wait_slots)
-        self._uploads = Slots(ctx.settings.upload_slots)
-        for route in ROUTES:
-            self.route(route.path, route.method, self._guarded(lambda ref="", route=route: self._answer(route, ref)))
-        self.route("/healthz", "GET", self._guarded(lambda: _json(200, {"status": "ok"})))
-        self.route("/readyz", "GET", self._guarded(self._ready))
+        self._slots = SlotSet.of(ctx.settings)
+        self._version = Version(ctx.db)
+        self._kept = KeptAnswers(ctx.settings.kept_answers_bytes)
+        for route in (*ROUTES, *reference.routes(ROUTES)):
+            answer = functools.partial(self._answer, route, layered(route))
+            self.route(route.path, route.method, self._guarded(route.path, answer))
 
     def default_error_handler(self, res: bottle.HTTPError) -> str:
         """What the router itself refuses, as a problem document too."""
-        kind, code = ROUTER_ERRORS.get(res.status_code, (NacreError, "internal"))
-        path = bottle.request.path[:200]
-        error = kind(f"{bottle.request.method} {path}: {res.status_line}.", code=code)
-        return self._problem(res, error, self._request_id())
+        request_id = self._request_id()
+        document = self._problem(bottle.response, _router_error(res), request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            note(self._ctx, NO_ROUTE, bottle.response.status_code, 0.0)
+        return document
 
-    def _guarded(self, answer: Callable[..., bytes | None]) -> Callable[..., Any]:
+    def _guarded(self, template: str, answer: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(**params: str) -> Any:
             request_id = self._request_id()
-            bottle.request.environ["nacre.request_id"] = request_id
             bottle.response.set_header("X-Request-ID", request_id)
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
+            with structlog.contextvars.bound_contextvars(request_id=request_id), watched(self._ctx, template):
                 try:
-                    return answer(**params)
+                    return answer(params, request_id)
                 except ValidationError as failure:
                     return self._problem(bottle.response, problem.from_validation(failure), request_id)
                 except NacreError as error:
@@ -75,58 +81,76 @@ class App(bottle.Bottle):
 
         return guarded
 
-    def _answer(self, route: Route, ref: str) -> bytes | None:
-        request_id = bottle.request.environ["nacre.request_id"]
-        with unit_of_work(self._ctx.db):
-            actor = authenticate(_header("AUTHORIZATION"), request_id)
+    def _answer(self, route: Route, handler: Handler, params: dict[str, str], request_id: str) -> Any:
+        environ = bottle.request.environ
+        if not route.may_be_kept:
+            return self._worked_out(route, handler, params, request_id)
+        key, version = kept_answers.key_of(environ), self._version.now()
+        kept = self._kept.find(key, version, self._ctx.clock.now())
+        if kept is not None:
+            environ[ACTOR] = kept.actor
+            return _reply(kept.reply)
+        return self._worked_out(route, handler, params, request_id, keep=functools.partial(self._keep, key, version))
+
+    def _keep(self, key: Hashable, version: Hashable, call: Call, outcome: Outcome) -> None:
+        """`version` is from before the answer's reads began: what was committed meanwhile makes it outdated at once."""
+        if isinstance(outcome, Reply) and (outcome.body is None or isinstance(outcome.body, bytes)):
+            actor = call.actor
+            self._kept.keep(key, version, Answer(outcome, actor=actor.name, valid_until=actor.expires_at))
+
+    def _worked_out(
+        self,
+        route: Route,
+        handler: Handler,
+        params: dict[str, str],
+        request_id: str,
+        keep: Callable[[Call, Outcome], None] = lambda call, outcome: None,
+    ) -> Any:
+        environ = bottle.request.environ
+        # What everybody may ask is answered without the database, or opens it by itself.
+        with unit_of_work(self._ctx.db) if route.permission else contextlib.nullcontext():
+            actor = self._actor(route, environ, request_id)
+            check_path(environ)
+            call = read_call(self._ctx, route, actor, params, environ, self._slots)
+            call = replace(call, actor=in_project(actor, getattr(call.query, "project", None)))
+            outcome = handler(call)
+        keep(call, outcome)
+        return self._sent(call, outcome)
+
+    def _actor(self, route: Route, environ: Environ, request_id: str) -> Actor:
+        actor = ANONYMOUS
+        if route.permission is not None:
+            actor = authenticate(header(environ, "Authorization"), self._ctx.clock.now())
             authorise(actor, route.permission)
-            _check_path()
-            call, wait_s = self._call(route, actor, ref)
-            reply = self._perform(route, call)
-        if isinstance(reply, Accepted):
-            return self._job(reply, wait_s)
-        return _json(reply.status, reply.body)
+        bottle.request.environ[ACTOR] = actor.name
+        source, reason = str(environ.get("REMOTE_ADDR", "")), stated_reason(header(environ, "X-Reason"))
+        return replace(actor, request_id=request_id, source=source, reason=reason)
 
-    def _perform(self, route: Route, call: Call) -> Reply | Accepted:
-        if route.body != "stream":
-            return route.handler(call)
-        with self._uploads.one("Too many uploads are under way: try again when one has ended."):
-            return route.handler(call)
+    def _sent(self, call: Call, outcome: Outcome) -> bytes | Iterator[bytes] | None:
+        match outcome:
+            case Accepted():
+                return _reply(self._job(call, outcome))
+            case Stream():
+                bottle.response.content_type = outcome.media_type
+                bottle.response.set_header("Cache-Control", "no-store")
+                return outcome.chunks
+            case Reply():
+                return _reply(outcome)
 
-    def _call(self, route: Route, actor: Actor, ref: str) -> tuple[Call, float]:
-        query = read_query(bottle.request.query_string, ("wait", *route.query))
-        wait_s = seconds(query.pop("wait", None), self._ctx.settings.max_wait_s)
-        stream, length = bottle.request.environ["wsgi.input"], _content_length()
-        if route.body == "stream":
-            check_media_type(_content_type(), "application/octet-stream")
-            return Call(self._ctx, actor, ref, query, stream=stream, stream_bytes=length), wait_s
-        body: BaseModel | None = None
-        if route.body is not None:
-            check_media_type(_content_type(), "application/json")
-            body = route.body.model_validate(read_json(stream, length, self._ctx.settings.max_body_bytes))
-        return Call(self._ctx, actor, ref, query, body=body), wait_s
-
-    def _job(self, accepted: Accepted, wait_s: float) -> bytes | None:
-        view = self._slots.job(self._ctx, accepted.job_id, wait_s, is_new=accepted.is_new)
-        if accepted.is_new:
-            bottle.response.set_header("Location", f"/v1/jobs/{view.id}")
-        return _json(202 if accepted.is_new and not view.finished else 200, show.job(view))
-
-    def _ready(self) -> bytes | None:
-        interval_s = self._ctx.settings.facts_interval_s
-        with unit_of_work(self._ctx.db):
-            round_at = last_round_at("observe_hosts")
-        if round_at is None or (self._ctx.clock.now() - round_at).total_seconds() > ROUNDS_MISSED * interval_s:
-            since = f"since {show.time(round_at)}" if round_at else "yet"
-            raise UnavailableError(f"No worker has made a round {since}: start one.", code="service.no_worker")
-        return _json(200, {"status": "ready"})
+    def _job(self, call: Call, accepted: Accepted) -> Reply:
+        wait_s = min(getattr(call.query, "wait", 0.0), self._ctx.settings.max_wait_s)
+        view = job_at_its_end(self._ctx, self._slots.waits, accepted.job_id, wait_s, is_new=accepted.is_new)
+        headers = {"Location": f"/v1/jobs/{view.id}"} if accepted.is_new else {}
+        shown = show.job(view)
+        body = shown if accepted.told is None else {**accepted.told, "job": shown}
+        return Reply(body, 202 if accepted.is_new and not view.finished else 200, headers)
 
     def _request_id(self) -> str:
-        kept = bottle.request.environ.get("nacre.request_id")
-        if kept:
-            return str(kept)
-        sent = _header("X_REQUEST_ID")
-        return sent if REQUEST_ID.fullmatch(sent) else self._ctx.ids.uuid()
+        """One per request, the client's own when it is harmless."""
+        environ = bottle.request.environ
+        if "nacre.request_id" not in environ:
+            environ["nacre.request_id"] = sent_request_id(environ) or self._ctx.ids.uuid()
+        return str(environ["nacre.request_id"])
 
     def _problem(self, response: bottle.BaseResponse, error: NacreError, request_id: str) -> str:
         status = problem.status_of(error)
@@ -135,37 +159,26 @@ class App(bottle.Bottle):
         response.set_header("X-Request-ID", request_id)
         if status == 401:
             response.set_header("WWW-Authenticate", "Bearer")
-        if status == 503:
-            response.set_header("Retry-After", "5")
+        if status in RETRY_AFTER_S:
+            response.set_header("Retry-After", RETRY_AFTER_S[status])
         return json.dumps(problem.problem(error, request_id))
 
 
-def _header(name: str) -> str:
-    """As it came, each byte a character: Bottle's own reading fails on what is not UTF-8."""
-    return str(bottle.request.environ.get(f"HTTP_{name}", ""))
-
-
-def _check_path() -> None:
-    """Bottle drops bytes that are not UTF-8: what is left could be another object's name. Raises InvalidError."""
+def _router_error(res: bottle.HTTPError) -> NacreError:
     try:
-        bottle.request.environ["bottle.raw_path"].encode("latin-1").decode()
-    except UnicodeDecodeError as failure:
-        raise InvalidError("The path is not UTF-8.", code="request.bad_path") from failure
+        check_path(bottle.request.environ)
+    except InvalidError as error:
+        return error
+    kind, code = ROUTER_ERRORS.get(res.status_code, (NacreError, "internal"))
+    return kind(f"{bottle.request.method} {bottle.request.path[:200]}: {res.status_line}.", code=code)
 
 
-def _content_length() -> int | None:
-    text = bottle.request.environ.get("CONTENT_LENGTH") or ""
-    found = LENGTH.fullmatch(text)
-    return int(found[1][: LENGTH_DIGITS + 1]) if found else None
-
-
-def _content_type() -> str | None:
-    return bottle.request.environ.get("CONTENT_TYPE") or None
-
-
-def _json(status: int, body: Any) -> bytes | None:
-    bottle.response.status = status
-    if body is None:
+def _reply(reply: Reply) -> bytes | None:
+    response = bottle.response
+    response.status = reply.status
+    for name, value in reply.headers.items():
+        response.set_header(name, value)
+    if reply.body is None:
         return None
-    bottle.response.content_type = "application/json"
-    return json.dumps(body).encode()
+    response.content_type = reply.media_type
+    return reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()

@@ -1,46 +1,94 @@
-"""One authorise() for every route: who may do what."""
+"""Who asks: from the token in the header to an actor, and to the project that the request works in."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from datetime import datetime
 
-from service.db import queries
-from service.errors import ForbiddenError, UnauthenticatedError
+from service.db import people, queries
+from service.db.scope import Scope
+from service.db.tables import Project, Token
+from service.errors import FieldError, InvalidError, UnauthenticatedError
 from service.operations.actor import Actor
+from service.operations.login import TOKEN_NAME
 
-USER_PERMISSIONS = frozenset(
-    {
-        "flavor:read",
-        "host:read",
-        "image:read",
-        "image:write",
-        "job:read",
-        "job:cancel",
-        "network:read",
-        "placement:read",
-        "pool:read",
-        "vm:read",
-        "vm:write",
-    }
-)
+LONGEST_REASON = 255
+MEMBER = "user"
 
 
-def authenticate(header: str, request_id: str) -> Actor:
-    """The actor behind an `Authorization: Bearer` header. Raises UnauthenticatedError."""
-    scheme, _, secret = header.partition(" ")
+def authenticate(authorization: str, now: datetime) -> Actor:
+    """The actor behind an `Authorization: Bearer` header. Raises UnauthenticatedError (`auth.*`)."""
+    scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise UnauthenticatedError("Send the API token: Authorization: Bearer <token>.")
     # A lookup by the SHA-256 of 256 random bits tells a guesser nothing by its timing.
-    token = queries.token_by_sha256(hashlib.sha256(secret.strip().encode()).hexdigest())
+    token = people.token_by_sha256(hashlib.sha256(secret.strip().encode()).hexdigest())
     if token is None:
         raise UnauthenticatedError(
             "This API token is not known: it was replaced, or is another service's.", code="auth.bad_token"
         )
-    return Actor(name=token.name, role=token.role, request_id=request_id)
+    return _actor(token, now)
 
 
-def authorise(actor: Actor, permission: str) -> None:
-    """Admins may do all, users what USER_PERMISSIONS lists. Raises ForbiddenError."""
-    if actor.role == "admin" or (actor.role == "user" and permission in USER_PERMISSIONS):
-        return
-    raise ForbiddenError(f"The token {actor.name} ({actor.role}) has no right to {permission}.")
+def renewed(actor: Actor, now: datetime) -> Actor:
+    """The actor as of now, for a call that goes on: a token ends, and rights and memberships change, meanwhile.
+
+    Raises UnauthenticatedError when the door would not open any more.
+    """
+    token = people.token_by_id(actor.token_id or "")
+    if token is None:
+        raise UnauthenticatedError("This API token is gone.", code="auth.bad_token")
+    fresh = _actor(token, now)
+    return replace(fresh, request_id=actor.request_id, source=actor.source, reason=actor.reason)
+
+
+def in_project(actor: Actor, ref: str | None) -> Actor:
+    """The actor at work in the project that the query names. Raises NotFoundError (`project.not_found`)."""
+    if ref is None:
+        return actor
+    project = queries.get(Project, ref, actor.scope)
+    return replace(actor, scope=Scope(project.id, frozenset({project.id})))
+
+
+def stated_reason(header: str) -> str:
+    """Why it is asked, for the audit. Raises InvalidError when the `X-Reason` header is not a line of text."""
+    try:
+        reason = header.encode("latin-1").decode().strip()
+    except UnicodeDecodeError:
+        reason = "\0"
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        told = f"one line of text in UTF-8, at most {LONGEST_REASON} characters"
+        raise InvalidError(f"X-Reason is {told}.", errors=(FieldError("X-Reason", told),))
+    return reason
+
+
+def _actor(token: Token, now: datetime) -> Actor:
+    _check_is_good(token, now)
+    role = token.user.role
+    return Actor(
+        name=token.user.name,
+        user_id=token.user.id,
+        token_id=token.id,
+        expires_at=token.expires_at,
+        # A token that reaches one project is no way to the cloud's own things.
+        role=MEMBER if token.project_id is not None and role in people.SEES_EVERYTHING else role,
+        permissions=None if token.permissions is None else frozenset(token.permissions),
+        scope=people.scope_of(token.user, token.project_id),
+        is_limited=_is_limited(token),
+        request_id="",
+    )
+
+
+def _check_is_good(token: Token, now: datetime) -> None:
+    if token.revoked_at is not None:
+        raise UnauthenticatedError("This API token was revoked: log in, or use another one.", code="auth.revoked")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise UnauthenticatedError("This API token has expired: log in again, or use another one.", code="auth.expired")
+    if token.user.disabled:
+        raise UnauthenticatedError("This user is disabled: ask an admin.", code="auth.disabled")
+
+
+def _is_limited(token: Token) -> bool:
+    expires = token.expires_at is not None and token.name != TOKEN_NAME
+    return expires or token.permissions is not None or token.project_id is not None

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import math
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
-from service.errors import FieldError, InvalidError
+from service.errors import InvalidError
+
+MOST_PARAMETERS = 32
 
 
 def read_json(stream: IO[bytes], length: int | None, at_most_bytes: int) -> Any:
     """The JSON document in a body; an empty body is an empty object. Raises InvalidError.
 
-    Refused: duplicate keys, NaN and infinities (no JSON), nesting that would exhaust the stack.
+    Refused: duplicate keys, NaN, infinities and numbers beyond them, half characters, nesting that would exhaust the
+    stack.
     """
     if length is not None and length > at_most_bytes:
         raise _too_large(at_most_bytes)
-    raw = stream.read(at_most_bytes + 1 if length is None else length)
+    raw = _read(stream, at_most_bytes + 1 if length is None else length)
     if len(raw) > at_most_bytes:
         raise _too_large(at_most_bytes)
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        return _parse(raw.decode("utf-8"))
     except (ValueError, RecursionError) as failure:
         raise InvalidError(f"The body is not JSON: {failure}.", code="request.not_json") from failure
 
@@ -37,22 +40,31 @@ def check_media_type(header: str | None, expected: str) -> None:
         )
 
 
-def read_query(text: str, allowed: Collection[str]) -> dict[str, str]:
-    """The query's parameters. Raises InvalidError on text that is not UTF-8, on a parameter that comes twice, and on
-    one that is not `allowed`."""
+def read_query(text: str) -> dict[str, str]:
+    """The query's parameters. Raises InvalidError on text that is not UTF-8, and on a parameter that comes twice."""
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=32)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except ValueError as failure:
         raise InvalidError("The query cannot be read.", code="request.query") from failure
     query = dict(pairs)
     if len(query) != len(pairs):
         raise InvalidError("A query parameter comes twice.", code="request.query")
-    unknown = sorted(set(query) - set(allowed))
-    if unknown:
-        told = f"is no parameter here: known are {', '.join(sorted(allowed))}"
-        errors = tuple(FieldError(name[:80], told) for name in unknown)
-        raise InvalidError("The query has parameters that are not known here: see errors.", errors=errors)
     return query
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except OSError as failure:
+        raise InvalidError("The body did not come as announced.", code="request.body_broken") from failure
+
+
+def _parse(text: str) -> Any:
+    document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
+    if "\\u" in text:
+        # Half of a surrogate pair is no character: no database keeps it, no answer can hold it. Raises ValueError.
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
 
 
 def _too_large(at_most_bytes: int) -> InvalidError:
@@ -68,3 +80,10 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number

@@ -1,25 +1,27 @@
-"""Flavors, networks and pools over HTTP: what VMs are made from."""
+"""Flavors, networks and the storage over HTTP: what VMs are made from."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from service.api import show
+from service.api import paging, show
 from service.api.call import Call, Reply
-from service.api.models import GIB, CreateFlavor, CreateNetwork
+from service.api.models.base import GIB
+from service.api.models.catalogue import CreateFlavor, CreateNetwork
 from service.db import queries
 from service.db.tables import Flavor, Network
 from service.operations import flavors, networks
 
 
-def list_flavors(_call: Call) -> Reply:
+def list_flavors(call: Call) -> Reply:
     """All flavors."""
-    return Reply({"items": [show.flavor(row) for row in queries.everything(Flavor)]})
+    found = paging.equal(call, queries.readable(Flavor, call.actor.scope), name=Flavor.name)
+    return paging.named(call, found, Flavor, paging.each(show.flavor))
 
 
 def one_flavor(call: Call) -> Reply:
     """One flavor."""
-    return Reply(show.flavor(queries.get(Flavor, call.ref)))
+    return Reply(show.flavor(queries.get(Flavor, call.ref, call.actor.scope)))
 
 
 def create_flavor(call: Call) -> Reply:
@@ -42,14 +44,15 @@ def delete_flavor(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def list_networks(_call: Call) -> Reply:
+def list_networks(call: Call) -> Reply:
     """All guest networks."""
-    return Reply({"items": [show.network(row) for row in queries.everything(Network)]})
+    found = paging.equal(call, queries.readable(Network, call.actor.scope), name=Network.name)
+    return paging.named(call, found, Network, paging.each(show.network))
 
 
 def one_network(call: Call) -> Reply:
     """One guest network."""
-    return Reply(show.network(queries.get(Network, call.ref)))
+    return Reply(show.network(queries.get(Network, call.ref, call.actor.scope)))
 
 
 def create_network(call: Call) -> Reply:
@@ -71,11 +74,6 @@ def delete_network(call: Call) -> Reply:
     """Remove a network that no VM is on."""
     networks.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
-
-
-def list_pools(_call: Call) -> Reply:
-    """All pools, as last observed."""
-    return Reply({"items": [show.pool(row) for row in queries.pools()]})
 
 
 def storage(_call: Call) -> Reply:

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 from typing import cast
 
-from service.api import show
+from service.api import paging, show
 from service.api.call import Accepted, Call, Reply
-from service.api.models import AddHost
+from service.api.models.hosts import AddHost, CheckHost, UpdateHost
 from service.db import queries
+from service.db.people import SEES_EVERYTHING
 from service.db.tables import Host
-from service.operations import add_host, remove_host
+from service.operations import add_host, check_host, remove_host, update_host
 
 NOTHING_PROMISED = (0, 0, 0)
 
 
-def listing(_call: Call) -> Reply:
-    """All hosts."""
-    promised = queries.allocated()
-    rows = queries.everything(Host)
-    return Reply({"items": [show.host(row, promised.get(row.id, NOTHING_PROMISED)) for row in rows]})
+def listing(call: Call) -> Reply:
+    """All hosts, with what is promised on each."""
+    found = paging.equal(call, queries.readable(Host, call.actor.scope), name=Host.name, state=Host.state)
+    return paging.named(call, found, Host, functools.partial(_shown, call))
 
 
 def one(call: Call) -> Reply:
     """One host."""
-    row = queries.get(Host, call.ref)
-    return Reply(show.host(row, queries.allocated([row.id]).get(row.id, NOTHING_PROMISED)))
+    return Reply(_shown(call, [queries.get(Host, call.ref, call.actor.scope)])[0])
 
 
 def add(call: Call) -> Accepted:
     """Take a host into the cloud."""
     body = cast(AddHost, call.body)
-    new = add_host.NewHost(
-        name=body.name,
-        address=str(body.address),
-        vcpus=body.vcpus,
-        memory_mib=body.memory_mib,
-        reserved_vcpus=body.reserved_vcpus,
-        reserved_memory_mib=body.reserved_memory_mib,
-        ceph_user=body.ceph_user or f"host-{body.name}",
-    )
+    new = add_host.NewHost(**{**body.model_dump(), "address": str(body.address)})
     return Accepted(add_host.request(call.ctx, call.actor, new))
+
+
+def update(call: Call) -> Reply:
+    """Change what is granted of a host, or cordon it."""
+    change = update_host.HostChange(**cast(UpdateHost, call.body).model_dump())
+    return Reply(_shown(call, [update_host.update(call.ctx, call.actor, call.ref, change)])[0])
+
+
+def check(call: Call) -> Accepted:
+    """Look at a host, or at any machine, and tell all that is wrong with it."""
+    body = cast(CheckHost, call.body)
+    if body.host is not None:
+        return Accepted(check_host.request(call.ctx, call.actor, body.host))
+    job = check_host.request_address(call.ctx, call.actor, str(body.address), ceph_user=body.ceph_user)
+    return Accepted(job)
 
 
 def remove(call: Call) -> Reply:
     """Let go of a host that runs no VM."""
     remove_host.remove(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
+
+
+def _shown(call: Call, rows: list[Host]) -> list[show.Json]:
+    promised = queries.allocated([row.id for row in rows])
+    to_keepers = call.actor.role in SEES_EVERYTHING
+    return [show.host(row, promised.get(row.id, NOTHING_PROMISED), to_keepers=to_keepers) for row in rows]

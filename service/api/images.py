@@ -1,51 +1,78 @@
-"""Images over HTTP. An upload is one call whose body is the file; the image exists once its bytes were looked at."""
+"""Images over HTTP."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from service.api import show
+from service.api import paging, show
 from service.api.call import Accepted, Call, Reply
-from service.api.models import CreateImage, UploadImage
+from service.api.models.base import GIB
+from service.api.models.images import ChangeImage, CreateImage, CreateUpload
 from service.db import queries
 from service.db.tables import Image
-from service.errors import InvalidError
-from service.operations import delete_image, import_image, uploads
+from service.operations.images import change_image, delete_image, import_image, share_image
+from service.operations.images.definition import NewImage
 
 
-def listing(_call: Call) -> Reply:
-    """All images."""
-    return Reply({"items": [show.image(row) for row in queries.everything(Image)]})
+def described(body: CreateImage | CreateUpload) -> NewImage:
+    """What a body says of an image. Nobody logs in to a CD-ROM."""
+    return NewImage(
+        name=body.name,
+        format=body.format,
+        compression=body.compression,
+        default_user=None if body.format == "iso" else body.default_user,
+        sha256=body.sha256,
+        labels=body.labels,
+        visibility=body.visibility,
+        min_disk_bytes=body.min_disk_gib * GIB,
+        pool=body.pool,
+    )
+
+
+def listing(call: Call) -> Reply:
+    """All images that may be used."""
+    found = queries.readable(Image, call.actor.scope)
+    columns = {"name": Image.name, "state": Image.state, "kind": Image.kind, "visibility": Image.visibility}
+    return paging.named(call, paging.equal(call, found, **columns), Image, paging.each(show.image))
 
 
 def one(call: Call) -> Reply:
     """One image."""
-    return Reply(show.image(queries.get(Image, call.ref)))
+    return _in_full(call, queries.get(Image, call.ref, call.actor.scope))
 
 
 def create(call: Call) -> Accepted:
-    """Import a file that lies on the server."""
+    """Import an image from a URL, or from a file that lies on the server."""
     body = cast(CreateImage, call.body)
-    new = import_image.NewImage(body.name, body.format, body.default_user, body.sha256)
-    return Accepted(import_image.request_from_server(call.ctx, call.actor, new, body.path))
+    new = described(body)
+    if body.path is not None:
+        return Accepted(import_image.request_from_server(call.ctx, call.actor, new, body.path))
+    return Accepted(import_image.request_from_url(call.ctx, call.actor, new, body.url or ""))
 
 
-def upload(call: Call) -> Accepted:
-    """Import the bytes of the call's body."""
-    query = UploadImage.model_validate(dict(call.query))
-    new = import_image.NewImage(query.name, query.format, query.default_user, query.sha256)
-    if call.stream is None or call.stream_bytes is None:
-        raise InvalidError("Send the file as the body, with its Content-Length.", code="request.length_required")
-    if call.stream_bytes == 0:
-        raise InvalidError("The file is empty: send an image.", code="upload.empty")
-    if call.stream_bytes > call.ctx.settings.max_image_bytes:
-        raise InvalidError("The file is larger than any image may be.", code="request.too_large")
-    import_image.check_name(call.ctx, new.name)
-    image_id = call.ctx.ids.uuid()
-    with uploads.receiving(call.ctx, call.stream, call.stream_bytes, image_id) as sha256:
-        return Accepted(import_image.request_upload(call.ctx, call.actor, new, image_id=image_id, sha256=sha256))
+def change(call: Call) -> Reply:
+    """Rename an image, or change its labels and who may use it."""
+    body = cast(ChangeImage, call.body)
+    return _in_full(call, change_image.change(call.ctx, call.actor, call.ref, body.columns()))
 
 
 def delete(call: Call) -> Accepted:
-    """Delete an image that no VM is a clone of."""
+    """Delete an image; while clones of it live, its bytes stay."""
     return Accepted(delete_image.request(call.ctx, call.actor, call.ref))
+
+
+def share(call: Call) -> Reply:
+    """Let a project use an image."""
+    share_image.share(call.ctx, call.actor, call.ref, call.params["project"])
+    return Reply(None, 204)
+
+
+def unshare(call: Call) -> Reply:
+    """Let a project use an image no longer."""
+    share_image.unshare(call.ctx, call.actor, call.ref, call.params["project"])
+    return Reply(None, 204)
+
+
+def _in_full(call: Call, row: Image) -> Reply:
+    ours = call.actor.scope.sees(row.project_id)
+    return Reply({**show.image(row), "shared_with": share_image.shared_with(row) if ours else []})

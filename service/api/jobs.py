@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
+from typing import cast
 
-from service.api import show
+from service.api import paging, show
 from service.api.call import Accepted, Call, Reply
-from service.errors import FieldError, InvalidError
-from service.jobs.views import job_views
+from service.api.models.jobs import ListJobs
+from service.jobs.job_tables import Job
+from service.jobs.views import job_views, visible_job, visible_jobs
 from service.operations import cancel_job
 from service.operations.purge_jobs import ROUNDS
 
-FILTERS = ("state", "object_id", "limit", "rounds")
-STATES = ("queued", "waiting", "running", "succeeded", "failed", "cancelled")
-LIMIT = re.compile(r"[0-9]{1,4}")
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
-
 
 def listing(call: Call) -> Reply:
-    """The newest jobs first; `state`, `object_id` and `limit` narrow it. `rounds=true` shows the service's own too."""
-    with_rounds = _one_of("rounds", call.query.get("rounds"), ("true", "false")) == "true"
-    views = job_views(
-        limit=_limit(call.query.get("limit")),
-        state=_one_of("state", call.query.get("state"), STATES),
-        object_id=call.query.get("object_id"),
-        except_kinds=() if with_rounds else ROUNDS,
-    )
-    return Reply({"items": [show.job(view) for view in views]})
+    """Jobs, the newest first; `rounds=true` shows the service's own too."""
+    rounds = cast(ListJobs, call.query).rounds
+    found = visible_jobs(call.actor.scope, except_kinds=() if rounds else ROUNDS)
+    found = paging.equal(call, found, state=Job.state, kind=Job.kind, object_id=Job.object_id)
+    return paging.page(call, found, key=Job.id, sorts={"created_at": Job.created_at}, show=_shown)
 
 
 def one(call: Call) -> Accepted:
     """One job; with `wait`, once it has ended or that many seconds are over."""
-    return Accepted(call.ref, is_new=False)
+    return Accepted(visible_job(call.ref, call.actor.scope).id, is_new=False)
 
 
 def cancel(call: Call) -> Reply:
@@ -40,17 +31,5 @@ def cancel(call: Call) -> Reply:
     return Reply(show.job(cancel_job.cancel(call.ctx, call.actor, call.ref)), status=202)
 
 
-def _one_of(field: str, text: str | None, allowed: tuple[str, ...]) -> str | None:
-    if text is not None and text not in allowed:
-        told = f"one of {', '.join(allowed)}"
-        raise InvalidError(f"{field} is {told}.", errors=(FieldError(field, told),))
-    return text
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
-        told = f"a whole number from 1 to {MAX_LIMIT}"
-        raise InvalidError(f"limit is {told}.", errors=(FieldError("limit", told),))
-    return int(text)
+def _shown(rows: list[Job]) -> list[show.Json]:
+    return [show.job(view) for view in job_views(rows)]

@@ -33,11 +33,15 @@ STATUS_BY_CLASS: tuple[tuple[type[NacreError], int], ...] = (
 )
 STATUS_BY_CODE = {
     "request.bad_path": 400,
+    "request.body_broken": 400,
     "request.not_json": 400,
     "request.too_large": 413,
     "request.length_required": 411,
     "request.media_type": 415,
     "request.method_not_allowed": 405,
+    "object.changed": 412,
+    "object.exists": 412,
+    "auth.too_many_attempts": 429,
     "service.busy": 503,
 }
 

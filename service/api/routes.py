@@ -1,73 +1,244 @@
-"""The API on one screen: method, path, handler, permission, what the body is."""
+"""The API on one screen: method, path, handler, permission, what the body is, what is answered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
-from service.api import catalogue, hosts, images, jobs, vms
-from service.api.call import Accepted, Call, Reply
-from service.api.models import (
-    AddHost,
-    Body,
-    CreateFlavor,
-    CreateImage,
-    CreateNetwork,
-    CreateVm,
-    MigrateVm,
-    UploadImage,
+from service.api import (
+    adoptions,
+    catalogue,
+    consoles,
+    declare,
+    disks,
+    events,
+    health,
+    host_groups,
+    hosts,
+    images,
+    jobs,
+    metrics,
+    people,
+    pools,
+    projects,
+    screens,
+    uploads,
+    vms,
+    volumes,
 )
-
-Handler = Callable[[Call], Reply | Accepted]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """`body` is the model of a JSON body, "stream" for raw bytes, None where there is none.
-
-    `query` names the parameters beside `wait`, which every route takes; others are refused.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    permission: str
-    body: type[Body] | Literal["stream"] | None = None
-    query: tuple[str, ...] = ()
-
+from service.api.models.base import Body, ListNamed, Page, Trying, Waiting
+from service.api.models.catalogue import CreateFlavor, CreateNetwork, ShownFlavor, ShownNetwork
+from service.api.models.consoles import OpenConsole, ShownConsole
+from service.api.models.contract import ShownDeclared
+from service.api.models.disks import (
+    AttachDisk,
+    CreateVolume,
+    DeleteVm,
+    DetachDisk,
+    EjectMedium,
+    GrowDisk,
+    GrowVolume,
+    InsertMedium,
+    ListVolumes,
+    ShownVolume,
+)
+from service.api.models.edge import ShownHealth
+from service.api.models.events import ListenEvents
+from service.api.models.hosts import (
+    AddHost,
+    AddPool,
+    AdoptVm,
+    CheckHost,
+    CreateHostGroup,
+    ListHosts,
+    ListPools,
+    ShownHost,
+    ShownHostGroup,
+    ShownPool,
+    ShownStorage,
+    UpdateHost,
+)
+from service.api.models.images import (
+    ChangeImage,
+    CreateImage,
+    CreateUpload,
+    ListImages,
+    ListUploads,
+    ShownImage,
+    ShownImageInFull,
+    ShownUpload,
+)
+from service.api.models.jobs import ListJobs, ShownJob
+from service.api.models.metrics import AskHistory, ShownHistory
+from service.api.models.people import (
+    ChangeOwnPassword,
+    ChangeProject,
+    ChangeUser,
+    CreateProject,
+    CreateToken,
+    CreateUser,
+    ListAudit,
+    ListTokens,
+    ListUsers,
+    LogIn,
+    SetQuota,
+    ShownAudit,
+    ShownLogIn,
+    ShownMe,
+    ShownNewToken,
+    ShownProject,
+    ShownProjectInFull,
+    ShownQuota,
+    ShownQuotas,
+    ShownTokens,
+    ShownUser,
+)
+from service.api.models.vms import (
+    CreateVm,
+    CreateVms,
+    EditVm,
+    ListVms,
+    MigrateVm,
+    OpenVnc,
+    RenameVm,
+    ResizeVm,
+    ShownBatch,
+    ShownPlacement,
+    ShownVm,
+    ShownVmInFull,
+    ShownVnc,
+    StartVm,
+)
+from service.api.route import Route
 
 ROUTES = (
-    Route("GET", "/v1/hosts", hosts.listing, "host:read"),
-    Route("POST", "/v1/hosts", hosts.add, "host:write", AddHost),
-    Route("GET", "/v1/hosts/<ref>", hosts.one, "host:read"),
-    Route("DELETE", "/v1/hosts/<ref>", hosts.remove, "host:write"),
-    Route("GET", "/v1/pools", catalogue.list_pools, "pool:read"),
-    Route("GET", "/v1/storage", catalogue.storage, "pool:read"),
-    Route("GET", "/v1/flavors", catalogue.list_flavors, "flavor:read"),
-    Route("POST", "/v1/flavors", catalogue.create_flavor, "flavor:write", CreateFlavor),
-    Route("GET", "/v1/flavors/<ref>", catalogue.one_flavor, "flavor:read"),
-    Route("DELETE", "/v1/flavors/<ref>", catalogue.delete_flavor, "flavor:write"),
-    Route("GET", "/v1/networks", catalogue.list_networks, "network:read"),
-    Route("POST", "/v1/networks", catalogue.create_network, "network:write", CreateNetwork),
-    Route("GET", "/v1/networks/<ref>", catalogue.one_network, "network:read"),
-    Route("DELETE", "/v1/networks/<ref>", catalogue.delete_network, "network:write"),
-    Route("GET", "/v1/images", images.listing, "image:read"),
-    Route("POST", "/v1/images", images.create, "image:write_from_server", CreateImage),
-    Route("GET", "/v1/images/<ref>", images.one, "image:read"),
-    Route("DELETE", "/v1/images/<ref>", images.delete, "image:write"),
-    Route("POST", "/v1/uploads", images.upload, "image:write", "stream", tuple(UploadImage.model_fields)),
-    Route("GET", "/v1/vms", vms.listing, "vm:read"),
-    Route("POST", "/v1/vms", vms.create, "vm:write", CreateVm),
-    Route("GET", "/v1/vms/<ref>", vms.one, "vm:read"),
-    Route("DELETE", "/v1/vms/<ref>", vms.delete, "vm:write"),
-    Route("GET", "/v1/vms/<ref>/placement", vms.placement, "placement:read"),
-    Route("POST", "/v1/vms/<ref>/start", vms.start, "vm:write", Body),
-    Route("POST", "/v1/vms/<ref>/shut-down", vms.shut_down, "vm:write", Body),
-    Route("POST", "/v1/vms/<ref>/force-off", vms.force_off, "vm:write", Body),
-    Route("POST", "/v1/vms/<ref>/reset", vms.reset, "vm:write", Body),
-    Route("POST", "/v1/vms/<ref>/migrate", vms.migrate, "vm:write", MigrateVm),
-    Route("GET", "/v1/jobs", jobs.listing, "job:read", None, jobs.FILTERS),
-    Route("GET", "/v1/jobs/<ref>", jobs.one, "job:read"),
-    Route("DELETE", "/v1/jobs/<ref>", jobs.cancel, "job:cancel"),
+    Route("GET", "/healthz", health.alive, None, reply=ShownHealth),
+    Route("GET", "/readyz", health.ready, None, reply=ShownHealth),
+    Route("GET", "/metrics", metrics.scrape, "metrics:read", reply="text/plain"),
+    Route("GET", "/v1/events", events.listen, "event:read", query=ListenEvents, reply="text/event-stream"),
+    Route("GET", "/v1/hosts", hosts.listing, "host:read", query=ListHosts, reply=Page[ShownHost]),
+    Route("POST", "/v1/hosts", hosts.add, "host:write", AddHost, reply=ShownJob, status=202),
+    Route("GET", "/v1/hosts/<ref>", hosts.one, "host:read", reply=ShownHost),
+    Route("PATCH", "/v1/hosts/<ref>", hosts.update, "host:write", UpdateHost, reply=ShownHost),
+    Route("DELETE", "/v1/hosts/<ref>", hosts.remove, "host:write", status=204),
+    Route("POST", "/v1/host-checks", hosts.check, "host:write", CheckHost, reply=ShownJob, status=202),
+    Route("GET", "/v1/host-groups", host_groups.listing, "host:read", query=ListNamed, reply=Page[ShownHostGroup]),
+    Route(
+        "POST", "/v1/host-groups", host_groups.create, "host:write", CreateHostGroup, reply=ShownHostGroup, status=201
+    ),
+    Route("GET", "/v1/host-groups/<ref>", host_groups.one, "host:read", reply=ShownHostGroup),
+    Route("DELETE", "/v1/host-groups/<ref>", host_groups.delete, "host:write", status=204),
+    Route("PUT", "/v1/host-groups/<ref>/hosts/<host>", host_groups.add_host, "host:write", reply=ShownHostGroup),
+    Route("DELETE", "/v1/host-groups/<ref>/hosts/<host>", host_groups.remove_host, "host:write", reply=ShownHostGroup),
+    Route("PUT", "/v1/projects/<ref>/host-groups/<group>", host_groups.allow, "project:write", status=204),
+    Route("DELETE", "/v1/projects/<ref>/host-groups/<group>", host_groups.disallow, "project:write", status=204),
+    Route("GET", "/v1/pools", pools.listing, "pool:read", query=ListPools, reply=Page[ShownPool]),
+    Route("POST", "/v1/pools", pools.add, "pool:write", AddPool, reply=ShownJob, status=202),
+    Route("GET", "/v1/pools/<ref>", pools.one, "pool:read", reply=ShownPool),
+    Route("DELETE", "/v1/pools/<ref>", pools.remove, "pool:write", status=204),
+    Route("GET", "/v1/storage", catalogue.storage, "pool:read", reply=ShownStorage),
+    Route("GET", "/v1/flavors", catalogue.list_flavors, "flavor:read", query=ListNamed, reply=Page[ShownFlavor]),
+    Route("POST", "/v1/flavors", catalogue.create_flavor, "flavor:write", CreateFlavor, reply=ShownFlavor, status=201),
+    Route("GET", "/v1/flavors/<ref>", catalogue.one_flavor, "flavor:read", reply=ShownFlavor),
+    Route("DELETE", "/v1/flavors/<ref>", catalogue.delete_flavor, "flavor:write", status=204),
+    Route("GET", "/v1/networks", catalogue.list_networks, "network:read", query=ListNamed, reply=Page[ShownNetwork]),
+    Route(
+        "POST", "/v1/networks", catalogue.create_network, "network:write", CreateNetwork, reply=ShownNetwork, status=201
+    ),
+    Route("GET", "/v1/networks/<ref>", catalogue.one_network, "network:read", reply=ShownNetwork),
+    Route("DELETE", "/v1/networks/<ref>", catalogue.delete_network, "network:write", status=204),
+    Route("GET", "/v1/images", images.listing, "image:read", query=ListImages, reply=Page[ShownImage]),
+    Route("POST", "/v1/images", images.create, "image:write", CreateImage, reply=ShownJob, status=202),
+    Route("GET", "/v1/images/<ref>", images.one, "image:read", reply=ShownImageInFull),
+    Route("PATCH", "/v1/images/<ref>", images.change, "image:write", ChangeImage, reply=ShownImageInFull),
+    Route("DELETE", "/v1/images/<ref>", images.delete, "image:write", reply=ShownJob, status=202),
+    Route("PUT", "/v1/images/<ref>/projects/<project>", images.share, "image:write", status=204),
+    Route("DELETE", "/v1/images/<ref>/projects/<project>", images.unshare, "image:write", status=204),
+    Route("GET", "/v1/uploads", uploads.listing, "image:read", query=ListUploads, reply=Page[ShownUpload], pure=False),
+    Route("POST", "/v1/uploads", uploads.create, "image:write", CreateUpload, reply=ShownUpload, status=201),
+    Route("GET", "/v1/uploads/<ref>", uploads.one, "image:read", reply=ShownUpload, pure=False),
+    Route(
+        "PATCH",
+        "/v1/uploads/<ref>",
+        uploads.send,
+        "image:write",
+        "stream",
+        reply=ShownUpload,
+        headers=(("Upload-Offset", "Where the piece begins: as many bytes of the file as are here already."),),
+        errors=(409,),
+    ),
+    Route("DELETE", "/v1/uploads/<ref>", uploads.delete, "image:write", status=204),
+    Route("GET", "/v1/vms", vms.listing, "vm:read", query=ListVms, reply=Page[ShownVm]),
+    Route("POST", "/v1/vms", vms.create, "vm:write", CreateVm, reply=ShownJob, status=202),
+    Route("POST", "/v1/vm-batches", vms.create_many, "vm:write", CreateVms, query=Trying, reply=ShownBatch, status=202),
+    Route("GET", "/v1/vms/<ref>", vms.one, "vm:read", reply=ShownVmInFull),
+    Route("PATCH", "/v1/vms/<ref>", vms.edit, "vm:write", EditVm, reply=ShownVmInFull),
+    Route(
+        "PUT", "/v1/vms/<ref>", declare.declare_vm, "vm:write", CreateVm, query=Trying, reply=ShownDeclared, status=202
+    ),
+    Route("DELETE", "/v1/vms/<ref>", vms.delete, "vm:write", query=DeleteVm, reply=ShownJob, status=202),
+    Route("GET", "/v1/vms/<ref>/metrics", metrics.history, "vm:read", query=AskHistory, reply=ShownHistory, pure=False),
+    Route("GET", "/v1/vms/<ref>/placement", vms.placement, "placement:read", reply=ShownPlacement),
+    Route("POST", "/v1/vms/<ref>/start", vms.start, "vm:write", StartVm, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/shut-down", vms.shut_down, "vm:write", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/force-off", vms.force_off, "vm:write", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/reset", vms.reset, "vm:write", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/pause", vms.pause, "vm:write", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/resume", vms.resume, "vm:write", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/rename", vms.rename, "vm:write", RenameVm, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/resize", vms.resize, "vm:write", ResizeVm, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/attach", disks.attach, "vm:write", AttachDisk, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/detach", disks.detach, "vm:write", DetachDisk, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/grow", disks.grow, "vm:write", GrowDisk, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/insert", disks.insert, "vm:write", InsertMedium, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/eject", disks.eject, "vm:write", EjectMedium, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/vnc", screens.open_console, "vm:write", OpenVnc, reply=ShownVnc, status=202),
+    Route("POST", "/v1/vms/<ref>/consoles", consoles.create, "vm:write", OpenConsole, reply=ShownConsole, status=201),
+    Route("POST", "/v1/vms/<ref>/screenshot", screens.take, "vm:write", Body, reply=ShownJob, status=202),
+    Route("GET", "/v1/vms/<ref>/screenshot", screens.picture, "vm:read", reply="image/png"),
+    Route("POST", "/v1/adoptions", adoptions.adopt, "vm:adopt", AdoptVm, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/confirm", adoptions.confirm, "vm:adopt", Body, reply=ShownJob, status=202),
+    Route("POST", "/v1/vms/<ref>/release", adoptions.release, "vm:adopt", Body, status=204),
+    Route("POST", "/v1/vms/<ref>/migrate", vms.migrate, "vm:migrate", MigrateVm, reply=ShownJob, status=202),
+    Route("GET", "/v1/volumes", volumes.listing, "volume:read", query=ListVolumes, reply=Page[ShownVolume]),
+    Route("POST", "/v1/volumes", volumes.create, "volume:write", CreateVolume, reply=ShownJob, status=202),
+    Route("GET", "/v1/volumes/<ref>", volumes.one, "volume:read", reply=ShownVolume),
+    Route("DELETE", "/v1/volumes/<ref>", volumes.delete, "volume:write", reply=ShownJob, status=202),
+    Route("POST", "/v1/volumes/<ref>/grow", volumes.grow, "volume:write", GrowVolume, reply=ShownJob, status=202),
+    Route("GET", "/v1/jobs", jobs.listing, "job:read", query=ListJobs, reply=Page[ShownJob]),
+    Route("GET", "/v1/jobs/<ref>", jobs.one, "job:read", query=Waiting, reply=ShownJob),
+    Route("DELETE", "/v1/jobs/<ref>", jobs.cancel, "job:cancel", reply=ShownJob, status=202),
+    Route(
+        "POST",
+        "/v1/login",
+        people.log_in,
+        None,
+        LogIn,
+        reply=ShownLogIn,
+        status=201,
+        errors=(401, 429),
+        body_limit=8192,
+    ),
+    Route("DELETE", "/v1/login", people.log_out, "token:write", status=204),
+    Route("GET", "/v1/me", people.me, "me:read", reply=ShownMe),
+    Route(
+        "PUT", "/v1/me/password", people.change_own_password, "me:write", ChangeOwnPassword, status=204, errors=(429,)
+    ),
+    Route("GET", "/v1/tokens", people.list_tokens, "token:read", query=ListTokens, reply=ShownTokens, pure=False),
+    Route("POST", "/v1/tokens", people.create_token, "token:write", CreateToken, reply=ShownNewToken, status=201),
+    Route("DELETE", "/v1/tokens/<ref>", people.revoke_token, "token:write", status=204),
+    Route("GET", "/v1/users", people.list_users, "user:read", query=ListUsers, reply=Page[ShownUser]),
+    Route("POST", "/v1/users", people.create_user, "user:write", CreateUser, reply=ShownUser, status=201),
+    Route("GET", "/v1/users/<ref>", people.one_user, "user:read", reply=ShownUser),
+    Route("PATCH", "/v1/users/<ref>", people.change_user, "user:write", ChangeUser, reply=ShownUser),
+    Route("DELETE", "/v1/users/<ref>", people.delete_user, "user:write", status=204),
+    Route("GET", "/v1/projects", projects.listing, "project:read", query=ListNamed, reply=Page[ShownProject]),
+    Route("POST", "/v1/projects", projects.create, "project:write", CreateProject, reply=ShownProject, status=201),
+    Route("GET", "/v1/projects/<ref>", projects.one, "project:read", reply=ShownProjectInFull),
+    Route("PATCH", "/v1/projects/<ref>", projects.change, "project:write", ChangeProject, reply=ShownProject),
+    Route("DELETE", "/v1/projects/<ref>", projects.delete, "project:write", status=204),
+    Route("PUT", "/v1/projects/<ref>/members/<user>", projects.add_member, "project:write", status=204),
+    Route("DELETE", "/v1/projects/<ref>/members/<user>", projects.remove_member, "project:write", status=204),
+    Route("GET", "/v1/projects/<ref>/quotas", projects.list_quotas, "project:read", reply=ShownQuotas),
+    Route(
+        "PUT", "/v1/projects/<ref>/quotas/<resource>", projects.set_quota, "project:write", SetQuota, reply=ShownQuota
+    ),
+    Route("GET", "/v1/audit", projects.list_audit, "audit:read", query=ListAudit, reply=Page[ShownAudit]),
 )

@@ -6,8 +6,24 @@ from datetime import datetime
 from typing import Any
 
 from service.db import queries
-from service.db.tables import Flavor, Host, Image, Network, Placement, Pool, Storage, Vm
+from service.db.measurements import Sample
+from service.db.tables import (
+    Event,
+    Flavor,
+    Host,
+    HostGroup,
+    Image,
+    Network,
+    Nic,
+    Placement,
+    Pool,
+    Storage,
+    Upload,
+    Vm,
+    Volume,
+)
 from service.jobs.views import JobView
+from service.operations.images.definition import told_name
 
 Json = dict[str, Any]
 
@@ -17,15 +33,17 @@ def time(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
 
 
-def _named(row: Any) -> Json:
+def named(row: Any) -> Json:
+    """Id and name."""
     return {"id": row.id, "name": row.name}
 
 
-def host(row: Host, promised: tuple[int, int, int]) -> Json:
-    """A host, with what is promised on it."""
+def host(row: Host, promised: tuple[int, int, int], *, to_keepers: bool) -> Json:
+    """A host, with what is promised on it. What was found there names everybody's guests: only its keepers see that."""
     vcpus, memory_mib, vm_count = promised
+    facts = row.facts if to_keepers or row.facts is None else {**row.facts, "strays": [], "foreign": []}
     return {
-        **_named(row),
+        **named(row),
         "address": row.address,
         "state": row.state,
         "virt_type": row.virt_type,
@@ -33,16 +51,39 @@ def host(row: Host, promised: tuple[int, int, int]) -> Json:
         "memory_mib": row.memory_mib,
         "reserved": {"vcpus": row.reserved_vcpus, "memory_mib": row.reserved_memory_mib},
         "allocated": {"vcpus": vcpus, "memory_mib": memory_mib, "vms": vm_count},
-        "facts": row.facts,
+        "facts": facts,
         "observed_at": time(row.observed_at),
-        "problem": row.problem,
+        "problem": row.problem or _astray(facts),
+        "findings": row.findings if to_keepers else None,
+        "checked_at": time(row.checked_at),
         "created_at": time(row.created_at),
     }
 
 
-def pool(row: Pool) -> Json:
-    """A pool as last observed."""
-    return {**row.facts, "observed_at": time(row.observed_at)}
+def _astray(facts: Json | None) -> str | None:
+    strays = (facts or {}).get("strays") or ()
+    return "; ".join(f"domain {stray['vm_id']} runs here: {stray['why']}" for stray in strays) or None
+
+
+POOL_FACTS = ("replicas", "stored_bytes", "free_bytes", "near_full", "full")
+
+
+def pool(row: Pool, *, vm_pool: str, image_pool: str) -> Json:
+    """A pool, and what it is used for; `vm_pool` and `image_pool` are the settings' own."""
+    default_for = [use for use, own in (("vms", vm_pool), ("images", image_pool)) if own == row.name]
+    marked = [use for use, mark in (("vms", row.for_vms), ("images", row.for_images)) if mark]
+    return {
+        "name": row.name,
+        "uses": [use for use in ("vms", "images") if use in default_for or use in marked],
+        "default_for": default_for,
+        **{name: (row.facts or {}).get(name) for name in POOL_FACTS},
+        "observed_at": time(row.observed_at),
+    }
+
+
+def host_group(row: HostGroup, hosts: list[str]) -> Json:
+    """A host group with its hosts."""
+    return {**named(row), "description": row.description, "hosts": hosts, "created_at": time(row.created_at)}
 
 
 def storage(row: Storage) -> Json:
@@ -53,7 +94,7 @@ def storage(row: Storage) -> Json:
 def flavor(row: Flavor) -> Json:
     """A flavor."""
     return {
-        **_named(row),
+        **named(row),
         "vcpus": row.vcpus,
         "max_vcpus": row.max_vcpus,
         "memory_mib": row.memory_mib,
@@ -66,7 +107,7 @@ def flavor(row: Flavor) -> Json:
 def network(row: Network) -> Json:
     """A guest network."""
     return {
-        **_named(row),
+        **named(row),
         "bridge": row.bridge,
         "cidr": row.cidr,
         "gateway": row.gateway,
@@ -80,57 +121,120 @@ def network(row: Network) -> Json:
 def image(row: Image) -> Json:
     """An image."""
     return {
-        **_named(row),
+        **named(row),
+        "project_id": row.project_id,
         "state": row.state,
+        "kind": row.kind,
         "format": row.format,
+        "compression": row.compression,
         "size_bytes": row.size_bytes,
+        "min_disk_bytes": row.min_disk_bytes,
         "sha256": row.sha256,
+        "raw_sha256": row.raw_sha256,
+        "source": row.source,
         "default_user": row.default_user,
+        "labels": row.labels,
+        "visibility": row.visibility,
         "pool": row.pool,
         "created_at": time(row.created_at),
     }
 
 
-def vm(row: Vm) -> Json:
-    """A VM, without its disks: what a list shows."""
+def upload(row: Upload, offset: int) -> Json:
+    """An upload, of which `offset` bytes are here."""
     return {
-        **_named(row),
+        **named(row),
+        "project_id": row.project_id,
+        "format": row.image["format"],
+        "compression": row.image["compression"],
+        "sha256": row.image["sha256"],
+        "size_bytes": row.size_bytes,
+        "offset": offset,
+        "job_id": row.job_id,
+        "created_by": row.created_by,
+        "created_at": time(row.created_at),
+        "expires_at": time(row.expires_at),
+    }
+
+
+def vms(rows: list[Vm]) -> list[Json]:
+    """VMs as lists show them: what each refers to is read once for all."""
+    queries.attach(rows, Vm.host, Vm.flavor, Vm.image)
+    nics = queries.nics_of(rows)
+    return [vm(row, nics[row.id]) for row in rows]
+
+
+def vm(row: Vm, nics: list[Nic] | None = None) -> Json:
+    """A VM, without its disks: what a list shows."""
+    nics = queries.nics(row) if nics is None else nics
+    return {
+        **named(row),
+        "project_id": row.project_id,
         "desired_state": row.desired_state,
         "observed_state": row.observed_state,
         "observed_at": time(row.observed_at),
         "host": row.host.name if row.host else None,
-        "address": next((nic.address for nic in queries.nics(row)), None),
+        "address": nics[0].address if nics else None,
         "user": row.user,
-        "image": row.image.name,
+        "image": told_name(row.image),
         "flavor": row.flavor.name,
         "vcpus": row.vcpus,
         "memory_mib": row.memory_mib,
+        "tags": row.tags,
+        "pending": row.pending,
         "virt_type": row.virt_type,
         "epoch": row.epoch,
         "created_at": time(row.created_at),
+        "managed": row.managed,
         "created_by": row.created_by,
     }
 
 
 def vm_in_full(row: Vm) -> Json:
-    """A VM with its disks and network cards."""
+    """A VM with its disks, drives and network cards."""
+    nics, shown = queries.nics(row), ("description", "firmware", "chipset", "clock", "video", "boot", "ssh_keys")
     return {
-        **vm(row),
+        **vm(row, nics),
         "machine": row.machine,
         "max_vcpus": row.max_vcpus,
         "max_memory_mib": row.max_memory_mib,
-        "ssh_keys": row.ssh_keys,
-        "volumes": [
-            {
-                "role": volume.role,
-                "target": volume.target,
-                "pool": volume.pool,
-                "rbd_name": volume.rbd_name,
-                "size_bytes": volume.size_bytes,
-            }
-            for volume in queries.volumes(row)
+        **{name: getattr(row, name) for name in shown},
+        "vnc_expires_at": time(row.vnc_expires_at),
+        "volumes": [_vm_volume(volume) for volume in queries.volumes(row)],
+        "cdroms": [
+            {"target": drive.target, "bus": drive.bus, "image": told_name(drive.image)}
+            for drive in queries.drives(row)
         ],
-        "nics": [{"network": nic.network.name, "mac": nic.mac, "address": nic.address} for nic in queries.nics(row)],
+        "nics": [
+            {"network": nic.network.name, "mac": nic.mac, "address": nic.address, "model": nic.model} for nic in nics
+        ],
+    }
+
+
+def _vm_volume(row: Volume) -> Json:
+    shown = ("id", "name", "role", "target", "bus", "pool", "rbd_name", "size_bytes", "state")
+    return {**{name: getattr(row, name) for name in shown}, "image": told_name(row.image)}
+
+
+def volumes(rows: list[Volume]) -> list[Json]:
+    """Volumes as lists show them: what each refers to is read once for all."""
+    queries.attach(rows, Volume.vm, Volume.image)
+    return [volume(row) for row in rows]
+
+
+def volume(row: Volume) -> Json:
+    """A data volume."""
+    return {
+        **named(row),
+        "state": row.state,
+        "vm": row.vm.name if row.vm else None,
+        "target": row.target,
+        "bus": row.bus,
+        "pool": row.pool,
+        "size_bytes": row.size_bytes,
+        "image": told_name(row.image),
+        "project_id": row.project_id,
+        "created_at": time(row.created_at),
     }
 
 
@@ -155,10 +259,36 @@ def job(view: JobView) -> Json:
         "result": view.result,
         "error": error,
         "actor": view.actor,
+        "project_id": view.project_id,
         "request_id": view.request_id,
         "attempts": view.attempts,
         "cancel_requested": view.cancel_requested,
         "created_at": time(view.created_at),
         "started_at": time(view.started_at),
         "finished_at": time(view.finished_at),
+    }
+
+
+def event(row: Event) -> Json:
+    """Something that happened."""
+    return {
+        "id": row.id,
+        "at": time(row.created_at),
+        "kind": row.kind,
+        "object": {"kind": row.object_kind, "id": row.object_id},
+        "project_id": row.project_id,
+        "data": row.data,
+    }
+
+
+def sample(row: Sample) -> Json:
+    """How busy a VM was for a step of time."""
+    return {
+        "at": time(row.at),
+        "cpus": row.cpu_milli / 1000,
+        "memory_bytes": row.memory_bytes,
+        "read_bps": row.read_bps,
+        "written_bps": row.written_bps,
+        "received_bps": row.received_bps,
+        "sent_bps": row.sent_bps,
     }

@@ -154,7 +154,7 @@ def test_addresses_that_no_guest_could_use_are_refused(empty, wrong):
 
 def test_a_network_is_listed_as_it_was_made(empty):
     made = empty.network()
-    assert empty.api.get("/v1/networks").json() == {"items": [made]}
+    assert empty.api.get("/v1/networks").json()["items"] == [made]
     assert empty.api.get("/v1/networks/guests").json() == made
     assert made["dns"] == ["10.2.0.1"]
 
@@ -226,7 +226,7 @@ def test_a_user_cancels_only_what_that_user_asked_for(cloud):
     assert user.delete(f"/v1/jobs/{own['id']}").status_code == 202
     cloud.settle()
     assert [vm["name"] for vm in cloud.api.get("/v1/vms").json()["items"]] == ["others"]
-    assert [row.action for row in cloud.rows(Audit)][-1] == "cancel_job"
+    assert [row.action for row in cloud.rows(Audit) if row.action != "vm_state"][-1] == "cancel_job"
 
 
 def test_waiting_for_a_job_ends_with_the_time(cloud):

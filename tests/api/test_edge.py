@@ -2,18 +2,20 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
-from service.api.authorise import USER_PERMISSIONS
 from service.api.routes import ROUTES
-from service.db.tables import Token
+from service.db.tables import Token, User
 from service.operations import tokens
+from service.operations.authorise import MAY
 from service.operations.registry import OPERATIONS
 from service.worker.schedule import Periodic, Schedule
 from tests.api.world import MIB, expect
 
 HTTP_OF = {"stream": b"x", None: None}
+GUARDED = [route for route in ROUTES if route.permission is not None]
 UUID = "dfb56d8a-8d83-5291-a680-5416517dc0bb"
 
 
@@ -25,27 +27,27 @@ def named(route) -> str:
     return f"{route.method} {route.path}"
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_every_route_wants_a_token(empty, route):
     answer = ask(empty.client(None), route)
     expect(answer, 401, "auth.required")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_every_route_gives_a_user_what_the_list_of_permissions_says(empty, route):
     answer = ask(empty.client("user"), route)
     refused = answer.status_code == 403
-    assert refused == (route.permission not in USER_PERMISSIONS)
+    assert refused == ("user" not in MAY[route.permission])
     if refused:
         assert route.permission in expect(answer, 403, "auth.forbidden")["detail"]
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_no_route_answers_an_admin_with_a_fault(empty, route):
     answer = ask(empty.api, route)
-    assert answer.status_code in (200, 404, 411, 422)
-    assert answer.status_code == 200 or expect(answer, answer.status_code, answer.json()["code"])
+    assert answer.status_code in (200, 204, 404, 411, 422)
+    assert answer.status_code < 400 or expect(answer, answer.status_code, answer.json()["code"])
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer  ", "Basic abc", "nacre_abc", "Bearer\tx"])
@@ -63,14 +65,14 @@ def test_a_token_is_kept_as_its_digest_only_and_replaced_by_name(empty):
     old, new = empty.tokens["user"], tokens.new_secret()
     tokens.create(empty.ctx, name="user-token", role="user", secret=new)
     rows = empty.rows(Token)
-    assert len(rows) == 2
+    assert len(rows) == 4
     assert all(secret not in str(row.__data__) for row in rows for secret in (old, new))
     expect(empty.client("user").get("/v1/vms"), 401, "auth.bad_token")
     assert empty.client(None, Authorization=f"bearer {new}").get("/v1/vms").status_code == 200
 
 
 def test_a_role_that_nobody_knows_may_do_nothing(empty):
-    empty.change(Token.update(role="guest").where(Token.role == "user"))
+    empty.change(User.update(role="guest").where(User.role == "user"))
     expect(empty.client("user").get("/v1/vms"), 403, "auth.forbidden")
 
 
@@ -94,7 +96,7 @@ def test_the_request_id_is_in_the_job_and_in_the_problem(empty):
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/vms/", "/v2/vms", "/v1/vms/a/b/c", "/v1/vms/a%2Fb", "/%00"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/vms/", "/v2/vms", "/v1/vms/a/b/c", "//v1/vms", "/v1/vms/.."])
 def test_a_path_that_is_not_there_is_a_problem(empty, path):
     expect(empty.api.get(path), 404, "request.no_such_path")
 
@@ -103,7 +105,7 @@ def test_a_path_that_is_not_text_is_a_problem(empty):
     expect(empty.api.get("/v1/vms/web%ff"), 400, "request.bad_path")
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/vms"), ("PATCH", "/v1/vms/a"), ("DELETE", "/healthz")])
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/vms"), ("PATCH", "/v1/vms"), ("DELETE", "/healthz")])
 def test_a_method_that_is_not_there_is_a_problem(empty, method, path):
     answer = empty.api.request(method, path)
     expect(answer, 405, "request.method_not_allowed")
@@ -128,8 +130,27 @@ def test_head_is_get_without_a_body(empty):
         b'{"a":' * 50_000,
         b"\xff\xfe",
         b"\x00",
+        b'{"vcpus": 1e999}',
+        b'{"vcpus": -1e999}',
+        b'{"name": "\\ud800"}',
+        b'{"\\udc00": 1}',
     ],
-    ids=["cut", "form", "twice", "nan", "infinity", "huge-number", "deep-list", "deep-object", "not-utf8", "nul"],
+    ids=[
+        "cut",
+        "form",
+        "twice",
+        "nan",
+        "infinity",
+        "huge-number",
+        "deep-list",
+        "deep-object",
+        "not-utf8",
+        "nul",
+        "beyond",
+        "beyond-below",
+        "half",
+        "half-key",
+    ],
 )
 def test_a_body_that_is_not_json_is_a_problem(empty, body):
     expect(empty.api.post("/v1/flavors", content=body), 400, "request.not_json")
@@ -152,8 +173,6 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(empty):
 def test_a_length_beyond_all_measure_is_too_large(empty):
     headers = {"Content-Length": "9" * 5000}
     expect(empty.api.post("/v1/flavors", content=b"{}", headers=headers), 413, "request.too_large")
-    query = {"name": "a", "format": "raw"}
-    expect(empty.api.post("/v1/uploads", params=query, content=b"x", headers=headers), 413, "request.too_large")
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0000002"])
@@ -170,9 +189,8 @@ def test_an_empty_body_is_an_empty_object(empty):
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 def test_a_body_of_another_media_type_is_refused(empty, kind):
     expect(empty.api.post("/v1/flavors", content=b"{}", headers={"Content-Type": kind}), 415, "request.media_type")
-    headers = {"Content-Type": kind}
-    query = {"name": "a", "format": "raw"}
-    expect(empty.api.post("/v1/uploads", params=query, content=b"x", headers=headers), 415, "request.media_type")
+    headers = {"Content-Type": kind, "Upload-Offset": "0"}
+    expect(empty.api.patch("/v1/uploads/a", content=b"x", headers=headers), 415, "request.media_type")
 
 
 def test_a_charset_beside_the_media_type_is_fine(empty):
@@ -204,8 +222,8 @@ def test_verbs_take_no_unknown_fields(cloud, verb):
 
 def test_unknown_query_parameters_are_refused_before_anything_happens(cloud):
     body = {"name": "web", "image": "mini", "flavor": "small"}
-    answer = cloud.api.post("/v1/vms?dry_run=true", json=body)
-    assert expect(answer, 422, "request.invalid")["errors"][0]["field"] == "dry_run"
+    answer = cloud.api.post("/v1/vms?surprise=true", json=body)
+    assert expect(answer, 422, "request.invalid")["errors"][0]["field"] == "surprise"
     cloud.assert_clean(vms=0)
 
 
@@ -220,13 +238,16 @@ def test_a_wait_that_is_no_time_is_a_problem(empty, wait):
     assert expect(answer, 422, "request.invalid")["errors"][0]["field"] == "wait"
 
 
-@pytest.mark.parametrize("text", ["text/\x01", "é", "a\nb"])
-def test_a_name_in_the_path_may_be_anything_and_is_not_found(empty, text):
-    expect(
-        empty.api.get("/v1/vms/" + "".join(f"%{byte:02x}" for byte in text.encode())),
-        404,
-        ("request.no_such_path" if "/" in text else "vm.not_found"),
-    )
+@pytest.mark.parametrize("text", ["é", "a b", "{{7*7}}", "' OR 1=1 --", "%", "?", "☃", "عربي"])
+def test_a_name_in_the_path_may_be_anything_that_can_be_seen_and_is_not_found(empty, text):
+    expect(empty.api.get(f"/v1/vms/{quote(text, safe='')}"), 404, "vm.not_found")
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\x00b", "a\x1bb", "a\x7f", "a\u202eb", "a\u200bb", "web/placement", "../hosts"]
+)
+def test_what_cannot_be_seen_or_could_be_another_path_is_refused(empty, text):
+    expect(empty.api.get(f"/v1/vms/{quote(text, safe='')}"), 400, "request.bad_path")
 
 
 def test_a_long_name_in_the_path_is_not_told_back_in_full(empty):
@@ -246,8 +267,12 @@ def test_the_service_is_ready_while_a_worker_makes_its_rounds(empty):
     assert "since" in expect(empty.client(None).get("/readyz"), 503, "service.no_worker")["detail"]
 
 
-def test_a_fault_is_a_problem_that_tells_nothing_of_the_inside(empty):
-    empty.db.init(str(empty.settings.state_dir))  # a folder is no database
+def test_a_fault_is_a_problem_that_tells_nothing_of_the_inside(empty, monkeypatch):
+    def broken(*_args, **_more):
+        raise RuntimeError(empty.settings.state_dir)
+
+    monkeypatch.setattr("service.db.queries.readable", broken)
+    monkeypatch.setattr("service.api.health.last_round_at", broken)
     answer = empty.client("admin").get("/v1/vms")
     assert "log" in expect(answer, 500, "internal")["detail"]
     assert str(empty.settings.state_dir) not in answer.text
@@ -279,7 +304,8 @@ def test_names_do_not_collide_with_ids(empty):
         7,
         None,
         "a.b",
-        "\ud800",
+        "a\u202eb",
+        "{{7*7}}",
     ],
 )
 def test_a_vm_name_that_is_no_hostname_is_refused_and_nothing_is_left(cloud, name):

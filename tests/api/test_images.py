@@ -1,18 +1,23 @@
 """Images: what an upload and a file on the server may be, what is refused, what is left behind."""
 
 import hashlib
+import io
 import os
 import random
+import struct
 import subprocess
 
+import pycdlib
 import pytest
 
-from service.db.database import unit_of_work
-from service.db.tables import Image
-from service.operations import uploads
+from service import sandbox
+from service.db import quotas
+from service.db.database import transaction, unit_of_work
+from service.db.tables import Image, Pool, Project
+from service.operations.images import unpack
 from storage.errors import FullError, UnreachableError
 from tests.api.test_failures import fail_once
-from tests.api.world import BOOT, MIB, Cloud, expect, threads
+from tests.api.world import BOOT, MIB, expect
 
 
 @pytest.fixture
@@ -28,28 +33,110 @@ def qcow2(tmp_path):
     return make
 
 
-def test_a_raw_image_is_ready_with_its_digest_and_in_whole_sectors(cloud):
+def refused(cloud, code: str, data: bytes, **said) -> dict:
+    """The upload is taken, its job fails with this code, and nothing is left."""
+    job = cloud.ended(cloud.upload(data, name="bad", **said))
+    assert (job["state"], (job["error"] or {}).get("code")) == ("failed", code), job
+    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
+    cloud.assert_clean()
+    return job["error"]
+
+
+def test_a_raw_image_is_ready_with_its_digests_and_in_whole_sectors(cloud):
     data = b"x" * 5000
     cloud.image("odd", data)
     image = cloud.api.get("/v1/images/odd").json()
-    assert (image["state"], image["size_bytes"]) == ("ready", 8192)
+    assert (image["state"], image["kind"], image["size_bytes"]) == ("ready", "disk", 8192)
     assert image["sha256"] == hashlib.sha256(data).hexdigest()
+    assert image["raw_sha256"] == hashlib.sha256(data + bytes(8192 - 5000)).hexdigest()
     cloud.assert_clean()
 
 
-def test_images_are_listed_by_name(cloud):
+def test_images_are_listed_by_name_and_by_kind(cloud):
     cloud.image("another")
-    assert [image["name"] for image in cloud.api.get("/v1/images").json()["items"]] == ["another", "mini"]
+    cloud.done(cloud.upload(iso(), name="cd", format="iso"))
+    assert [image["name"] for image in cloud.api.get("/v1/images").json()["items"]] == ["another", "cd", "mini"]
+    found = cloud.api.get("/v1/images", params={"kind": "iso"}).json()["items"]
+    assert [(image["name"], image["default_user"]) for image in found] == [("cd", None)]
 
 
-def test_a_qcow2_is_unpacked(cloud, qcow2):
-    data = qcow2()
+def test_a_qcow2_is_unpacked(cloud, tmp_path):
+    disk = random.Random(2).randbytes(300_000) + bytes(5 * MIB) + b"end"
+    data = packed_as_qcow2(tmp_path, disk)
     job = cloud.done(cloud.upload(data, name="packed", format="qcow2"))
-    assert [phase["name"] for phase in job["phases"]] == ["unpack", "import", "clean", "record"]
+    phases = [phase["name"] for phase in job["phases"]]
+    assert phases == ["verify", "inspect", "claim", "convert", "digest", "import", "clean", "record"]
     image = cloud.api.get("/v1/images/packed").json()
-    assert (image["format"], image["size_bytes"], image["sha256"]) == ("qcow2", MIB, hashlib.sha256(data).hexdigest())
+    size = -(-len(disk) // 4096) * 4096
+    assert (image["format"], image["size_bytes"], image["sha256"]) == ("qcow2", size, hashlib.sha256(data).hexdigest())
+    assert image["raw_sha256"] == hashlib.sha256(disk + bytes(size - len(disk))).hexdigest()
     cloud.make_vm(image="packed")
     cloud.assert_clean()
+
+
+def packed_as_qcow2(folder, disk: bytes, *options: str) -> bytes:
+    (folder / "whole.raw").write_bytes(disk)
+    command = ["qemu-img", "convert", *options, "-f", "raw", "-O", "qcow2", "whole.raw", "whole.qcow2"]
+    subprocess.run(command, check=True, cwd=folder)
+    return (folder / "whole.qcow2").read_bytes()
+
+
+PACKERS = {"gz": ["gzip", "-c"], "xz": ["xz", "-c"], "bz2": ["bzip2", "-c"], "zst": ["zstd", "-cq"]}
+
+
+def packed(data: bytes, compression: str) -> bytes:
+    return subprocess.run(PACKERS[compression], input=data, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+@pytest.mark.parametrize("format_", ["raw", "qcow2", "iso"])
+def test_an_image_comes_in_any_packing_and_is_the_same(cloud, tmp_path, format_, compression):
+    disk = random.Random(3).randbytes(200_000) + bytes(3 * MIB) + b"end" + bytes(4093)
+    data = {"raw": disk, "qcow2": packed_as_qcow2(tmp_path, disk), "iso": iso()}[format_]
+    sent = packed(data, compression)
+    said = {"format": format_, "compression": compression, "sha256": hashlib.sha256(sent).hexdigest()}
+    cloud.done(cloud.upload(sent, name="packed", **said))
+    cloud.done(cloud.upload(data, name="plain", format=format_))
+    one, other = (cloud.api.get(f"/v1/images/{name}").json() for name in ("packed", "plain"))
+    assert (one["raw_sha256"], one["size_bytes"]) == (other["raw_sha256"], other["size_bytes"])
+    assert (one["sha256"], one["compression"]) == (said["sha256"], compression)
+    cloud.assert_clean()
+
+
+def test_holes_of_an_image_are_not_stored(cloud):
+    def stored() -> int:
+        return next(pool.stored_bytes for pool in cloud.storage.pools() if pool.name == "images")
+
+    before = stored()
+    data = packed(BOOT + bytes(64 * MIB) + b"end", "zst")
+    cloud.done(cloud.upload(data, name="holey", format="raw", compression="zst"))
+    assert cloud.api.get("/v1/images/holey").json()["size_bytes"] > 64 * MIB
+    assert stored() - before < MIB
+
+
+def iso() -> bytes:
+    """A CD-ROM with nothing on it."""
+    made, file = pycdlib.PyCdlib(), io.BytesIO()
+    made.new(interchange_level=3)
+    made.write_fp(file)
+    made.close()
+    return file.getvalue()
+
+
+def test_an_iso_is_an_image_of_its_own_kind(cloud):
+    cloud.done(cloud.upload(iso(), name="cd", format="iso"))
+    image = cloud.api.get("/v1/images/cd").json()
+    assert (image["kind"], image["format"], image["default_user"]) == ("iso", "iso", None)
+    expect(cloud.create(image="cd"), 422, "image.wrong_kind")
+    cloud.assert_clean(vms=0)
+
+
+def test_a_hybrid_iso_may_be_declared_a_disk(cloud):
+    cloud.done(cloud.upload(iso(), name="hybrid", format="raw"))
+    assert cloud.api.get("/v1/images/hybrid").json()["kind"] == "disk"
+
+
+# Images that nobody should open.
 
 
 @pytest.mark.parametrize(
@@ -62,117 +149,146 @@ def test_a_qcow2_is_unpacked(cloud, qcow2):
     ids=["backing file", "data file", "raw data file"],
 )
 def test_a_qcow2_that_leans_on_another_file_is_refused(cloud, qcow2, options, code):
-    expect(cloud.upload(qcow2(*options), name="bad", format="qcow2"), 422, code)
-    expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
-    cloud.assert_clean()
+    refused(cloud, code, qcow2(*options), format="qcow2")
 
 
-@pytest.mark.parametrize("declared", ["raw", "qcow2"])
-def test_a_file_that_is_not_what_it_is_declared_is_refused(cloud, qcow2, declared):
-    data = {"raw": qcow2(), "qcow2": BOOT}[declared]
-    expect(cloud.upload(data, name="bad", format=declared), 422, "image.wrong_format")
-    cloud.assert_clean()
+@pytest.mark.parametrize("compression", PACKERS)
+def test_a_packed_qcow2_that_leans_on_another_file_is_refused_too(cloud, qcow2, compression):
+    data = packed(qcow2("-b", "base.raw", "-F", "raw"), compression)
+    refused(cloud, "image.backing_file", data, format="qcow2", compression=compression)
+
+
+VMDK = b'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+VMDK += b'RW 4192256 FLAT "/etc/shadow" 0\n'
+LIES = {
+    "a qcow2 as raw": ("qcow2", "raw"),
+    "a qcow2 as iso": ("qcow2", "iso"),
+    "raw as qcow2": ("boot", "qcow2"),
+    "raw as iso": ("boot", "iso"),
+    "an iso as qcow2": ("iso", "qcow2"),
+    "a flat VMDK as raw": ("vmdk", "raw"),
+    "a flat VMDK as qcow2": ("vmdk", "qcow2"),
+    "a VDI as raw": ("vdi", "raw"),
+    "a VHDX as raw": ("vhdx", "raw"),
+    "gz as raw": ("gz", "raw"),
+    "xz as raw": ("xz", "raw"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_is_not_what_it_is_declared_is_refused(cloud, qcow2, tmp_path, lie):
+    what, declared = LIES[lie]
+    made = {"boot": BOOT, "iso": iso(), "vmdk": VMDK.ljust(4096, b"\n"), "qcow2": qcow2()}
+    if what in ("vdi", "vhdx"):
+        subprocess.run(["qemu-img", "create", "-q", "-f", what, "made", "8M"], check=True, cwd=tmp_path)
+        made[what] = (tmp_path / "made").read_bytes()
+    if what in PACKERS:
+        made[what] = packed(BOOT, what)
+    refused(cloud, "image.wrong_format", made[what], format=declared)
+
+
+@pytest.mark.parametrize("declared", [*PACKERS, "none"])
+def test_a_file_in_another_packing_than_declared_is_refused(cloud, declared):
+    really = "xz" if declared == "gz" else "gz"
+    refused(cloud, "image.wrong_format", packed(BOOT, really), format="raw", compression=declared)
+
+
+def test_a_packing_inside_a_packing_is_refused(cloud):
+    data = packed(packed(BOOT, "xz"), "gz")
+    refused(cloud, "image.wrong_format", data, format="qcow2", compression="gz")
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+def test_a_packed_file_that_was_cut_short_is_refused(cloud, compression):
+    data = packed(random.Random(1).randbytes(300_000), compression)[:-100]
+    refused(cloud, "image.damaged", data, format="raw", compression=compression)
 
 
 @pytest.mark.parametrize("length", [512, 70_000, 2_000_000])
 def test_a_qcow2_that_was_cut_short_before_it_was_sent_is_refused_and_not_filled_with_zeros(cloud, tmp_path, length):
-    (tmp_path / "whole.raw").write_bytes(random.Random(1).randbytes(3_000_000))
-    command = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "whole.raw", "whole.qcow2"]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    data = (tmp_path / "whole.qcow2").read_bytes()[:length]
-    job = cloud.ended(cloud.upload(data, name="bad", format="qcow2"))
-    assert (job["state"], job["error"]["code"]) == ("failed", "image.damaged")
+    data = packed_as_qcow2(tmp_path, random.Random(1).randbytes(3_000_000))[:length]
+    refused(cloud, "image.damaged", data, format="qcow2")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(cloud):
+    data = packed(bytes(160 * MIB), "bz2")
+    assert len(data) < 160 * MIB / 10**6
+    refused(cloud, "image.bomb", data, format="raw", compression="bz2")
+
+
+def test_a_qcow2_of_100_tib_is_refused_by_its_header(cloud, qcow2):
+    refused(cloud, "image.too_large", qcow2(size="100T"), format="qcow2")
+
+
+def patched(data: bytes, offset: int, layout: str, *values: int) -> bytes:
+    """A qcow2 with other numbers in its header."""
+    end = offset + struct.calcsize(layout)
+    return data[:offset] + struct.pack(layout, *values) + data[end:]
+
+
+# Offsets of the header's fields: docs/interop/qcow2.txt of QEMU.
+FORGED = {
+    "another version": ((4, ">I", 1), "image.unsafe"),
+    "clusters of 2 GiB": ((20, ">I", 31), "image.damaged"),
+    "a size near 2^64": ((24, ">Q", 2**64 - 512), "image.too_large"),
+    "no size": ((24, ">Q", 0), "image.too_large"),
+    "encrypted": ((32, ">I", 1), "image.damaged"),
+    "an L1 table of 32 GiB": ((36, ">I", 2**32 - 1), "image.damaged"),
+    "an L1 table past the end": ((40, ">Q", 1 << 55), "image.damaged"),
+    "a huge refcount table": ((56, ">I", 2**32 - 1), "image.damaged"),
+    "a million snapshots": ((60, ">I", 10**6), "image.damaged"),
+    "features nobody knows": ((72, ">Q", 1 << 60), "image.unsafe"),
+    "a header of 4 GiB": ((100, ">I", 2**32 - 8), "image.damaged"),
+}
+
+
+@pytest.mark.parametrize("trick", FORGED)
+def test_a_forged_qcow2_is_refused(cloud, qcow2, trick):
+    (offset, layout, value), code = FORGED[trick]
+    refused(cloud, code, patched(qcow2(), offset, layout, value), format="qcow2")
+
+
+def test_a_qcow2_whose_clusters_all_are_the_same_one_is_refused(cloud, tmp_path):
+    data = bytearray(packed_as_qcow2(tmp_path, random.Random(1).randbytes(64 << 10) + bytes(1 << 20)))
+    (table,) = struct.unpack_from(">Q", data, 40)
+    (second,) = struct.unpack_from(">Q", data, table)
+    second &= (1 << 56) - 512
+    first_cluster = data[second : second + 8]
+    data[second : second + 8 * 16] = first_cluster * 16
+    refused(cloud, "image.damaged", bytes(data), format="qcow2")
+
+
+def test_an_image_larger_than_allowed_is_refused_by_its_bytes_and_by_its_header(cloud_with, qcow2):
+    cloud = cloud_with(max_image_bytes=2 * MIB)
+    expect(cloud.upload(bytes(3 * MIB), name="bad", format="raw"), 422, "image.too_large")
+    refused(cloud, "image.too_large", qcow2(size="3M"), format="qcow2")
+    refused(cloud, "image.too_large", packed(bytes(3 * MIB), "gz"), format="raw", compression="gz")
+
+
+def test_a_wrong_digest_is_refused_with_the_right_one(cloud):
+    told = refused(cloud, "image.wrong_digest", BOOT, format="raw", sha256="0" * 64)
+    assert hashlib.sha256(BOOT).hexdigest() in told["detail"]
+    cloud.done(cloud.upload(BOOT, name="good", format="raw", sha256=hashlib.sha256(BOOT).hexdigest()))
+
+
+def test_an_image_that_takes_too_long_to_unpack_is_given_up(cloud, monkeypatch):
+    monkeypatch.setitem(unpack.DECOMPRESSORS, "gz", ("/usr/bin/sleep", "600"))
+    accepted = cloud.upload(packed(BOOT, "gz"), name="bad", format="raw", compression="gz")
+
+    def later(self) -> float:
+        self.elapsed_s += 700  # each look at the clock
+        return self.elapsed_s
+
+    monkeypatch.setattr(type(cloud.clock), "monotonic", later)
+    assert cloud.ended(accepted)["error"]["code"] == "image.too_slow"
     expect(cloud.api.get("/v1/images/bad"), 404, "image.not_found")
     cloud.assert_clean()
 
 
-def test_an_image_larger_than_allowed_is_refused_by_its_bytes_and_by_its_header(tmp_path, furnished, qcow2):
-    model, database = furnished
-    cloud = Cloud(tmp_path / "small", database, max_image_bytes=2 * MIB).like(model)
-    expect(cloud.upload(bytes(3 * MIB), name="bad", format="raw"), 413, "request.too_large")
-    expect(cloud.upload(qcow2(size="3M"), name="bad", format="qcow2"), 422, "image.too_large")
-    cloud.assert_clean()
-
-
-def test_a_wrong_digest_is_refused_with_the_right_one(cloud):
-    answer = cloud.upload(BOOT, name="bad", format="raw", sha256="0" * 64)
-    assert hashlib.sha256(BOOT).hexdigest() in expect(answer, 422, "image.wrong_digest")["detail"]
-    cloud.assert_clean()
-    cloud.done(cloud.upload(BOOT, name="good", format="raw", sha256=hashlib.sha256(BOOT).hexdigest()))
-
-
-def test_a_taken_name_is_refused_before_a_byte_is_read(cloud):
-    body = iter(lambda: pytest.fail("read"), None)
-
-    class Unread:
-        def read(self, count=-1):
-            return next(body)
-
-    answer = cloud.client("admin", app=with_input(cloud.app, Unread())).post(
-        "/v1/uploads", params={"name": "mini", "format": "raw"}, content=b"x"
-    )
-    expect(answer, 409, "image.name_taken")
-
-
-def with_input(app, stream):
-    """The application with another body than the one that was sent."""
-    return lambda environ, start: app({**environ, "wsgi.input": stream}, start)
-
-
-def test_an_upload_that_is_cut_short_is_refused_and_leaves_nothing(cloud):
-    headers = {"Content-Length": "1000"}
-    answer = cloud.api.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x" * 10, headers=headers)
-    assert "990 bytes early" in expect(answer, 422, "upload.cut_short")["detail"]
-    cloud.assert_clean()
-
-
-def test_an_upload_whose_connection_breaks_leaves_nothing(cloud):
-    class Broken:
-        def read(self, count=-1):
-            raise ConnectionResetError
-
-    client = cloud.client("admin", app=with_input(cloud.app, Broken()))
-    expect(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 500, "internal")
-    cloud.assert_clean()
-
-
-def test_uploads_beyond_the_slots_are_told_to_come_back(tmp_path, schema):
-    cloud = Cloud(tmp_path, schema, upload_slots=1).make_tokens().furnish()
-    refused = []
-
-    class Slow:
-        """A body in whose middle another upload comes."""
-
-        def read(self, size: int) -> bytes:
-            threads(1, lambda _: refused.append(cloud.upload(BOOT, name="second", format="raw")))
-            return BOOT[:size]
-
-    client = cloud.client("admin", app=with_input(cloud.app, Slow()))
-    answer = client.post("/v1/uploads", params={"name": "first", "format": "raw"}, content=BOOT)
-    expect(refused[0], 503, "service.busy")
-    cloud.done(answer)
-
-
-def test_an_upload_onto_a_full_disk_is_refused_and_leaves_nothing(cloud):
-    class NoSpace:
-        def read(self, count=-1):
-            raise OSError(28, "No space left on device")
-
-    client = cloud.client("admin", app=with_input(cloud.app, NoSpace()))
-    expect(client.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x"), 503, "upload.no_room")
-    cloud.assert_clean()
-
-
-def test_an_upload_for_which_the_server_has_no_room_is_refused_unread(cloud):
-    headers = {"Content-Length": str(1 << 39)}
-    answer = cloud.api.post("/v1/uploads", params={"name": "a", "format": "raw"}, content=b"x", headers=headers)
-    expect(answer, 503, "upload.no_room")
-
-
-def test_an_upload_without_a_length_or_without_a_body_is_refused(cloud):
-    query = {"name": "a", "format": "raw"}
-    expect(cloud.api.post("/v1/uploads", params=query, content=iter([b"x"])), 411, "request.length_required")
-    expect(cloud.api.post("/v1/uploads", params=query, content=b""), 422, "upload.empty")
+def test_without_a_sandbox_nothing_is_unpacked(cloud, monkeypatch, qcow2):
+    data = qcow2()
+    monkeypatch.setattr(sandbox, "SYSTEM", ("--ro-bind", "/nowhere", "/usr"))
+    refused(cloud, "image.no_sandbox", data, format="qcow2")
 
 
 @pytest.mark.parametrize(
@@ -222,13 +338,89 @@ def test_a_pool_without_room_refuses_an_image(cloud):
     cloud.assert_clean()
 
 
-def test_an_image_with_clones_is_not_deleted_and_without_it_is(cloud):
+def test_an_image_lies_in_the_pool_that_is_named_when_that_one_is_for_images(cloud):
+    for pool in ("vms", "nothing"):
+        answer = cloud.upload(BOOT, name="a", format="raw", pool=pool)
+        assert expect(answer, 422, "pool.not_found")["errors"][0]["field"] == "pool"
+    cloud.change(Pool.update(for_images=True).where(Pool.name == "vms"))
+    cloud.done(cloud.upload(BOOT, name="a", format="raw", pool="vms"))
+    image = cloud.api.get("/v1/images/a").json()
+    assert image["pool"] == "vms"
+    assert f"image-{image['id']}" in {ref.rbd_name for ref in cloud.storage.volumes("vms")}
+    cloud.done(cloud.api.delete("/v1/images/a"))
+    cloud.assert_clean()
+
+
+def test_a_deleted_image_goes_at_once_when_nothing_is_cloned_from_it(cloud):
     cloud.make_vm()
-    expect(cloud.api.delete("/v1/images/mini"), 409, "image.in_use")
     cloud.done(cloud.api.delete("/v1/vms/web"))
-    cloud.done(cloud.api.delete("/v1/images/mini"))
+    assert cloud.done(cloud.api.delete("/v1/images/mini"))["result"] == {"clones": 0}
     expect(cloud.api.get("/v1/images/mini"), 404, "image.not_found")
     cloud.assert_clean(vms=0)
+
+
+def test_a_deleted_image_is_gone_for_everybody_while_its_clones_live_on(cloud):
+    vm = cloud.make_vm()
+    image = cloud.api.get("/v1/images/mini").json()
+    assert cloud.done(cloud.api.delete("/v1/images/mini"))["result"] == {"clones": 1}
+    for ref in ("mini", image["id"]):
+        expect(cloud.api.get(f"/v1/images/{ref}"), 404, "image.not_found")
+    expect(cloud.create("another"), 422, "image.not_found")
+    assert cloud.api.get("/v1/images").json()["items"] == []
+    assert cloud.vm()["observed_state"] == vm["observed_state"]
+    cloud.round("sweep_images")
+    cloud.assert_clean(vms=1)
+
+
+def test_the_name_of_a_deleted_image_is_free_at_once(cloud):
+    cloud.make_vm()
+    cloud.done(cloud.api.delete("/v1/images/mini"))
+    cloud.image("mini", b"new" * 1000)
+    assert cloud.api.get("/v1/images/mini").json()["size_bytes"] == 4096
+    cloud.done(cloud.api.delete("/v1/images/mini"))
+    cloud.assert_clean(vms=1)
+
+
+def test_a_deleted_images_bytes_go_with_its_last_clone(cloud):
+    cloud.make_vm("one")
+    cloud.make_vm("two")
+    cloud.done(cloud.api.delete("/v1/images/mini"))
+    for name, left in (("one", 1), ("two", 0)):
+        cloud.done(cloud.api.delete(f"/v1/vms/{name}"))
+        cloud.round("sweep_images")
+        assert len(cloud.storage.volumes("images")) == left
+    cloud.assert_clean(vms=0)
+    assert cloud.rows(Image) == []
+
+
+def test_what_an_image_takes_counts_in_its_projects_quota_until_its_bytes_are_gone(cloud, qcow2):
+    def used() -> dict[str, int]:
+        with unit_of_work(cloud.db):
+            project = next(iter(Project.select()))
+            rows = {row.resource: row.used for row in quotas.of_project(project.id)}
+            assert {key: value for key, value in quotas.recounted(project.id).items() if value} == {
+                key: value for key, value in rows.items() if value
+            }
+            return rows
+
+    before = used()["gib:images"]
+    cloud.done(cloud.upload(qcow2(size="1025M"), name="big", format="qcow2"))
+    assert used()["gib:images"] == before + 2
+    refused(cloud, "image.wrong_format", BOOT, format="qcow2")
+    assert used()["gib:images"] == before + 2
+    cloud.make_vm()
+    cloud.done(cloud.api.delete("/v1/images/mini"))
+    cloud.done(cloud.api.delete("/v1/images/big"))
+    assert used()["gib:images"] == before
+    cloud.done(cloud.api.delete("/v1/vms/web"))
+    cloud.round("sweep_images")
+    assert used()["gib:images"] == before - 1
+
+
+def test_an_image_beyond_the_quota_is_refused_and_leaves_nothing(cloud):
+    with transaction(cloud.db):
+        quotas.set_limit(next(iter(Project.select())).id, "gib:images", 1)
+    refused(cloud, "quota.exceeded", BOOT, format="raw")
 
 
 def test_an_image_that_is_being_deleted_is_cloned_no_more(cloud):
@@ -284,58 +476,13 @@ def test_what_is_no_file_in_the_folder_is_refused(cloud, path):
     expect(from_server(cloud, path), 422, "image.no_server_file")
 
 
-def test_without_a_configured_folder_no_server_file_is_imported(tmp_path, furnished):
-    model, database = furnished
-    cloud = Cloud(tmp_path / "none", database, server_image_dir=None).like(model)
+def test_without_a_configured_folder_no_server_file_is_imported(cloud_with):
+    cloud = cloud_with(server_image_dir=None)
     expect(from_server(cloud, "disk.raw"), 422, "image.no_server_folder")
 
 
 def test_a_server_file_with_a_backing_file_is_refused(cloud, qcow2):
     (cloud.images / "bad.qcow2").write_bytes(qcow2("-b", "base.raw", "-F", "raw"))
-    expect(from_server(cloud, "bad.qcow2", format="qcow2"), 422, "image.backing_file")
-
-
-# What a dead process left.
-
-
-def test_the_sweep_removes_what_nobody_owns_and_nothing_else(cloud):
-    cloud.upload(BOOT, name="queued", format="raw")
-    (row,) = (image for image in cloud.rows(Image) if image.name == "queued")
-    owned = uploads.packed(cloud.ctx, row.id)
-    orphan = uploads.packed(cloud.ctx, "00000000-0000-0000-0000-000000000000")
-    orphan.write_bytes(b"left")
-    with_row_only = uploads.unpacked(cloud.ctx, row.id)
-    with_row_only.write_bytes(b"half")
-    sweep(cloud)
-    assert owned.exists()
-    assert with_row_only.exists()
-    assert not orphan.exists()
-    cloud.settle()
+    job = cloud.ended(from_server(cloud, "bad.qcow2", format="qcow2"))
+    assert job["error"]["code"] == "image.backing_file"
     cloud.assert_clean()
-
-
-def test_the_sweep_leaves_an_upload_under_way_alone(cloud):
-    class Sweeping:
-        """A body in whose middle another process starts and sweeps."""
-
-        def __init__(self):
-            self.left = [BOOT[:1000], BOOT[1000:]]
-
-        def read(self, count=-1):
-            sweep(cloud)
-            return self.left.pop(0) if self.left else b""
-
-    client = cloud.client("admin", app=with_input(cloud.app, Sweeping()))
-    answer = client.post("/v1/uploads", params={"name": "slow", "format": "raw"}, content=BOOT)
-    cloud.done(answer)
-    cloud.assert_clean()
-
-
-def test_a_sweep_before_the_first_upload_finds_nothing(empty):
-    sweep(empty)
-    assert not list(empty.settings.uploads.glob("*"))
-
-
-def sweep(cloud):
-    with unit_of_work(cloud.db):
-        uploads.sweep(cloud.ctx)

@@ -258,7 +258,7 @@ def test_without_a_manager_the_osds_are_unknown_and_the_rest_is_fresh(cloud):
 
 
 def test_old_rounds_are_forgotten_and_peoples_jobs_are_not(cloud, web):
-    cloud.clock.elapsed_s += purge_jobs.KEEP / timedelta(seconds=1) + 1
+    cloud.clock.elapsed_s += purge_jobs.KEEP_ROUNDS / timedelta(seconds=1) + 1
     cloud.round("purge_jobs")
     assert {job.kind for job in cloud.rows(Job)} == {"add_host", "import_image", "create_vm", "purge_jobs"}
 

@@ -51,8 +51,8 @@ def furnish(cloud: Cloud) -> None:
         assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
     cloud.network()
     cloud.flavor()
-    query = {"name": "mini", "format": "raw", "wait": "30"}
-    assert cloud.api.post("/v1/uploads", params=query, content=bytes(4096)).json()["state"] == "succeeded"
+    job = cloud.upload(bytes(4096), name="mini", format="raw").json()
+    assert cloud.api.get(f"/v1/jobs/{job['id']}", params={"wait": 30}).json()["state"] == "succeeded"
 
 
 def test_a_call_that_waits_gets_the_end_of_its_job(live):

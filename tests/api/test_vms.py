@@ -302,6 +302,6 @@ def test_every_accepted_write_has_an_audit_row_with_actor_and_request(cloud):
     cloud.done(client.post("/v1/vms", json={"name": "web", "image": "mini", "flavor": "small"}))
     cloud.done(client.post("/v1/vms/web/force-off"))
     cloud.done(client.delete("/v1/vms/web"))
-    rows = cloud.rows(Audit)[before:]
+    rows = [row for row in cloud.rows(Audit)[before:] if row.action != "vm_state"]
     assert [row.action for row in rows] == ["create_vm", "force_off_vm", "delete_vm"]
     assert {(row.actor, row.request_id, row.object_name) for row in rows} == {("user-token", "r7", "web")}

@@ -5,12 +5,15 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from tests.api import conform
+
 
 class Wire(httpx.BaseTransport):
     """Calls a WSGI application in the caller's thread. Header and path bytes are read as latin-1, as PEP 3333 says."""
 
     def __init__(self, app) -> None:
         self._app = app
+        self.source = "127.0.0.1"
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         started = []
@@ -18,12 +21,14 @@ class Wire(httpx.BaseTransport):
         def start_response(status, headers, exc_info=None):
             started[:] = [int(status[:3]), headers]
 
-        body = self._app(environ(request), start_response)
+        body = self._app(environ(request) | {"REMOTE_ADDR": self.source}, start_response)
         try:
             content = b"".join(body)
         finally:
             getattr(body, "close", lambda: None)()
-        return httpx.Response(started[0], headers=started[1], content=content)
+        answer = httpx.Response(started[0], headers=started[1], content=content)
+        conform.check(request, answer)
+        return answer
 
 
 def environ(request: httpx.Request) -> dict:
@@ -32,6 +37,7 @@ def environ(request: httpx.Request) -> dict:
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "RAW_URI": request.url.raw_path.decode("ascii"),
         "QUERY_STRING": query.decode("ascii"),
         "SERVER_NAME": "nacre",
         "SERVER_PORT": "80",

@@ -7,12 +7,13 @@ from pathlib import Path
 from random import Random
 
 import httpx
-from peewee import SqliteDatabase
 
 from service.api.app import App
 from service.context import Context
 from service.db import queries, tables
-from service.db.database import BUSY_TIMEOUT_S, PRAGMAS, Database, bind, transaction, unit_of_work
+from service.db.database import BUSY_TIMEOUT_S, Database, bind, transaction, unit_of_work
+from service.db.measurements import open_measurements, prepare
+from service.db.sqlite import PRAGMAS, KeptSqlite
 from service.db.tables import Allocation, Host, Image, Nic, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.memory import MemoryHypervisors
@@ -21,7 +22,10 @@ from service.jobs import job_tables, queue
 from service.jobs.bell import MemoryBell
 from service.jobs.job_tables import Job, JobUndo
 from service.jobs.views import FINISHED
+from service.meters import Meters
+from service.network.outside import INTERNET
 from service.operations import note_event, tokens
+from service.operations.authorise import ROLES
 from service.operations.registry import OPERATIONS
 from service.settings import Settings
 from service.worker.loop import Worker
@@ -71,14 +75,16 @@ class HookedHypervisors:
     def listen(self, handler) -> None:
         self._target.listen(handler)
 
+    def keep(self, endpoints) -> None:
+        self._target.keep(endpoints)
+
     def close(self) -> None:
         self._target.close()
 
 
-def fast_database(path: Path) -> SqliteDatabase:
+def fast_database(path: Path) -> KeptSqlite:
     """The real database, but for waiting for the disk: processes die here, not the computer."""
-    pragmas = {**PRAGMAS, "synchronous": "off"}
-    return SqliteDatabase(str(path), pragmas=pragmas, timeout=BUSY_TIMEOUT_S, lock_type="IMMEDIATE", autoconnect=False)
+    return KeptSqlite(str(path), busy_timeout_s=BUSY_TIMEOUT_S, pragmas={**PRAGMAS, "synchronous": "off"})
 
 
 class InlineThreads:
@@ -96,6 +102,7 @@ class Cloud:
         """`more` are settings, and `clock` and `threads` where they shall be other than settable and none."""
         self.clock = more.pop("clock", None) or SetClock()
         self.threads = more.pop("threads", None) or InlineThreads()
+        self.outside = more.pop("outside", INTERNET)
         state = folder / "state"
         state.mkdir(parents=True)
         shutil.copy(database, state / "nacre.db")
@@ -108,6 +115,8 @@ class Cloud:
         self.hook: Hook = lambda moment: None
         self.db = db or fast_database(state / "nacre.db")
         bind(self.db, (*tables.TABLES, *job_tables.TABLES))
+        self.measurements = open_measurements(self.settings.metrics)
+        prepare(self.measurements)
         self.ctx = self._context()
         self.ctx.hypervisors.listen(lambda event: note_event.note(self.ctx, event))
         self.worker = self.new_worker("w")
@@ -116,7 +125,7 @@ class Cloud:
 
     def make_tokens(self) -> "Cloud":
         """One of each role, named after it."""
-        self.tokens = {role: tokens.new_secret() for role in tokens.ROLES}
+        self.tokens = {role: tokens.new_secret() for role in ROLES}
         for role, secret in self.tokens.items():
             tokens.create(self.ctx, name=f"{role}-token", role=role, secret=secret)
         return self
@@ -132,6 +141,9 @@ class Cloud:
             bell=MemoryBell(self.clock),
             storage=Hooked(self.storage, lambda moment: self.hook(moment)),
             hypervisors=HookedHypervisors(MemoryHypervisors(self.hosts), lambda moment: self.hook(moment)),
+            outside=self.outside,
+            measurements=self.measurements,
+            meters=Meters(),
         )
 
     def new_worker(self, worker_id: str, **options) -> Worker:
@@ -196,8 +208,21 @@ class Cloud:
         self.done(self.upload(data, name=name, format="raw"))
         return self.api.get(f"/v1/images/{name}").json()
 
-    def upload(self, data: bytes, client: httpx.Client | None = None, **query) -> httpx.Response:
-        return (client or self.api).post("/v1/uploads", params=query, content=data)
+    def upload(self, data: bytes, client: httpx.Client | None = None, **said) -> httpx.Response:
+        """Announce a file and send it in one piece; the answer is the accepted job, or the refusal."""
+        client = client or self.api
+        announced = client.post("/v1/uploads", json={"size_bytes": len(data), **said})
+        if announced.status_code != 201:
+            return announced
+        sent = self.send(announced.json()["id"], data, client=client)
+        if sent.status_code != 200:
+            return sent
+        return httpx.Response(202, json=client.get(f"/v1/jobs/{sent.json()['job_id']}").json())
+
+    def send(self, upload_id: str, data: bytes, at: int = 0, client: httpx.Client | None = None) -> httpx.Response:
+        """One piece of an upload."""
+        headers = {"Upload-Offset": str(at), "Content-Type": "application/octet-stream"}
+        return (client or self.api).patch(f"/v1/uploads/{upload_id}", content=data, headers=headers)
 
     def create(self, name: str = "web", **more) -> httpx.Response:
         body = {"name": name, "image": "mini", "flavor": "small", "ssh_keys": [KEY]}
@@ -259,7 +284,7 @@ class Cloud:
 
     def done(self, answer: httpx.Response) -> dict:
         job = self.ended(answer)
-        assert job["state"] == "succeeded", job
+        assert job.get("state") == "succeeded", job
         return job
 
     def created(self, answer: httpx.Response) -> dict:

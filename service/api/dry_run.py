@@ -1,0 +1,60 @@
+"""`dry_run=true`: every check that the request would pass or not, in a transaction that is rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+from service.api import show
+from service.api.call import Accepted, Call, Outcome, Reply
+from service.api.route import Handler, Route
+from service.db.database import transaction
+from service.db.tables import Placement
+from service.jobs.views import job_view
+
+
+class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction back
+    """What the request would have come to."""
+
+    def __init__(self, trial: dict[str, Any]) -> None:
+        super().__init__()
+        self.trial = trial
+
+
+def tried(route: Route, handler: Handler, call: Call) -> Outcome:
+    """A layer: with `dry_run`, nothing is written and nobody is woken; the answer tells what would have been done.
+
+    Refusals are the same as without.
+    """
+    del route
+    if not getattr(call.query, "dry_run", False):
+        return handler(call)
+    try:
+        with transaction(call.ctx.db):
+            _take_back(handler, call)
+    except _Enough as enough:
+        return Reply(enough.trial)
+
+
+def _take_back(handler: Handler, call: Call) -> NoReturn:
+    began = call.ctx.clock.now()
+    before = {row.id for row in _placements(began)}
+    trial = _trial(handler(call))
+    trial["placements"] = [show.placement(row) for row in _placements(began) if row.id not in before]
+    raise _Enough(trial)
+
+
+def _trial(outcome: Outcome) -> dict[str, Any]:
+    trial: dict[str, Any] = {"dry_run": True, "job": None, "placements": [], "changed": None, "diff": None}
+    if isinstance(outcome, Accepted):
+        view = job_view(outcome.job_id)
+        trial["job"] = {"kind": view.kind, "object": {"kind": view.object_kind, "id": view.object_id}}
+    told = outcome.told if isinstance(outcome, Accepted) else outcome.body if isinstance(outcome, Reply) else None
+    if isinstance(told, Mapping):
+        trial |= {name: told[name] for name in ("changed", "diff") if name in told}
+    return trial
+
+
+def _placements(since: datetime) -> list[Placement]:
+    return list(Placement.select().where(Placement.created_at >= since).order_by(Placement.created_at, Placement.id))

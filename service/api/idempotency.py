@@ -1,0 +1,140 @@
+"""`Idempotency-Key`: a POST that comes again gets the answer of the first one, and nothing happens twice.
+
+After draft-ietf-httpapi-idempotency-key-header. The key's row is written in the very transaction that does the work, so
+a process that is killed leaves both or neither. Duplicates that come meanwhile wait for the database's write lock
+and then find the answer. Only what was done is kept: a refusal changed nothing, and asking again is a new try.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.fernet import Fernet
+from pydantic import BaseModel, SecretStr
+
+from service.api import show
+from service.api.call import Accepted, Call, Outcome, Reply
+from service.api.route import Handler, Route
+from service.db.database import transaction
+from service.db.tables import IdempotencyKey
+from service.errors import FieldError, InvalidError
+from service.jobs.views import job_view
+from service.operations.secret_key import derive
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotency-Replayed": "true"}
+# A UUID, as a rule; with the quotes of the draft (a string of RFC 9651) or without.
+KEY = re.compile(r'("?)([\x21\x23-\x5b\x5d-\x7e]{1,255})\1')
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A keyed request as its row knows it: neither the key nor the body can be read from it."""
+
+    row_id: str
+    fingerprint: str
+    sealing_key: bytes
+
+
+def answered_once(route: Route, handler: Handler, call: Call) -> Outcome:
+    """A layer. Raises InvalidError (`idempotency.bad_key`, `idempotency.mismatch`)."""
+    key = _key(call.header(HEADER)) if route.method == "POST" and route.permission else None
+    if key is None or getattr(call.query, "dry_run", False):
+        return handler(call)
+    request = _request(route, call, key)
+    with transaction(call.ctx.db):
+        kept = _kept(request)
+        if kept is not None:
+            return _replay(request, kept, call)
+        outcome = handler(call)
+        return _keep(request, call, outcome)
+
+
+def _keep(request: Request, call: Call, outcome: Outcome) -> Outcome:
+    """Write down the answer. A job's is as it is now, so that every duplicate gets the same bytes."""
+    match outcome:
+        case Accepted():
+            body = _bytes(show.job(job_view(outcome.job_id)))
+            headers = {"Location": f"/v1/jobs/{outcome.job_id}"}
+            _insert(request, call, status=202, body=body, job_id=outcome.job_id, location=headers["Location"])
+            return outcome if _waits(call) else Reply(body, 202, headers)
+        case Reply():
+            body = outcome.body if isinstance(outcome.body, bytes) else _bytes(outcome.body)
+            location = outcome.headers.get("Location")
+            _insert(request, call, status=outcome.status, body=body, location=location)
+    return outcome
+
+
+def _replay(request: Request, kept: IdempotencyKey, call: Call) -> Outcome:
+    if kept.job_id is not None and _waits(call):
+        return Accepted(kept.job_id)
+    body = Fernet(request.sealing_key).decrypt(bytes(kept.body))
+    headers = REPLAYED | ({"Location": kept.location} if kept.location else {})
+    return Reply(body or None, kept.status, headers)
+
+
+def _kept(request: Request) -> IdempotencyKey | None:
+    row: IdempotencyKey | None = IdempotencyKey.get_or_none(IdempotencyKey.id == request.row_id)
+    if row is not None and row.fingerprint != request.fingerprint:
+        raise InvalidError(
+            "This Idempotency-Key came with another request before: every request has a key of its own.",
+            code="idempotency.mismatch",
+        )
+    return row
+
+
+def _insert(request: Request, call: Call, *, status: int, body: bytes, **more: Any) -> None:
+    IdempotencyKey.insert(
+        id=request.row_id,
+        created_at=call.ctx.clock.now(),
+        fingerprint=request.fingerprint,
+        status=status,
+        body=Fernet(request.sealing_key).encrypt(body),
+        **more,
+    ).execute()
+
+
+def _key(header: str) -> str | None:
+    if not header:
+        return None
+    found = KEY.fullmatch(header)
+    if found is None:
+        told = "1 to 255 visible ASCII characters without quotes, such as a UUID"
+        raise InvalidError(
+            f"{HEADER} is {told}.", code="idempotency.bad_key", errors=(FieldError(HEADER.lower(), told),)
+        )
+    return found[2]
+
+
+def _request(route: Route, call: Call, key: str) -> Request:
+    """Keys are one's own: per user and project. The key is part of every digest, so that none can be guessed from."""
+    actor = call.actor
+    owner = (actor.user_id or actor.name, actor.project_id or "")
+    asked = (route.method, route.path, dict(call.params), _plain(call.query, {"wait"}), _plain(call.body))
+    sealing_key = derive(call.ctx.settings.secret_key_path, "idempotency", *owner, key)
+    return Request(_digest(*owner, key), _digest(key, *asked), base64.urlsafe_b64encode(sealing_key))
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_revealed).encode()).hexdigest()
+
+
+def _plain(model: BaseModel | None, without: set[str] | None = None) -> dict[str, Any] | None:
+    return None if model is None else model.model_dump(exclude=without)
+
+
+def _revealed(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _waits(call: Call) -> bool:
+    return bool(getattr(call.query, "wait", 0.0) > 0)
+
+
+def _bytes(document: Any) -> bytes:
+    return b"" if document is None else json.dumps(document).encode()

@@ -1,0 +1,31 @@
+"""What stands around every handler, outermost first. A layer sees the route, the handler and the call."""
+
+from __future__ import annotations
+
+import functools
+
+from service.api.call import Call, Outcome
+from service.api.dry_run import tried
+from service.api.etags import guard, tagged
+from service.api.idempotency import answered_once
+from service.api.route import Handler, Layer, Route
+from service.api.routes import ROUTES
+
+
+def upload_slot(route: Route, handler: Handler, call: Call) -> Outcome:
+    """Raw bodies are read within a fixed number of slots. Raises UnavailableError when none is free."""
+    if route.body != "stream":
+        return handler(call)
+    with call.slots.uploads.one("Too many uploads are under way: try again when one has ended."):
+        return handler(call)
+
+
+LAYERS: tuple[Layer, ...] = (upload_slot, tagged, answered_once, guard(ROUTES), tried)
+
+
+def layered(route: Route) -> Handler:
+    """The route's handler with all layers around it."""
+    handler = route.handler
+    for layer in reversed(LAYERS):
+        handler = functools.partial(layer, route, handler)
+    return handler

@@ -1,0 +1,225 @@
+"""The API's description (OpenAPI 3.1), made from the routes and their models: what is described is what is checked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.api.call import JSON
+from service.api.models.base import Trying
+from service.api.models.contract import ShownTrial
+from service.api.models.edge import Problem
+from service.api.models.jobs import ShownJob
+from service.api.problem import MEDIA_TYPE
+from service.api.route import Route
+
+Json = dict[str, Any]
+Mode = Literal["validation", "serialization"]
+
+REFS = "#/components/schemas/{model}"
+VARIABLE = re.compile(r"<(\w+)>")
+ABOUT = (
+    "The REST API of Nacre. Errors are RFC 9457 problem documents with a stable `code`. What takes longer is a job:"
+    " the answer is 202 with `Location: /v1/jobs/<id>`, or the ended job when `wait` is long enough."
+    " Answers to GET carry an `ETag`: `If-None-Match` asks for news only (304), `If-Match` on a change holds it to"
+    " what was seen (412)."
+)
+# pydantic leaves a bound under its own name where a validator of ours stands before the number.
+BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+ALWAYS = {400, 422, 500, 503}
+WITH_A_TOKEN = {401, 403, 404, 409}
+WITH_A_BODY = {411, 413, 415}
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Schemas of bodies and answers: where each model's is, and all of them by name."""
+
+    refs: Mapping[Any, Json]
+    defs: Json
+
+    def requires_something(self, body: type[BaseModel]) -> bool:
+        """Whether an empty object is no such body."""
+        return bool(self.defs[self.refs[body]["$ref"].rpartition("/")[2]].get("required"))
+
+
+def document(routes: tuple[Route, ...]) -> Json:
+    """The whole description as JSON data. Equal routes give an equal document."""
+    models = _models(routes)
+    paths: Json = {}
+    for route in routes:
+        paths.setdefault(path_of(route), {})[route.method.lower()] = _operation(route, routes, models)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Nacre", "version": "1", "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(models.defs.items())),
+            "responses": {str(status): _problem(status, models) for status in _statuses(routes)},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def path_of(route: Route) -> str:
+    """The path as OpenAPI writes it."""
+    return VARIABLE.sub(r"{\1}", route.path)
+
+
+def operation_id(route: Route) -> str:
+    """Its unique name: the module and the function that answer."""
+    return f"{_module(route)}.{inspect.unwrap(route.handler).__name__}"
+
+
+def refusals(route: Route) -> list[int]:
+    """The statuses of problem documents that the route may answer."""
+    known = ALWAYS | set(route.errors)
+    if route.permission is not None:
+        known |= WITH_A_TOKEN
+    if route.body is not None:
+        known |= WITH_A_BODY
+    if route.method != "GET":
+        known |= {409, 412}
+    return sorted(known)
+
+
+def _statuses(routes: tuple[Route, ...]) -> list[int]:
+    return sorted({status for route in routes for status in refusals(route)})
+
+
+def _module(route: Route) -> str:
+    return route.handler.__module__.rpartition(".")[2]
+
+
+def _models(routes: tuple[Route, ...]) -> Models:
+    bodies = {route.body for route in routes if isinstance(route.body, type)}
+    replies = {route.reply for route in routes if isinstance(route.reply, type)} | {Problem, ShownTrial}
+    wanted: list[tuple[type[BaseModel], Mode]] = [(model, "validation") for model in _by_name(bodies)]
+    wanted += [(model, "serialization") for model in _by_name(replies)]
+    refs, schema = models_json_schema(wanted, ref_template=REFS)
+    return Models({model: ref for (model, _), ref in refs.items()}, schema["$defs"])
+
+
+def _by_name(models: set[Any]) -> list[type[BaseModel]]:
+    return sorted(models, key=lambda model: str(model.__name__))
+
+
+def _operation(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
+    summary, _, more = inspect.cleandoc(route.handler.__doc__ or "").partition("\n")
+    about: Json = {"operationId": operation_id(route), "tags": [_module(route)], "summary": summary.rstrip(".")}
+    if more.strip():
+        about["description"] = more.strip()
+    if route.permission is None:
+        about["security"] = []
+    else:
+        about["x-permission"] = route.permission
+    about["parameters"] = [*_variables(route), *_query(route.parameters.model_json_schema()), *_headers(route)]
+    if route.body is not None:
+        about["requestBody"] = _body(route, models)
+    about["responses"] = _successes(route, routes, models) | {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals(route)
+    }
+    return about
+
+
+def _variables(route: Route) -> list[Json]:
+    text = {"type": "string", "pattern": r"^[A-Za-z0-9][!-.0-~]{0,127}$"}
+    return [{"name": name, "in": "path", "required": True, "schema": text} for name in VARIABLE.findall(route.path)]
+
+
+def _query(schema: Json) -> list[Json]:
+    """One parameter for each field; what its types refer to is written out in place."""
+    defs, required = schema.get("$defs", {}), schema.get("required", [])
+    parameters = []
+    for name, field in schema.get("properties", {}).items():
+        described = {key: value for key, value in _inlined(field, defs).items() if key not in ("title", "description")}
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": _not_null(described)}
+        parameters.append(parameter | ({"description": field["description"]} if "description" in field else {}))
+    return parameters
+
+
+def _inlined(value: Any, defs: Json) -> Any:
+    if isinstance(value, list):
+        return [_inlined(item, defs) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        return _inlined(defs[value["$ref"].rpartition("/")[2]], defs)
+    return {BOUNDS.get(key, key): _inlined(item, defs) for key, item in value.items()}
+
+
+def _not_null(schema: Json) -> Json:
+    """A parameter that may be left out cannot be sent as null: a query is text."""
+    if "anyOf" not in schema:
+        return schema
+    kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+
+
+def _headers(route: Route) -> list[Json]:
+    known = [_header(name, told, required=True) for name, told in route.headers]
+    if route.permission and route.method == "POST":
+        told = "1 to 255 visible ASCII characters. The same request again with the same key gets the same answer."
+        known.append(_header("Idempotency-Key", told))
+    return known
+
+
+def _header(name: str, told: str, *, required: bool = False) -> Json:
+    return {"name": name, "in": "header", "required": required, "description": told, "schema": {"type": "string"}}
+
+
+def _body(route: Route, models: Models) -> Json:
+    if not isinstance(route.body, type):
+        return {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+    return {"required": models.requires_something(route.body), "content": {JSON: {"schema": models.refs[route.body]}}}
+
+
+def _successes(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
+    answer: Json = {"description": HTTPStatus(route.status).phrase}
+    match route.reply:
+        case None:
+            return {str(route.status): answer}
+        case str() as media_type:
+            return {str(route.status): answer | {"content": {media_type: {}}}}
+    answer["content"] = {JSON: {"schema": models.refs[route.reply]}}
+    links = _links(route, routes)
+    if links:
+        answer["links"] = links
+    found = {str(route.status): answer}
+    if route.status == 202:
+        found["200"] = answer | {"description": "The job has ended within `wait`"}
+    if issubclass(route.parameters, Trying):
+        told = f"{found['200']['description']}, or what `dry_run` found" if "200" in found else "Done, or tried"
+        shapes = {"anyOf": [models.refs[route.reply], models.refs[ShownTrial]]}
+        found["200"] = answer | {"description": told, "content": {JSON: {"schema": shapes}}}
+    if route.method == "GET" and route.permission:
+        found["304"] = {"description": "It is as `If-None-Match` says"}
+    return found
+
+
+def _problem(status: int, models: Models) -> Json:
+    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": models.refs[Problem]}}}
+
+
+def _links(route: Route, routes: tuple[Route, ...]) -> Json:
+    """Where an answer leads: from a new object to what can be done with it, from a job to itself and to its object."""
+    if route.method not in ("POST", "PUT"):
+        return {}
+    targets = [(other, "$response.body#/id") for other in routes if other.path == f"{route.path}/<ref>"]
+    if route.reply is ShownJob:
+        targets = [(other, "$response.body#/object/id") for other, _ in targets]
+        targets += [(other, "$response.body#/id") for other in routes if other.path == "/v1/jobs/<ref>"]
+    return {
+        operation_id(other): {"operationId": operation_id(other), "parameters": {"ref": where}}
+        for other, where in targets
+    }

@@ -1,0 +1,145 @@
+"""The console process: websockets in, VMs' screens and serial lines behind them, a ticket between."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+import threading
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from service.console.handshake import Refusal, ticket_of
+from service.console.session import Session, shortened
+from service.console.vnc import VncStream
+from service.context import Context
+from service.db.database import unit_of_work
+from service.errors import ConflictError, NacreError, UnauthenticatedError
+from service.hypervisor.contract import Console
+from service.operations.console_tickets import PROTOCOL, Admission, redeem
+
+log = structlog.get_logger(__name__)
+HANDSHAKE_S = 5.0
+PAUSE_S = 0.2
+PING_S = 20.0
+LONGEST_MESSAGE = 1 << 20
+BACKLOG = 128
+_STATUS = {UnauthenticatedError: HTTPStatus.UNAUTHORIZED, ConflictError: HTTPStatus.CONFLICT}
+
+
+class ConsoleServer:
+    """Open consoles hold a slot each; connections that have not shown a ticket yet are counted, too."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        slots = ctx.settings.console_slots
+        self._connections = threading.BoundedSemaphore(slots * 2)
+        self._slots = threading.BoundedSemaphore(slots)
+        self._here = threading.local()  # .admission: whom this connection's thread has let in, holding a slot
+        self._closed = threading.Event()
+        address = ctx.settings.console_listen_address or ctx.settings.listen_address
+        self._listening = socket.create_server((address, ctx.settings.console_port), backlog=BACKLOG)
+        quiet = logging.getLogger(__name__)
+        quiet.setLevel(logging.CRITICAL)  # a broken handshake is no fault of ours
+        self._serve = serve(
+            self._handle,
+            sock=self._listening,
+            subprotocols=[Subprotocol(PROTOCOL)],
+            process_request=self._judge,
+            compression=None,
+            logger=quiet,
+            server_header=None,
+            open_timeout=HANDSHAKE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=LONGEST_MESSAGE,
+        ).handler
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listening.getsockname()[1])
+
+    def run(self) -> None:
+        """Accept connections until close()."""
+        while not self._closed.is_set():
+            try:
+                connection, source = self._listening.accept()
+            except OSError:  # closed, or out of files for a moment
+                self._ctx.clock.wait(self._closed, PAUSE_S)
+                continue
+            if self._connections.acquire(blocking=False):
+                self._ctx.threads.start("console", functools.partial(self._one, connection, source))
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        """Accept no more. Consoles that are open end with the process."""
+        self._closed.set()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        self._listening.close()
+
+    def _one(self, connection: socket.socket, source: Any) -> None:
+        self._here.admission = None
+        try:
+            self._serve(connection, source)
+        finally:
+            if self._here.admission is not None:
+                self._slots.release()
+            self._connections.release()
+
+    def _judge(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """None lets the websocket open."""
+        ticket = ticket_of(request.path, request.headers, self._ctx.settings.console_origins)
+        refusal = self._admit(ticket) if isinstance(ticket, str) else ticket
+        return None if refusal is None else websocket.respond(refusal.status, refusal.text)
+
+    def _admit(self, ticket: str) -> Refusal | None:
+        """Use the ticket up, and take a slot that _one() gives back."""
+        if not self._slots.acquire(blocking=False):
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "All consoles are taken: try again later.")
+        try:
+            with unit_of_work(self._ctx.db):
+                self._here.admission = redeem(self._ctx, ticket)
+        except NacreError as error:
+            status = next((_STATUS[kind] for kind in _STATUS if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
+            return Refusal(status, f"{error.detail} [{error.code}]")
+        except Exception:  # the edge: the caller learns nothing, the log everything
+            log.exception("console.handshake_failed")
+            return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the log says what.")
+        finally:
+            if self._here.admission is None:
+                self._slots.release()
+        return None
+
+    def _handle(self, websocket: ServerConnection) -> None:
+        admission: Admission = self._here.admission
+        told = {"vm": admission.vm_name, "console": admission.kind, "actor": admission.actor}
+        try:
+            console = self._open(admission)
+            log.info("console.opened", **told)
+            Session(websocket, console, self._ctx.clock).run(self._ctx.threads)
+            log.info("console.ended", **told)
+        except NacreError as error:
+            log.info("console.refused", **told, reason=error.detail)
+            websocket.close(CloseCode.INTERNAL_ERROR, shortened(error.detail))
+        except Exception:  # the edge
+            log.exception("console.failed", **told)
+            websocket.close(CloseCode.INTERNAL_ERROR, "something went wrong: the log says what")
+
+    def _open(self, admission: Admission) -> Console:
+        on = self._ctx.hypervisors.on(admission.host)
+        if admission.kind == "serial":
+            return on.open_console(admission.vm_id)
+        display = on.display(admission.vm_id)
+        if display is None:
+            raise ConflictError(f"VM {admission.vm_name} has no screen.", code="console.no_screen")
+        return VncStream(display)

@@ -1,0 +1,68 @@
+"""gunicorn as this service needs it: one process, a fixed number of threads, none of them for a client that is slow."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from service.http.logger import GunicornLogger
+from service.http.worker import PatientWorker
+
+# While a thread reads a large body or writes a long answer, a client that is silent for so long is hung up on.
+CLIENT_SILENCE_S = 30
+MOST_CONNECTIONS = 4096
+HEADER_LINE_BYTES = 8190
+HEADER_LINES = 64
+
+
+def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]:
+    """The settings of the server, by gunicorn's names."""
+    return {
+        "bind": f"{address}:{port}",
+        "workers": 1,  # the bindings hold no locks that a fork would copy
+        "worker_class": PatientWorker,
+        "threads": threads,
+        "worker_connections": MOST_CONNECTIONS,
+        "limit_request_line": HEADER_LINE_BYTES,
+        "limit_request_field_size": HEADER_LINE_BYTES,
+        "limit_request_fields": HEADER_LINES,
+        "graceful_timeout": 5,
+        "keepalive": 15,
+        "control_socket_disable": True,
+        "loglevel": "warning",
+        "logger_class": GunicornLogger,
+        "when_ready": _prepare,
+    }
+
+
+class HttpServer(BaseApplication):  # type: ignore[misc]
+    """A WSGI application behind gunicorn. `make_app` is called in the process that serves, after the fork."""
+
+    def __init__(self, make_app: Callable[[], Callable[..., Any]], options: dict[str, Any]) -> None:
+        self._make_app = make_app
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Callable[..., Any]:
+        """Called by gunicorn."""
+        return self._make_app()
+
+
+def _prepare(server: Any) -> None:
+    """Room for all connections, and deadlines: Linux hands a listener's own on to the connections it accepts."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    limit = struct.pack("@ll", CLIENT_SILENCE_S, 0)
+    for listener in server.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)

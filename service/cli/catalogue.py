@@ -1,4 +1,4 @@
-"""nacre flavor …, nacre network …, nacre pool …"""
+"""nacre flavor …, nacre network …"""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from service.cli.session import Output, client, group
 
 flavors = group("Sizes of VMs.")
 networks = group("Guest networks.")
-pools = group("Storage pools, and the health of the storage.")
 
 FLAVOR_COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda flavor: flavor["name"]),
@@ -26,13 +25,6 @@ NETWORK_COLUMNS: tuple[Column, ...] = (
     ("CIDR", lambda network: network["cidr"]),
     ("GATEWAY", lambda network: network["gateway"]),
     ("ADDRESSES", lambda network: f"{network['first_address']} - {network['last_address']}"),
-)
-POOL_COLUMNS: tuple[Column, ...] = (
-    ("NAME", lambda pool: pool["name"]),
-    ("REPLICAS", lambda pool: pool["replicas"]),
-    ("STORED", lambda pool: size(pool["stored_bytes"])),
-    ("FREE", lambda pool: size(pool["free_bytes"])),
-    ("FULL", lambda pool: "full" if pool["full"] else "nearly" if pool["near_full"] else "no"),
 )
 
 
@@ -51,9 +43,9 @@ def show_flavor(name: str, output: Output = Format.TABLE) -> None:
 @flavors.command("create")
 def create_flavor(
     name: str,
-    vcpus: Annotated[int, typer.Option()],
-    memory_mib: Annotated[int, typer.Option()],
-    disk_gib: Annotated[int, typer.Option()],
+    vcpus: Annotated[int, typer.Option(help="vCPUs.")],
+    memory_mib: Annotated[int, typer.Option(help="Memory.")],
+    disk_gib: Annotated[int, typer.Option(help="The root disk, unless the VM says otherwise.")],
     max_vcpus: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: vcpus).")] = None,
     max_memory_mib: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: memory-mib).")] = None,
     output: Output = Format.TABLE,
@@ -91,8 +83,8 @@ def create_network(
     cidr: Annotated[str, typer.Option(help="Say 10.0.0.0/24.")],
     first_address: Annotated[str, typer.Option(help="First address to give out.")],
     last_address: Annotated[str, typer.Option(help="Last address to give out.")],
-    gateway: Annotated[str | None, typer.Option()] = None,
-    dns: Annotated[list[str] | None, typer.Option(help="Up to three.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="Guests' way out.")] = None,
+    dns: Annotated[list[str] | None, typer.Option(help="A name server; may be repeated, up to three.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Make a guest network."""
@@ -114,27 +106,3 @@ def delete_network(name: str) -> None:
     """Remove a network that no VM is on."""
     client().delete(at("networks", name))
     notes.print(plain(f"network {name} is gone"))
-
-
-@pools.command("list")
-def list_pools(output: Output = Format.TABLE) -> None:
-    """List all storage pools, as last observed."""
-    print_rows(client().items("/v1/pools"), POOL_COLUMNS, output)
-
-
-@pools.command("health")
-def health(output: Output = Format.TABLE) -> None:
-    """Show the storage cluster's health and its OSDs, as last observed."""
-    seen = client().get("/v1/storage")
-    if output is Format.JSON:
-        print_one(seen, output)
-        return
-    print_one({key: seen[key] for key in ("status", "checks", "version", "observed_at") if key in seen}, output)
-    columns: tuple[Column, ...] = (
-        ("OSD", lambda osd: osd["osd_id"]),
-        ("HOST", lambda osd: osd["host"]),
-        ("UP", lambda osd: "up" if osd["up"] else "DOWN"),
-        ("COMMIT", lambda osd: f"{osd['commit_latency_ms']} ms" if osd["commit_latency_ms"] else "idle"),
-        ("USED", lambda osd: f"{size(osd['used_bytes'])} of {size(osd['total_bytes'])}"),
-    )
-    print_rows(seen["osds"], columns, output)

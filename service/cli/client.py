@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -13,19 +14,22 @@ from urllib.parse import quote
 import httpx
 
 from service.cli.config import Config
-from service.cli.errors import ApiError, CliError, UsageError
+from service.cli.errors import ApiError, CliError, LostError, UsageError
 
 LONG_POLL_S = 1  # also how often a progress bar moves
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 Json = dict[str, Any]
+Event = tuple[int, str, Json]  # position, name, data
+SILENCE_S = 45.0  # a stream that is silent for longer than its heartbeats is dead
+RECONNECT_S = 2.0
 
 
 def at(collection: str, name: str, *verb: str) -> str:
     """The path of one object, or of what can be done to it. A name is one segment, whatever is in it."""
     if name in ("", ".", ".."):
         raise UsageError(f"'{name}' cannot be a name.")
-    return "/".join((f"/v1/{collection}", quote(name, safe=""), *verb))
+    return "/".join((f"/v1/{collection}", quote(name, safe=""), *(quote(part, safe="") for part in verb)))
 
 
 class Client:
@@ -33,9 +37,16 @@ class Client:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.dry_run = False
+        headers = {b"User-Agent": b"nacre-cli"}
+        if config.token:
+            headers[b"Authorization"] = f"Bearer {config.token}".encode("ascii")
+        if config.reason:
+            headers[b"X-Reason"] = config.reason.encode()
         self._http = httpx.Client(
             base_url=config.url,
-            headers={"Authorization": f"Bearer {config.token}", "User-Agent": "nacre-cli"},
+            headers=headers,
+            params={"project": config.project} if config.project else {},
             timeout=httpx.Timeout(60.0, connect=5.0),
             trust_env=False,
         )
@@ -51,22 +62,69 @@ class Client:
         """GET an object or a collection."""
         return self._send("GET", path, params=query)
 
-    def items(self, path: str) -> list[Json]:
-        """The items of a collection."""
-        return cast(list[Json], self.get(path)["items"])
+    def items(self, path: str, **query: str | int) -> list[Json]:
+        """All items of a collection, page by page."""
+        page = self.get(path, **query)
+        items = cast(list[Json], page["items"])
+        while token := page.get("next_page_token"):
+            page = self.get(path, **query, page_token=token)
+            items += page["items"]
+        return items
 
     def post(self, path: str, body: Json | None = None) -> Json:
-        """POST a JSON body."""
-        return self._send("POST", path, json=body or {})
+        """POST a JSON body; when the connection breaks, once more: the key says that it is the same request."""
+        headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
+        try:
+            return self._send("POST", path, json=body or {}, headers=headers)
+        except LostError:
+            return self._send("POST", path, json=body or {}, headers=headers)
+
+    def put(self, path: str, body: Json | None = None, **query: str) -> Json:
+        """PUT a JSON body, or none."""
+        return self._send("PUT", path, params=query, **({"json": body} if body is not None else {}))
+
+    def patch(self, path: str, body: Json) -> Json:
+        """PATCH an object."""
+        return self._send("PATCH", path, json=body)
 
     def delete(self, path: str) -> Json:
         """DELETE an object."""
         return self._send("DELETE", path)
 
-    def upload(self, path: str, chunks: Iterator[bytes], size_bytes: int, query: dict[str, str]) -> Json:
-        """POST a stream of known length."""
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
-        return self._send("POST", path, content=chunks, headers=headers, params=query)
+    def send(self, path: str, chunks: Iterator[bytes], length: int, offset: int) -> Json:
+        """PATCH a piece of a file: `length` bytes that begin at `offset`."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        return self._send("PATCH", path, content=chunks, headers={**headers, "Upload-Offset": str(offset)})
+
+    def download(self, path: str) -> bytes:
+        """GET what is no JSON, whole."""
+        return self._ask("GET", path).content
+
+    def events(self, path: str, *, after: int | None, **query: str | int) -> Iterator[Event]:
+        """(position, name, data) of every event from now on, or after a position; again after a break, for ever."""
+        position = after
+        while True:
+            headers = {} if position is None else {"Last-Event-ID": str(position)}
+            try:
+                for event in self._stream(path, headers, dict(query)):
+                    position = event[0]
+                    yield event
+            except LostError as error:
+                if position is None:
+                    raise
+                threading.Event().wait(RECONNECT_S)
+                del error
+
+    def _stream(self, path: str, headers: dict[str, str], query: dict[str, str | int]) -> Iterator[Event]:
+        timeout = httpx.Timeout(SILENCE_S, connect=5.0)
+        try:
+            with self._http.stream("GET", path, headers=headers, params=query, timeout=timeout) as response:
+                if not response.is_success:
+                    response.read()
+                    raise ApiError(_problem(response))
+                yield from _parsed(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise LostError(f"{self.config.url} does not answer ({error}): is the service up?") from error
 
     def follow(self, job: Json) -> Iterator[Json]:
         """The job as it is now and every LONG_POLL_S after, until it is over; its end is told at once."""
@@ -85,17 +143,45 @@ class Client:
         return self.get(path)
 
     def _send(self, method: str, path: str, **arguments: Any) -> Json:
-        try:
-            response = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            raise CliError(f"{self.config.url} does not answer ({error}): is the service up?") from error
-        if not response.is_success:
-            raise ApiError(_problem(response))
-        self._answered_at = response.headers.get("date", "")
+        if self.dry_run and method != "GET":
+            arguments["params"] = {**arguments.get("params", {}), "dry_run": "true"}
+        response = self._ask_or_try(method, path, **arguments)
         answer = _document(response) if response.content else {}
         if answer is None:
             raise CliError(f"{self.config.url} answers, but not as the API does: is the URL right?")
         return answer
+
+    def _ask_or_try(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """What a trial was asked for and the API cannot try is told as that."""
+        try:
+            return self._ask(method, path, **arguments)
+        except ApiError as error:
+            fields = {wrong["field"] for wrong in cast(list[Json], error.problem.get("errors") or [])}
+            if self.dry_run and "dry_run" in fields:
+                raise UsageError("This cannot be tried with --dry-run: nothing was done.") from error
+            raise
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise LostError(f"{self.config.url} does not answer ({error}): is the service up?") from error
+        if not response.is_success:
+            raise ApiError(_problem(response))
+        self._answered_at = response.headers.get("date", "")
+        return response
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Event]:
+    """Server-sent events; an empty line ends one."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif not line and "data" in fields:
+            yield int(fields["id"]), fields.get("event", ""), json.loads(fields["data"])
+            fields = {}
 
 
 def _problem(response: httpx.Response) -> Json:

@@ -12,28 +12,48 @@ import httpx
 from service.cli.errors import UsageError
 
 CONFIG_PATH = Path("~/.config/nacre/config.toml")
+TOKEN_PATH = Path("~/.config/nacre/token")  # where 'nacre login' puts it unless told otherwise
 HINT = "set NACRE_URL and NACRE_TOKEN_FILE, or write url and token_file into ~/.config/nacre/config.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`ssh_key` is the private key that `nacre vm ssh` offers; its .pub goes into new VMs unless told otherwise."""
+    """`ssh_key` is the private key that `nacre vm ssh` offers; its .pub goes into new VMs unless told otherwise.
+
+    `project` is the one to work in, `reason` what the audit shall say; "" leaves it to the API.
+    """
 
     url: str
     token: str
     ssh_key: Path | None
+    project: str = ""
+    reason: str = ""
 
 
 def load_config() -> Config:
     """Read the configuration. Raises UsageError with the next step."""
     file = _read_file(CONFIG_PATH.expanduser())
-    url = os.environ.get("NACRE_URL") or file.get("url")
-    token_file = os.environ.get("NACRE_TOKEN_FILE") or file.get("token_file")
-    if not url or not token_file:
-        raise UsageError(f"Where is the API? {HINT}.")
+    url, path = api_url(), token_path()
+    if path == TOKEN_PATH.expanduser() and not path.exists():
+        raise UsageError(f"Who are you? 'nacre login' gets a token for your password; or {HINT}.")
     key = os.environ.get("NACRE_SSH_KEY") or file.get("ssh_key")
     ssh_key = Path(key).expanduser() if key else None
-    return Config(url=_checked_url(url), token=_read_token(Path(token_file)), ssh_key=ssh_key)
+    project = os.environ.get("NACRE_PROJECT") or file.get("project", "")
+    return Config(url=url, token=_read_token(path), ssh_key=ssh_key, project=project)
+
+
+def api_url() -> str:
+    """Where the API is. Raises UsageError with the next step."""
+    url = os.environ.get("NACRE_URL") or _read_file(CONFIG_PATH.expanduser()).get("url")
+    if not url:
+        raise UsageError(f"Where is the API? {HINT}.")
+    return _checked_url(url)
+
+
+def token_path() -> Path:
+    """The file that the token is in, or shall be."""
+    path = os.environ.get("NACRE_TOKEN_FILE") or _read_file(CONFIG_PATH.expanduser()).get("token_file")
+    return Path(path or TOKEN_PATH).expanduser()
 
 
 def _checked_url(url: str) -> str:

@@ -37,3 +37,7 @@ def _sentence(problem: dict[str, object]) -> str:
     if isinstance(reasons, dict):
         lines += [f"  {host}: {'; '.join(why)}" for host, why in sorted(reasons.items())]
     return "\n".join(lines)
+
+
+class LostError(CliError):
+    """The API did not answer, or the connection broke: nobody knows what became of the request."""

@@ -19,6 +19,7 @@ COLUMNS: tuple[Column, ...] = (
     ("AGE", lambda job: age(client().age_s(job["created_at"]))),
     ("WHY", lambda job: job["reason"] or (job["error"] or {}).get("detail")),
 )
+JobId = Annotated[str, typer.Argument(help="The job's id: 'nacre job list' shows it.")]
 
 
 @app.command("list")
@@ -34,7 +35,7 @@ def list_jobs(
 
 
 @app.command()
-def show(job_id: str, wait: Wait = False, output: Output = Format.TABLE) -> None:
+def show(job_id: JobId, wait: Wait = False, output: Output = Format.TABLE) -> None:
     """Show one job with its phases; with --wait, follow it to its end first."""
     job = client().get(at("jobs", job_id))
     if wait:
@@ -48,6 +49,6 @@ def show(job_id: str, wait: Wait = False, output: Output = Format.TABLE) -> None
 
 
 @app.command()
-def cancel(job_id: str, output: Output = Format.TABLE) -> None:
+def cancel(job_id: JobId, output: Output = Format.TABLE) -> None:
     """Ask for the end of a job: what it did is undone first."""
     print_one(client().delete(at("jobs", job_id)), output)

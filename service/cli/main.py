@@ -8,9 +8,32 @@ from typing import Annotated
 
 import typer
 
-from service.cli import catalogue, host, image, job, vm
+from service.cli import (
+    adopt,
+    audit,
+    catalogue,
+    events,
+    host,
+    host_group,
+    image,
+    job,
+    login,
+    pool,
+    project,
+    token,
+    user,
+    vm,
+    vm_apply,
+    vm_console,
+    vm_create,
+    vm_disks,
+    vm_screen,
+    vm_ssh,
+    volume,
+)
 from service.cli.errors import CliError
 from service.cli.output import notes, plain
+from service.cli.session import ask_for
 
 
 def _version(asked: bool) -> None:
@@ -32,17 +55,36 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
+    in_project: Annotated[str, typer.Option("--project", help="Work in this project (or NACRE_PROJECT).")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why: the audit will say so.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, show what would be done, change nothing.")
+    ] = False,
 ) -> None:
     del version  # told before anything else is looked at
+    ask_for(project=in_project, reason=reason, dry_run=dry_run)
 
 
+# These add their commands to vm.app.
+VM_COMMANDS = (adopt, vm_apply, vm_console, vm_create, vm_disks, vm_screen, vm_ssh)
 app.add_typer(vm.app, name="vm")
+app.add_typer(volume.app, name="volume")
 app.add_typer(image.app, name="image")
 app.add_typer(host.app, name="host")
+app.add_typer(host_group.app, name="host-group")
 app.add_typer(job.app, name="job")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.networks, name="network")
-app.add_typer(catalogue.pools, name="pool")
+app.add_typer(pool.app, name="pool")
+app.add_typer(project.app, name="project")
+app.add_typer(user.app, name="user")
+app.add_typer(token.app, name="token")
+app.command("audit")(audit.show_audit)
+app.command("events")(events.show_events)
+app.command("login")(login.log_in)
+app.command("logout")(login.log_out)
+app.command("whoami")(login.who_am_i)
+app.command("password")(login.change_password)
 
 
 def main() -> None:

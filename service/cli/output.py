@@ -53,17 +53,42 @@ def print_rows(rows: Iterable[Json], columns: Iterable[Column], how: Format) -> 
     _print_table(table)
 
 
-def print_one(row: Mapping[str, Any], how: Format) -> None:
-    """Print one object, a line per field."""
+def print_one(row: Mapping[str, Any], how: Format, tables: Mapping[str, Iterable[Column]] | None = None) -> None:
+    """Print one object, a line per field; the fields named in `tables`, lists of objects, each as a table below."""
     if how is Format.JSON:
         print_json(row)
         return
+    tables = tables or {}
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for key, value in row.items():
-        table.add_row(key, plain(value))
+        if key not in tables:
+            table.add_row(key, plain(_told(key, value)))
     _print_table(table)
+    for key, columns in tables.items():
+        if row.get(key):
+            sys.stdout.write("\n")
+            print_rows(row[key], columns, how)
+
+
+def _told(key: str, value: object) -> object:
+    """A field's value as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and key.endswith("_bytes"):
+        return size(value)
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return ", ".join(f"{name} {plain(_told(name, part))}" for name, part in value.items()) or None
+    if isinstance(value, list) and _is_flat(value):
+        return ", ".join(map(str, value)) or None
+    if isinstance(value, list) and all(isinstance(part, dict) and part.keys() == {"id", "name"} for part in value):
+        return ", ".join(part["name"] for part in value)
+    return None if value == "" else value
+
+
+def _is_flat(values: Iterable[object]) -> bool:
+    return not any(value and isinstance(value, dict | list) for value in values)
 
 
 def _cell(heading: str, value: object) -> Text:

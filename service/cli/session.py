@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,14 +12,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from service.cli.client import FINAL_STATES, Client, Json
 from service.cli.config import load_config
 from service.cli.errors import JobFailedError
-from service.cli.output import Format, age, notes, plain, print_one
+from service.cli.output import Format, age, notes, plain, print_one, print_rows
 
 STALE_S = 60
 # A worker takes a job within milliseconds: one that stays queued for this many looks has none.
 LOOKS_WHILE_QUEUED = 5
+_asked: dict[str, Any] = {"project": "", "reason": "", "dry_run": False}
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the job has ended.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def group(purpose: str) -> typer.Typer:
@@ -29,7 +32,21 @@ def group(purpose: str) -> typer.Typer:
 @functools.cache
 def client() -> Client:
     """The one connection of this process."""
-    return Client(load_config())
+    config = load_config()
+    made = Client(replace(config, project=_asked["project"] or config.project, reason=_asked["reason"]))
+    made.dry_run = _asked["dry_run"]
+    return made
+
+
+def ask_for(*, project: str, reason: str, dry_run: bool = False) -> None:
+    """What this call of the command says of itself; "" leaves it to the environment."""
+    _asked.update(project=project, reason=reason, dry_run=dry_run)
+
+
+def sure(question: str, *, yes: bool) -> None:
+    """Ask before something is lost, unless told not to or nothing will really be done. "No" ends the command."""
+    if not yes and not _asked["dry_run"]:
+        typer.confirm(question, abort=True, err=True)
 
 
 def stale(observed_at: str | None) -> str:
@@ -39,9 +56,15 @@ def stale(observed_at: str | None) -> str:
 
 
 def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
-    """Follow a job to its end when asked to, and say what became of it; returns the job as last seen."""
+    """Follow a job to its end when asked to, and say what became of it; returns the job as last seen.
+
+    What was only tried is told, and ends the command.
+    """
+    if job.get("dry_run"):
+        _tell_trial(job, how)
+        raise typer.Exit
     if wait:
-        job = _follow(job)
+        job = follow(job)
     if how is Format.JSON:
         print_one(job, how)
     elif wait:
@@ -51,7 +74,30 @@ def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
     return job
 
 
-def _follow(job: Json) -> Json:
+def _tell_trial(trial: Json, how: Format) -> None:
+    if how is Format.JSON:
+        print_one(trial, how)
+        return
+    done = f"these {len(trial['placements'])} VMs would be placed" if trial["placements"] else "nothing would be done"
+    notes.print(plain(f"this would be done: {trial['job']['kind']}" if trial["job"] else done))
+    for placement in trial["placements"]:
+        columns = (
+            ("HOST", lambda verdict: verdict["host_name"]),
+            ("SCORE", lambda verdict: "-" if verdict["score"] is None else f"{verdict['score']:.3f}"),
+            ("WHY", lambda verdict: "; ".join(verdict["reasons"]) or _terms(verdict)),
+        )
+        print_rows(placement["verdicts"], columns, how)
+
+
+def _terms(verdict: Json) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in verdict["terms"])
+
+
+def follow(job: Json) -> Json:
+    """The job at its end, with a progress bar on the way. Raises JobFailedError."""
+    if job.get("dry_run"):
+        _tell_trial(job, Format.TABLE)
+        raise typer.Exit
     if not notes.is_terminal:
         return _follow_quietly(job)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

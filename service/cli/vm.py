@@ -1,28 +1,18 @@
-"""nacre vm …"""
+"""nacre vm …: what VMs there are, and their buttons."""
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from service.cli.client import at
-from service.cli.errors import CliError, UsageError
-from service.cli.output import Column, Format, print_one, print_rows
-from service.cli.session import Output, Wait, client, finish, group, stale
+from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
+from service.cli.session import Output, Wait, Yes, client, finish, group, stale, sure
 
 app = group("Virtual machines.")
 
-PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ \S+")
-# ssh asks again once a second: what boots or restarts is given about a minute.
-PATIENCE = ("-o", "ConnectTimeout=3", "-o", "ConnectionAttempts=15")
-
 Name = Annotated[str, typer.Argument(help="The VM's name or id.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda vm: vm["name"]),
@@ -34,6 +24,29 @@ COLUMNS: tuple[Column, ...] = (
     ("IMAGE", lambda vm: vm["image"]),
     ("FLAVOR", lambda vm: vm["flavor"]),
 )
+PARTS: dict[str, tuple[Column, ...]] = {
+    "volumes": (
+        ("DISK", lambda volume: volume["target"]),
+        ("ROLE", lambda volume: volume["role"]),
+        ("NAME", lambda volume: volume["name"]),
+        ("SIZE", lambda volume: size(volume["size_bytes"])),
+        ("BUS", lambda volume: volume["bus"]),
+        ("POOL", lambda volume: volume["pool"]),
+        ("STATE", lambda volume: volume["state"]),
+        ("IMAGE", lambda volume: volume["image"]),
+    ),
+    "cdroms": (
+        ("DRIVE", lambda drive: drive["target"]),
+        ("BUS", lambda drive: drive["bus"]),
+        ("MEDIUM", lambda drive: drive["image"]),
+    ),
+    "nics": (
+        ("NETWORK", lambda nic: nic["network"]),
+        ("ADDRESS", lambda nic: nic["address"]),
+        ("MAC", lambda nic: nic["mac"]),
+        ("MODEL", lambda nic: nic["model"]),
+    ),
+}
 
 
 def _stale(vm: dict[str, str | None]) -> str:
@@ -41,15 +54,22 @@ def _stale(vm: dict[str, str | None]) -> str:
 
 
 @app.command("list")
-def list_vms(output: Output = Format.TABLE) -> None:
-    """List all VMs."""
-    print_rows(client().items("/v1/vms"), COLUMNS, output)
+def list_vms(
+    host: Annotated[str, typer.Option(help="Only those on this host.")] = "",
+    state: Annotated[str, typer.Option(help="Only those seen in this state: running, stopped, paused …")] = "",
+    flavor: Annotated[str, typer.Option(help="Only those of this flavor.")] = "",
+    image: Annotated[str, typer.Option(help="Only those made from this image.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """List VMs: all that you may see, or some of them."""
+    asked = {"host": host, "observed_state": state, "flavor": flavor, "image": image}
+    print_rows(client().items("/v1/vms", **{key: value for key, value in asked.items() if value}), COLUMNS, output)
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
     """Show one VM: its state, address, host and disks."""
-    print_one(client().get(at("vms", name)), output)
+    print_one(client().get(at("vms", name)), output, PARTS)
 
 
 @app.command()
@@ -69,31 +89,27 @@ def why(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def create(
-    name: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9 and '-'; also the guest's hostname.")],
-    image: Annotated[str, typer.Option("--image", help="What to clone.")],
-    flavor: Annotated[str, typer.Option("--flavor", help="How large.")],
-    network: Annotated[str | None, typer.Option("--network", help="May be left out when there is one.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Who may log in (default: the image's).")] = None,
-    ssh_key: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--ssh-key", metavar="FILE", help="Public keys, may be repeated (default: NACRE_SSH_KEY with .pub)."
-        ),
-    ] = None,
+def start(
+    name: Name,
+    paused: Annotated[bool, typer.Option("--paused", help="Hold it still until 'nacre vm resume'.")] = False,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a VM and start it."""
-    body = {"name": name, "image": image, "flavor": flavor, "ssh_keys": _public_keys(ssh_key)}
-    body |= {key: value for key, value in (("network", network), ("user", user)) if value is not None}
-    finish(client().post("/v1/vms", body), wait=wait, how=output, done=f"VM {name} runs: nacre vm ssh {name}")
+    """Start a stopped VM on the host that fits best now."""
+    job = client().post(at("vms", name, "start"), {"paused": True} if paused else {})
+    finish(job, wait=wait, how=output, done=f"VM {name} is paused" if paused else f"VM {name} runs")
 
 
 @app.command()
-def start(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Start a stopped VM on the host that fits best now."""
-    finish(client().post(at("vms", name, "start")), wait=wait, how=output, done=f"VM {name} runs")
+def pause(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
+    """Hold a running VM still."""
+    finish(client().post(at("vms", name, "pause")), wait=wait, how=output, done=f"VM {name} is paused")
+
+
+@app.command()
+def resume(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
+    """Let a paused VM go on."""
+    finish(client().post(at("vms", name, "resume")), wait=wait, how=output, done=f"VM {name} runs")
 
 
 @app.command("shut-down")
@@ -130,61 +146,57 @@ def migrate(
 
 
 @app.command()
-def delete(name: Name, yes: Yes = False, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Delete a VM with its disks. There is no way back."""
-    if not yes:
-        typer.confirm(f"Delete VM {name} and everything on its disks?", abort=True, err=True)
-    finish(client().delete(at("vms", name)), wait=wait, how=output, done=f"VM {name} is gone")
-
-
-@app.command(context_settings={"allow_interspersed_args": False})
-def ssh(
+def rename(
     name: Name,
-    command: Annotated[list[str] | None, typer.Argument(help="What to run there (default: a shell).")] = None,
+    new_name: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9 and '-'.")],
+    wait: Wait = False,
+    output: Output = Format.TABLE,
 ) -> None:
-    """Log in to a VM. Everything after its name is the command; a guest that still boots is given about a minute."""
-    vm = client().get(at("vms", name))
-    if not vm["address"]:
-        raise UsageError(f"VM {name} has no address.")
-    if vm["observed_state"] == "stopped":
-        raise CliError(f"VM {name} is stopped: 'nacre vm start {name}' starts it.")
-    words = command or []
-    _exec_ssh(vm["id"], f"{vm['user']}@{vm['address']}", words[words[:1] == ["--"] :])
+    """Give the VM another name. The guest's own hostname stays what it was."""
+    job = client().post(at("vms", name, "rename"), {"name": new_name})
+    finish(job, wait=wait, how=output, done=f"VM {name} is {new_name} now; its hostname inside is unchanged")
 
 
-def _exec_ssh(vm_id: str, destination: str, command: list[str]) -> NoReturn:
-    """Become ssh. A VM's host key is remembered under its id: another VM may get the same address later."""
-    known = Path("~/.cache/nacre").expanduser()
-    known.mkdir(parents=True, exist_ok=True)
-    options = ["-o", f"UserKnownHostsFile={known / 'known_hosts'}", "-o", f"HostKeyAlias={vm_id}"]
-    options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", *PATIENCE]
-    key = client().config.ssh_key
-    if key is not None:
-        options += ["-i", str(key), "-o", "IdentitiesOnly=yes"]
-    sys.stdout.flush()
-    # After "--" nothing is an option, neither in what the server told nor in the command.
-    os.execvp("ssh", ["ssh", *options, "--", destination, *command])  # noqa: S606 - the terminal becomes the guest's
+@app.command()
+def resize(
+    name: Name,
+    flavor: Annotated[str, typer.Option("--flavor", help="How large it shall be.")],
+    wait: Wait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Give the VM another flavor: at once where it can take more while it runs, else at its next start."""
+    job = client().post(at("vms", name, "resize"), {"flavor": flavor})
+    job = finish(job, wait=wait, how=output, done=f"VM {name} is of flavor {flavor}")
+    if wait and output is Format.TABLE and job["result"]["reasons"]:
+        notes.print(plain(f"at its next start, because {'; '.join(job['result']['reasons'])}"))
 
 
-def _public_keys(files: list[Path] | None) -> list[str]:
-    if files is None:
-        key = client().config.ssh_key
-        files = [key.with_name(key.name + ".pub")] if key is not None else []
-    return [line for file in files for line in _lines(file)]
+@app.command()
+def edit(
+    name: Name,
+    description: Annotated[str | None, typer.Option("--description", help="For people.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="In place of those it has; may be repeated.")] = None,
+    boot: Annotated[str | None, typer.Option("--boot", help="From its next start on: disk,cdrom,network.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Change the VM's description, tags and boot order."""
+    changes = {"description": description, "tags": tags, "boot": boot.split(",") if boot is not None else None}
+    print_one(
+        client().patch(at("vms", name), {key: value for key, value in changes.items() if value is not None}),
+        output,
+        PARTS,
+    )
 
 
-def _lines(file: Path) -> list[str]:
-    """The keys in one file; a private one never leaves this computer."""
-    try:
-        text = file.expanduser().read_text()
-    except OSError as error:
-        raise UsageError(f"The public key {file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no OpenSSH public key.") from error
-    if "PRIVATE KEY" in text:
-        raise UsageError(f"{file} is a private key: give the public one, {file.name}.pub.")
-    lines = [line.strip() for line in text.splitlines()]
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if not all(PUBLIC_KEY.match(key) for key in keys):
-        raise UsageError(f"{file} is no OpenSSH public key.")
-    return keys
+@app.command()
+def delete(
+    name: Name,
+    keep_disks: Annotated[bool, typer.Option("--keep-disks", help="Keep its data disks as volumes.")] = False,
+    yes: Yes = False,
+    wait: Wait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Delete a VM with its disks. There is no way back."""
+    sure(f"Delete VM {name} and everything on its disks?", yes=yes)
+    path = at("vms", name) + ("?keep_disks=true" if keep_disks else "")
+    finish(client().delete(path), wait=wait, how=output, done=f"VM {name} is gone")

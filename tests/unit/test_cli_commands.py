@@ -67,7 +67,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class's names
+            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the base class's names
 
             def log_message(self, format, *args) -> None:  # noqa: A002 - the base class's name
                 """Silent."""
@@ -343,24 +343,6 @@ def test_a_server_that_is_not_the_api_is_one_sentence(nacre, server, status, kin
     assert (code, out) == (1, "")
     assert err.startswith("nacre: ")
     assert len(err.splitlines()) == 1
-
-
-def test_an_upload_sends_the_file_with_its_length(nacre, server, home):
-    (home / "disk.raw").write_bytes(b"x" * 5000)
-    server.say(JOB | {"state": "succeeded"})
-    code, _, err = nacre("image", "upload", "mini", str(home / "disk.raw"))
-    assert code == 0
-    assert "image mini is ready" in err
-    method, path, body = server.asked[0]
-    assert (method, body) == ("POST", b"x" * 5000)
-    assert path == "/v1/uploads?name=mini&format=raw&default_user=nacre"
-
-
-def test_an_upload_of_an_unknown_kind_asks_for_the_format(nacre, server, home):
-    (home / "disk.bin").write_bytes(b"x")
-    code, _, err = nacre("image", "upload", "mini", str(home / "disk.bin"))
-    assert code == 2
-    assert "--format raw" in err
 
 
 def test_a_private_key_never_leaves_this_computer(nacre, server, home):

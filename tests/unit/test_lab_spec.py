@@ -38,6 +38,15 @@ def test_hosts_are_numbered_from_one_and_addressed_from_eleven() -> None:
     ]
 
 
+def test_a_control_machine_is_no_host_and_has_no_disks() -> None:
+    spec = make_spec("demo", "10.80.0.0/24", 2, 1, base=Path("/lab"), control=True)
+    assert [m.name for m in spec.machines] == ["host1", "host2"]
+    control = spec.all_machines[-1]
+    assert (control.name, str(control.address), control.disks) == ("control", "10.80.0.10", ())
+    assert spec.control_machine == control
+    assert lab().control_machine is None
+
+
 def test_interface_names_of_the_longest_lab_fit_into_fifteen_characters() -> None:
     spec = lab(name="abcdefgh", hosts=16)
     names = [
@@ -104,6 +113,18 @@ def test_a_lab_is_remembered_with_its_parameters(tmp_path: Path) -> None:
 def test_a_lab_may_grow(tmp_path: Path) -> None:
     store.save(store.choose("one", None, 3, 1, mark="abc", base=tmp_path))
     assert store.choose("one", None, 4, 2, mark="abc", base=tmp_path).spec.hosts == 4
+
+
+def test_a_lab_keeps_its_control_machine(tmp_path: Path) -> None:
+    store.save(store.choose("one", None, 1, 1, mark="abc", base=tmp_path, control=True))
+    assert store.choose("one", None, None, None, mark="abc", base=tmp_path).spec.control
+
+
+def test_a_control_machine_is_added_only_to_a_lab_on_todays_root(tmp_path: Path) -> None:
+    store.save(store.choose("one", None, 1, 1, mark="abc", base=tmp_path))
+    assert store.choose("one", None, None, None, mark="abc", base=tmp_path, control=True).spec.control
+    with pytest.raises(LabError, match="older root"):
+        store.choose("one", None, None, None, mark="newer", base=tmp_path, control=True)
 
 
 @pytest.mark.parametrize(("hosts", "osds"), [(0, None), (None, 0)])

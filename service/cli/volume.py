@@ -1,0 +1,76 @@
+"""nacre volume …"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.client import at
+from service.cli.output import Column, Format, print_one, print_rows, size
+from service.cli.session import Output, Wait, Yes, client, finish, group, sure
+
+app = group("Data volumes: disks that may be on a VM, and stay when it goes.")
+
+Name = Annotated[str, typer.Argument(help="The volume's name or id.")]
+
+COLUMNS: tuple[Column, ...] = (
+    ("NAME", lambda volume: volume["name"]),
+    ("STATE", lambda volume: volume["state"]),
+    ("SIZE", lambda volume: size(volume["size_bytes"])),
+    ("POOL", lambda volume: volume["pool"]),
+    ("VM", lambda volume: volume["vm"]),
+    ("TARGET", lambda volume: volume["target"]),
+    ("IMAGE", lambda volume: volume["image"]),
+)
+
+
+@app.command("list")
+def list_volumes(output: Output = Format.TABLE) -> None:
+    """List all data volumes, on a VM or not."""
+    print_rows(client().items("/v1/volumes"), COLUMNS, output)
+
+
+@app.command()
+def show(name: Name, output: Output = Format.TABLE) -> None:
+    """Show one data volume."""
+    print_one(client().get(at("volumes", name)), output)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="1 to 63 of letters, digits, '.', '_' and '-'.")],
+    size_gib: Annotated[int | None, typer.Option("--size-gib", help="Its size (default: the image's).")] = None,
+    image: Annotated[str | None, typer.Option("--image", help="What to clone (none: blank).")] = None,
+    pool: Annotated[str | None, typer.Option("--pool", help="Where to put it.")] = None,
+    wait: Wait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a volume that is on no VM yet: 'nacre vm attach' gives it to one."""
+    body = {"name": name, "size_gib": size_gib, "image": image, "pool": pool}
+    job = client().post("/v1/volumes", {key: value for key, value in body.items() if value is not None})
+    finish(job, wait=wait, how=output, done=f"volume {name} is there")
+
+
+@app.command()
+def grow(
+    name: Name,
+    size_gib: Annotated[int, typer.Argument(help="How large it shall be, in GiB.")],
+    wait: Wait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a volume larger, wherever it is."""
+    job = client().post(at("volumes", name, "grow"), {"size_gib": size_gib})
+    finish(job, wait=wait, how=output, done=f"volume {name} has {size_gib} GiB")
+
+
+@app.command()
+def delete(
+    name: Name,
+    yes: Yes = False,
+    wait: Wait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Delete a volume that is on no VM. There is no way back."""
+    sure(f"Delete volume {name} and everything on it?", yes=yes)
+    finish(client().delete(at("volumes", name)), wait=wait, how=output, done=f"volume {name} is gone")

@@ -1,0 +1,26 @@
+"""A VM's console as a websocket: a fresh ticket for each, since a ticket opens one."""
+
+from __future__ import annotations
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from service.cli.client import at
+from service.cli.errors import CliError
+from service.cli.session import client
+
+OPEN_S = 15.0
+
+
+def open_websocket(name: str, kind: str) -> ClientConnection:
+    """The console of that kind. Raises CliError, ApiError."""
+    ticket = client().post(at("vms", name, "consoles"), {"kind": kind})
+    words = [Subprotocol(ticket["protocol"]), Subprotocol(ticket["ticket"])]
+    try:
+        return connect(ticket["url"], subprotocols=words, compression=None, proxy=None, open_timeout=OPEN_S)
+    except InvalidStatus as error:
+        body = (error.response.body or b"").decode(errors="replace").strip()
+        raise CliError(f"{ticket['url']} refuses: {body or error}") from error
+    except (InvalidHandshake, OSError) as error:
+        raise CliError(f"{ticket['url']} does not answer ({error}): does the console process run?") from error

@@ -10,7 +10,7 @@ from rich.markup import escape
 from lab import store
 from lab.down import down, require_root
 from lab.errors import LabError
-from lab.machines import machines
+from lab.machines import all_machines
 from lab.spec import DEFAULT_NAME, check_name
 from lab.status import status
 from lab.up import STAGE_NAMES, up
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     one = _command(commands, "status", "what is running")
     one.set_defaults(work=lambda o, c: status(_remembered(o.lab), c))
     one = _command(commands, "exec", "run a command inside a machine, as from its console")
-    one.add_argument("machine", help="host1, host2, …")
+    one.add_argument("machine", help="host1, host2, … or control")
     one.add_argument("words", nargs=argparse.REMAINDER, help="the command; a shell when left out")
     one.set_defaults(work=lambda o, _: _exec(o.lab, o.machine, o.words))
     return parser
@@ -56,8 +56,16 @@ def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subnet", help="a private /24 (default 10.80.0.0/24, or what the lab has)")
     parser.add_argument("--hosts", type=int, help="number of machines (default 3)")
     parser.add_argument("--osds-per-host", type=int, help="disks per machine (default 1)")
+    parser.add_argument("--control", action="store_true", help="a machine more, with the control plane's role on it")
     parser.add_argument("--stage", choices=STAGE_NAMES, default=STAGE_NAMES[-1], help="stop after this stage")
-    parser.set_defaults(work=lambda o, c: up(o.lab, o.subnet, o.hosts, o.osds_per_host, last=o.stage, console=c))
+    parser.set_defaults(work=_work_up)
+
+
+def _work_up(options: argparse.Namespace, console: Console) -> None:
+    up(
+        options.lab, options.subnet, options.hosts, options.osds_per_host,
+        control=options.control, last=options.stage, console=console,
+    )  # fmt: skip
 
 
 def _remembered(name: str) -> store.Remembered:
@@ -69,7 +77,7 @@ def _remembered(name: str) -> store.Remembered:
 
 
 def _exec(name: str, host: str, words: list[str]) -> None:
-    for machine in machines(_remembered(name)):
+    for machine in all_machines(_remembered(name)):
         if machine.spec.name == host:
             command = [*machine.inside(), *(words[words[:1] == ["--"] :] or ["bash"])]
             os.execvp(command[0], command)  # noqa: S606

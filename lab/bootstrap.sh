@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 PACKAGES="systemd-container mmdebstrap nftables iproute2 e2fsprogs openssh-client openssl cpio
     python3-venv python3-rados python3-rbd python3-libvirt ceph-common libvirt-clients
-    qemu-utils busybox-static xorriso mtools grub-pc-bin grub-common"
+    postgresql-15 qemu-utils ovmf bubblewrap xz-utils bzip2 zstd busybox-static xorriso mtools grub-pc-bin grub-common"
 NEEDED_MIB=6144
 LOG=.lab/bootstrap.log
 

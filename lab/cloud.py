@@ -4,8 +4,9 @@ from lab.images import build_mini
 from lab.service import client_environment, cluster_facts, nacre
 from lab.spec import CHECKOUT, LabSpec, MachineSpec
 
-# libvirt inside a machine reports the whole computer, so what a host may promise is said here.
-HOST_VCPUS, HOST_MEMORY_MIB = 4, 5120
+# libvirt inside a machine reports the whole computer, so what a host may promise is said here. Guests there idle: vCPUs
+# are promised several times over.
+HOST_VCPUS, HOST_MEMORY_MIB = 16, 5120
 OSD_MEMORY_MIB = 1024
 FLAVOR, IMAGE, NETWORK = "small", "mini", "guests"
 
@@ -28,7 +29,7 @@ def ensure_hosts(lab: LabSpec) -> str:
 def _add_host(lab: LabSpec, machine: MachineSpec) -> str:
     reserved = str(OSD_MEMORY_MIB * lab.osds_per_host)
     capacity = ["--vcpus", str(HOST_VCPUS), "--memory-mib", str(HOST_MEMORY_MIB), "--reserved-memory-mib", reserved]
-    return str(nacre(lab, "host", "add", machine.name, str(machine.address), *capacity, "--no-wait")["id"])
+    return str(nacre(lab, "host", "add", str(machine.address), "--name", machine.name, *capacity, "--no-wait")["id"])
 
 
 def _create_network(lab: LabSpec) -> None:

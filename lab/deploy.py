@@ -18,13 +18,13 @@ RECOVERY_S, SETTLE_S, PLAY_TIMEOUT_S = 90, 120, 1200
 def deploy(lab: LabSpec) -> str:
     """Run the playbook unless its last success still holds; returns what the cluster answers."""
     stamp = lab.folder / "run/deployed"
-    wanted = fingerprint([*_sources(), lab.folder / "inventory.yml"], ANSIBLE)
+    wanted = fingerprint([*ansible_sources(), lab.folder / "inventory.yml"], ANSIBLE)
     if stamp.exists() and stamp.read_text() == wanted:
         answer = health.wait_healthy(lab, RECOVERY_S)
         if answer.status == "HEALTH_OK":
             return f"nothing changed, {answer}"
     stamp.unlink(missing_ok=True)
-    recap = _play(lab)
+    recap = play(lab, PLAYBOOK, lab.folder / "inventory.yml", lab.folder / "logs/deploy.log")
     answer = health.wait_healthy(lab, SETTLE_S)
     if answer.status != "HEALTH_OK":
         raise LabError(f"The cluster of lab {lab.name} is {answer}: look with `ceph -s`, then run `make up` again.")
@@ -33,7 +33,8 @@ def deploy(lab: LabSpec) -> str:
     return f"{recap}, {answer}"
 
 
-def _sources() -> list[Path]:
+def ansible_sources() -> list[Path]:
+    """Every file that a playbook may read."""
     return [p for p in ANSIBLE.rglob("*") if p.is_file() and p.suffix not in {".md", ".pyc"}]
 
 
@@ -46,11 +47,10 @@ def fingerprint(files: Iterable[Path], folder: Path) -> str:
     return whole.hexdigest()
 
 
-def _play(lab: LabSpec) -> str:
-    log = lab.folder / "logs/deploy.log"
+def play(lab: LabSpec, playbook: Path, inventory: Path, log: Path) -> str:
+    """Run a playbook and return its recap; LabError names the first failure."""
     # In a process namespace of its own: connections that ssh keeps open for reuse end with the play.
-    playbook = CHECKOUT / ".venv/bin/ansible-playbook"
-    command: list[str | Path] = [*ALONE, playbook, "-i", lab.folder / "inventory.yml", PLAYBOOK]
+    command: list[str | Path] = [*ALONE, CHECKOUT / ".venv/bin/ansible-playbook", "-i", inventory, playbook]
     environment = {
         "PATH": f"{CHECKOUT / '.venv/bin'}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",

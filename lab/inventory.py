@@ -20,13 +20,9 @@ LAB_VARIABLES: dict[str, Any] = {
 
 
 def inventory(lab: LabSpec) -> dict[str, Any]:
-    """The inventory as plain data."""
-    ssh = " ".join(keys.ssh_options(lab)[4:])
+    """The hosts' inventory as plain data."""
     variables = {
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(keys.private_key(lab)),
-        "ansible_ssh_common_args": f"-F none {ssh}",
-        "ansible_python_interpreter": "/usr/bin/python3",
+        **_connection(lab),
         "nacre_management_cidr": str(lab.management),
         "nacre_pki_dir": str(lab.folder / "pki"),
         "nacre_control_dir": str(lab.folder / "control"),
@@ -40,6 +36,27 @@ def inventory(lab: LabSpec) -> dict[str, Any]:
     }
 
 
+def control_inventory(lab: LabSpec, machine: MachineSpec) -> dict[str, Any]:
+    """The control machine's inventory: what the hosts' play handed over is brought there from the computer."""
+    variables = {
+        **_connection(lab),
+        "nacre_listen_address": str(machine.address),
+        "nacre_control_source": str(lab.folder / "control"),
+        "nacre_release_dir": str(lab.base / "cache/release"),
+    }
+    hosts = {machine.name: {"ansible_host": str(machine.address)}}
+    return {"all": {"vars": variables, "children": {"nacre_control": {"hosts": hosts}}}}
+
+
+def _connection(lab: LabSpec) -> dict[str, Any]:
+    return {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(keys.private_key(lab)),
+        "ansible_ssh_common_args": f"-F none {' '.join(keys.ssh_options(lab)[4:])}",
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+
+
 def _host(machine: MachineSpec) -> dict[str, Any]:
     return {
         "ansible_host": str(machine.address),
@@ -49,10 +66,19 @@ def _host(machine: MachineSpec) -> dict[str, Any]:
     }
 
 
-def write_inventory(lab: LabSpec) -> Path:
-    """Write the inventory when it differs from the one that is there; returns its path."""
-    path = lab.folder / "inventory.yml"
-    text = yaml.safe_dump(inventory(lab), sort_keys=False, width=200)
+def control_inventory_path(lab: LabSpec) -> Path:
+    """Where the control machine's inventory lies."""
+    return lab.folder / "control.yml"
+
+
+def write_inventories(lab: LabSpec) -> None:
+    """Write each inventory when it differs from the one that is there."""
+    _write(lab.folder / "inventory.yml", inventory(lab))
+    if lab.control_machine is not None:
+        _write(control_inventory_path(lab), control_inventory(lab, lab.control_machine))
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    text = yaml.safe_dump(content, sort_keys=False, width=200)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
-    return path

@@ -37,7 +37,7 @@ def install(machine: MachineSpec, root: Path) -> None:
 def write_known_hosts(lab: LabSpec) -> None:
     """Write down which host key belongs to which address and name."""
     lines = []
-    for machine in lab.machines:
+    for machine in lab.all_machines:
         public = (lab.folder / "ssh" / f"{machine.name}_host_ed25519.pub").read_text().split()
         lines.append(f"{machine.address},{machine.name} {public[0]} {public[1]}\n")
     known_hosts(lab).write_text("".join(lines))

@@ -3,12 +3,14 @@
 Only the standard library is needed, so that a computer can be cleaned whatever became of the Python environment.
 """
 
+import re
 from pathlib import Path
 
 from lab import cgroups, cuts, loops, mounts, network, processes, root, store
 from lab.inside import check_ours, power_off
 
 SERVICE_GRACE_S = 5
+MACHINE = re.compile(r"host\d+|control")
 
 
 def end_all(name: str, base: Path) -> list[str]:
@@ -33,7 +35,7 @@ def end_all(name: str, base: Path) -> list[str]:
 def _end_recorded(run_folder: Path) -> list[str]:
     """End the processes recorded by other parts (the service): politely first, since they have something to finish."""
     ended = []
-    for path in sorted(p for p in run_folder.glob("*.pid") if not p.name.startswith("host")):
+    for path in sorted(p for p in run_folder.glob("*.pid") if not MACHINE.fullmatch(p.stem)):
         record = processes.load(path)
         if record is not None:
             processes.end(record, grace_s=SERVICE_GRACE_S)

@@ -1,15 +1,21 @@
 """All machines of a lab together: the cached root below them, and bringing up whatever is not running."""
 
 from lab import keys, network, root, store
-from lab.inventory import write_inventory
+from lab.inventory import write_inventories
 from lab.machine import Machine
+from lab.spec import CONTROL
 from lab.store import Remembered
 
 
 def machines(lab: Remembered) -> tuple[Machine, ...]:
-    """The owners of a lab's machines, host1 first."""
+    """The owners of a lab's hosts, host1 first."""
+    return tuple(machine for machine in all_machines(lab) if machine.spec.number != CONTROL)
+
+
+def all_machines(lab: Remembered) -> tuple[Machine, ...]:
+    """The same with the control machine, which comes last."""
     lower = root.root_path(lab.spec.base, lab.root_mark)
-    return tuple(Machine(spec, lower) for spec in lab.spec.machines)
+    return tuple(Machine(spec, lower) for spec in lab.spec.all_machines)
 
 
 def ensure_root(lab: Remembered) -> str:
@@ -26,12 +32,12 @@ def boot_all(lab: Remembered) -> str:
     store.save(lab)
     network.ensure_segments(lab.spec)
     keys.ensure_key(lab.spec)
-    owners = machines(lab)
+    owners = all_machines(lab)
     off = [machine for machine in owners if not machine.running]
     for machine in off:
         machine.boot(wait=False)
     keys.write_known_hosts(lab.spec)
-    write_inventory(lab.spec)
+    write_inventories(lab.spec)
     for machine in owners:
         machine.wait_ready()
     return f"{len(owners)} running" + (f", {len(off)} booted now" if off else "")

@@ -19,7 +19,8 @@ PACKAGES = (
     "ca-certificates", "openssl", "cpio", "zstd", "busybox-static", "linux-image-cloud-amd64",
     "ceph-mon", "ceph-mgr", "ceph-mgr-modules-core", "ceph-osd", "ceph-common",
     "qemu-system-x86", "qemu-block-extra", "qemu-utils", "seabios", "ipxe-qemu",
-    "libvirt-daemon-system", "libvirt-daemon-driver-qemu", "libvirt-clients",
+    "libvirt-daemon-system", "libvirt-daemon-driver-qemu", "libvirt-clients", "ovmf",
+    "python3-venv", "python3-rados", "python3-rbd", "python3-libvirt", "bubblewrap", "bzip2", "xz-utils",
 )  # fmt: skip
 LEFT_OUT = (
     "/usr/share/man/*",

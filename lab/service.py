@@ -16,7 +16,7 @@ from lab.errors import LabError
 from lab.spec import CHECKOUT, LabSpec
 
 PORT = 8470
-PARTS = ("api", "worker")
+PARTS = ("api", "worker", "console")
 SOURCES = ("service", "storage", "templates")
 START_S, STOP_S = 60, 10
 
@@ -78,8 +78,13 @@ def ensure_service(lab: LabSpec) -> str:
 
 
 def answers(lab: LabSpec) -> bool:
-    """Whether the API says that it is ready."""
-    connection = http.client.HTTPConnection(str(lab.control_address), PORT, timeout=5)
+    """Whether the lab's API says that it is ready."""
+    return ready(str(lab.control_address))
+
+
+def ready(address: str) -> bool:
+    """Whether an API says at this address that it is ready."""
+    connection = http.client.HTTPConnection(address, PORT, timeout=5)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK

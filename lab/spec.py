@@ -13,6 +13,7 @@ DEFAULT_NAME = "demo"
 DEFAULT_SUBNETS = {"demo": "10.80.0.0/24", "test": "10.81.0.0/24"}
 OSD_SIZE_BYTES = 10 * 2**30
 FIRST_HOST, MOST_HOSTS, MOST_OSDS = 11, 16, 4
+CONTROL = 0
 # RFC 1918. `is_private` says True of the loopback and of other networks that no bridge can have.
 PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,7 @@ class LabSpec:
     hosts: int
     osds_per_host: int
     base: Path
+    control: bool = False  # one machine more, without disks, for the control plane's role
 
     @property
     def management(self) -> IPv4Network:
@@ -75,13 +77,23 @@ class LabSpec:
 
     @property
     def machines(self) -> tuple["MachineSpec", ...]:
-        """The lab's machines, host1 first."""
+        """The lab's hosts, host1 first."""
         return tuple(MachineSpec(self, number) for number in range(1, self.hosts + 1))
+
+    @property
+    def control_machine(self) -> "MachineSpec | None":
+        """The machine that the control plane's role is deployed on, when the lab has one."""
+        return MachineSpec(self, CONTROL) if self.control else None
+
+    @property
+    def all_machines(self) -> tuple["MachineSpec", ...]:
+        """The hosts, then the control machine."""
+        return (*self.machines, MachineSpec(self, CONTROL)) if self.control else self.machines
 
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """One machine of a lab; `number` counts from 1."""
+    """One machine of a lab; a host's `number` counts from 1, the control machine's is CONTROL."""
 
     lab: LabSpec
     number: int
@@ -89,7 +101,7 @@ class MachineSpec:
     @property
     def name(self) -> str:
         """The hostname inside."""
-        return f"host{self.number}"
+        return "control" if self.number == CONTROL else f"host{self.number}"
 
     @property
     def label(self) -> str:
@@ -124,22 +136,26 @@ class MachineSpec:
     @property
     def disks(self) -> tuple[Path, ...]:
         """The sparse files behind the machine's OSD disks."""
-        return tuple(self.lab.folder / "osd" / f"{self.name}-{n}.img" for n in range(self.lab.osds_per_host))
+        return tuple(self.lab.folder / "osd" / f"{self.name}-{n}.img" for n in range(self._disk_count))
 
     @property
     def osd_devices(self) -> tuple[str, ...]:
         """The same disks as the machine sees them."""
-        return tuple(f"/dev/nacre-osd{n}" for n in range(self.lab.osds_per_host))
+        return tuple(f"/dev/nacre-osd{n}" for n in range(self._disk_count))
+
+    @property
+    def _disk_count(self) -> int:
+        return 0 if self.number == CONTROL else self.lab.osds_per_host
 
 
-def make_spec(name: str, subnet: str, hosts: int, osds_per_host: int, *, base: Path) -> LabSpec:
+def make_spec(name: str, subnet: str, hosts: int, osds_per_host: int, *, base: Path, control: bool = False) -> LabSpec:
     """Check the parameters of `make up`; LabError names the wrong one and what it may be."""
     check_name(name)
     if not 1 <= hosts <= MOST_HOSTS:
         raise LabError(f"HOSTS={hosts} is out of range: use 1 to {MOST_HOSTS}.")
     if not 1 <= osds_per_host <= MOST_OSDS:
         raise LabError(f"OSDS_PER_HOST={osds_per_host} is out of range: use 1 to {MOST_OSDS}.")
-    return LabSpec(name, _network(subnet), hosts, osds_per_host, base)
+    return LabSpec(name, _network(subnet), hosts, osds_per_host, base, control)
 
 
 def check_name(name: str) -> None:

@@ -33,7 +33,8 @@ def load(name: str, base: Path = BASE) -> Remembered | None:
     if not path.exists():
         return None
     data = json.loads(path.read_text())
-    spec = make_spec(name, data["subnet"], data["hosts"], data["osds_per_host"], base=base)
+    control = data.get("control", False)
+    spec = make_spec(name, data["subnet"], data["hosts"], data["osds_per_host"], base=base, control=control)
     return Remembered(spec, data["root_mark"])
 
 
@@ -45,6 +46,7 @@ def save(lab: Remembered) -> None:
         "subnet": str(spec.subnet),
         "hosts": spec.hosts,
         "osds_per_host": spec.osds_per_host,
+        "control": spec.control,
         "root_mark": lab.root_mark,
     }
     draft = path.with_suffix(".new")
@@ -58,21 +60,35 @@ def lab_names(base: Path = BASE) -> tuple[str, ...]:
 
 
 def choose(
-    name: str, subnet: str | None, hosts: int | None, osds: int | None, *, mark: str, base: Path = BASE
+    name: str,
+    subnet: str | None,
+    hosts: int | None,
+    osds: int | None,
+    *,
+    mark: str,
+    base: Path = BASE,
+    control: bool = False,
 ) -> Remembered:
     """The lab to bring up: what is asked for, completed by what is remembered; LabError for what cannot change."""
     old = load(name, base)
     if old is None:
         default = DEFAULT_SUBNETS.get(name, DEFAULT_SUBNETS["demo"])
-        return Remembered(make_spec(name, subnet or default, _given(hosts, 3), _given(osds, 1), base=base), mark)
+        new = make_spec(name, subnet or default, _given(hosts, 3), _given(osds, 1), base=base, control=control)
+        return Remembered(new, mark)
     was = old.spec
     spec = make_spec(
-        name, subnet or str(was.subnet), _given(hosts, was.hosts), _given(osds, was.osds_per_host), base=base
-    )
+        name, subnet or str(was.subnet), _given(hosts, was.hosts), _given(osds, was.osds_per_host), base=base,
+        control=control or was.control,
+    )  # fmt: skip
     if spec.subnet != was.subnet or spec.hosts < was.hosts or spec.osds_per_host < was.osds_per_host:
         raise LabError(
             f"Lab {name} has SUBNET={was.subnet} HOSTS={was.hosts} OSDS_PER_HOST={was.osds_per_host} and can only "
             f"grow: run `make down LAB={name} PURGE=1` first, or choose another LAB."
+        )
+    if spec.control and not was.control and old.root_mark != mark:
+        raise LabError(
+            f"Lab {name} stands on an older root, which may lack what a control machine needs: "
+            f"run `make down LAB={name} PURGE=1` first, or choose another LAB."
         )
     return Remembered(spec, old.root_mark)
 

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from lab import root, store
 from lab.cloud import ensure_hosts, ensure_image, write_env
+from lab.control_plane import ensure_control_plane
 from lab.demo import closing_table, ensure_demo
 from lab.deploy import deploy
 from lab.errors import LabError
@@ -19,14 +20,16 @@ PROGRAMS = (
     "systemd-nspawn", "mmdebstrap", "nft", "ip", "losetup", "ssh", "ssh-keygen", "nsenter", "unshare", "setpriv",
     "ceph", "rbd", "qemu-img",
 )  # fmt: skip
-STAGE_NAMES = ("packages", "root", "machines", "deploy", "service", "hosts", "image", "demo")
+STAGE_NAMES = ("packages", "root", "machines", "deploy", "service", "hosts", "image", "control", "demo")
 
 
-def up(name: str, subnet: str | None, hosts: int | None, osds: int | None, *, last: str, console: Console) -> None:
+def up(
+    name: str, subnet: str | None, hosts: int | None, osds: int | None, *, control: bool, last: str, console: Console
+) -> None:
     """Bring a lab up as far as the stage `last`; run again, it goes on from where it ended."""
     check_name(name)
     with store.locked(store.lock_path(name)):
-        lab = store.choose(name, subnet, hosts, osds, mark=root.fingerprint())
+        lab = store.choose(name, subnet, hosts, osds, mark=root.fingerprint(), control=control)
         wanted = STAGE_NAMES[: STAGE_NAMES.index(last) + 1]
         run_stages([stage for stage in _stages(lab) if stage.name in wanted], console)
     if last == STAGE_NAMES[-1]:
@@ -35,6 +38,8 @@ def up(name: str, subnet: str | None, hosts: int | None, osds: int | None, *, la
 
 def _stages(lab: Remembered) -> list[Stage]:
     spec = lab.spec
+    machine = spec.control_machine
+    control = [] if machine is None else [Stage("control", lambda: ensure_control_plane(spec, machine))]
     return [
         Stage("packages", _programs),
         Stage("root", lambda: ensure_root(lab)),
@@ -43,6 +48,7 @@ def _stages(lab: Remembered) -> list[Stage]:
         Stage("service", lambda: _service(spec)),
         Stage("hosts", lambda: ensure_hosts(spec)),
         Stage("image", lambda: ensure_image(spec)),
+        *control,
         Stage("demo", lambda: ensure_demo(spec)),
     ]
 

@@ -91,7 +91,8 @@ def _wanted(cloud: Cloud, pool: str) -> set[str]:
     if pool == "images":
         return {f"image-{image['id']}" for image in cloud.client.items("/v1/images")}
     vms = [cloud.vm(vm["name"]) for vm in cloud.client.items("/v1/vms")]
-    return {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | {GUEST_DISK.rbd_name}
+    kept = {f"volume-{volume['id']}" for volume in cloud.client.items("/v1/volumes")}
+    return {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | kept | {GUEST_DISK.rbd_name}
 
 
 def _allocations(cloud: Cloud, vms: list[Json]) -> list[str]:

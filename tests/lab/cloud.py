@@ -25,7 +25,7 @@ from tests.lab.patience import DEADLINE_S, eventually
 from tests.lab.whole_lab import IMAGE, WholeLab
 
 FLAVOR = "small"
-DELETED_IN_ORDER = ("vms", "images", "flavors")
+DELETED_IN_ORDER = ("vms", "volumes", "images", "flavors")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -67,7 +67,7 @@ class Cloud:
         return self.adopt("vms", _new_name())
 
     def adopt(self, kind: str, name: str) -> str:
-        """Have something deleted at the end; `kind` is "vms", "images" or "flavors"."""
+        """Have something deleted at the end; `kind` is one of DELETED_IN_ORDER."""
         self._made[kind].append(name)
         return name
 

@@ -14,12 +14,13 @@ from lab import store
 from lab.command import attempt
 from lab.errors import LabError
 from lab.machine import Machine
-from lab.machines import machines
+from lab.machines import all_machines, machines
 from lab.service import nacre
 from lab.spec import LabSpec
 from tests.lab import whole_lab
 
 KEPT_LINES = 3000
+CONTROL_JOURNAL = ("journalctl", "--unit", "nacre-*", "--lines", str(KEPT_LINES))
 QEMU_LOGS = "var/log/libvirt/qemu"
 
 
@@ -56,6 +57,8 @@ def keep(test: str, when: str, failure: str) -> None:
     _write(folder / f"failure-{when}.txt", lambda: failure)
     for machine in machines(remembered):
         _keep_host(machine, folder / machine.spec.name)
+    for machine in all_machines(remembered)[spec.hosts :]:
+        _write(folder / "control-journal.txt", lambda machine=machine: machine.run(CONTROL_JOURNAL))  # type: ignore[misc]
     _write(folder / "ceph-s.txt", lambda: _said(whole_lab.ceph_command(spec, "-s")))
     _write(folder / "ceph-health-detail.txt", lambda: _said(whole_lab.ceph_command(spec, "health", "detail")))
     _write(folder / "jobs.json", lambda: json.dumps(nacre(spec, "job", "list", "--rounds", "--limit", "100"), indent=1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lab.machine import Machine
+from lab import store
+from lab.machines import all_machines
 from storage.refs import ImageRef, VolumeRef
 from tests.lab.agreement import foreign
 from tests.lab.cloud import Cloud
@@ -12,7 +13,7 @@ from tests.lab.whole_lab import WholeLab
 
 MARK = re.compile(r"t[0-9a-f]{8}\b.*")  # the names of both suites
 VM_VOLUME = re.compile(r"vm-[0-9a-f-]{36}-\d+")  # one that no VM has was leaked, and was told then
-CONTRACT_OWNER = "<nacre:owner>contract</nacre:owner>"
+IMAGE_DEVICE = re.compile(r"image-[0-9a-f-]{36}")
 LIBVIRT_UNITS = (
     "libvirtd-tls.socket", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd.service",
 )  # fmt: skip
@@ -36,17 +37,25 @@ def sweep(lab: WholeLab) -> None:
             if MARK.fullmatch(row["name"]):
                 cloud.adopt(kind, row["name"])
     cloud.close()
-    for machine in lab.machines:
-        _end_contract_domains(machine)
+    _end_unknown_domains(lab, cloud)
     _remove_contract_devices(lab)
     for name in filter(VM_VOLUME.fullmatch, foreign(cloud, "vms")):
         lab.storage.remove_volume(VolumeRef("vms", name))
+    for name in filter(IMAGE_DEVICE.fullmatch, foreign(cloud, "images")):
+        lab.storage.remove_image(ImageRef("images", name))
 
 
-def _end_contract_domains(machine: Machine) -> None:
-    for vm_id in machine.run(["virsh", "--quiet", "list", "--all", "--uuid"]).split():
-        if CONTRACT_OWNER in machine.run(["virsh", "dumpxml", vm_id]):
-            machine.run(["virsh", "destroy", vm_id])
+def _end_unknown_domains(lab: WholeLab, cloud: Cloud) -> None:
+    """The contract suite's, and VMs of the service on the control machine, which forgets all it knows then."""
+    known = {vm["id"] for vm in cloud.client.items("/v1/vms")}
+    domains = [(m, vm_id) for m in lab.machines for vm_id in m.run(["virsh", "--quiet", "list", "--uuid"]).split()]
+    unknown = [(machine, vm_id) for machine, vm_id in domains if vm_id not in known]
+    remembered = store.load(lab.spec.name)
+    if unknown and remembered is not None:
+        for machine in all_machines(remembered)[lab.spec.hosts :]:
+            machine.clean()  # first, or it would start them again
+    for machine, vm_id in unknown:
+        machine.run(["virsh", "destroy", vm_id])
 
 
 def _remove_contract_devices(lab: WholeLab) -> None:

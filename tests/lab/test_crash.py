@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from lab.images import build_mini, stamps
+from lab.images import stamps
 from lab.service import PORT, token_file
 from service.cli.client import FINAL_STATES, Json
 from tests.lab.agreement import assert_agree, domains, hosts_of
@@ -130,29 +128,3 @@ def test_an_api_killed_in_a_delete_leaves_the_vm_whole_or_gone(cloud: Cloud) -> 
     cloud.restart()
     cloud.wait_idle()
     is_there_once_or_not_at_all(cloud, name)
-
-
-def test_an_api_killed_in_an_upload_leaves_no_image_and_no_file(cloud: Cloud) -> None:
-    file = build_mini.build()
-    with file.open("rb") as stream:
-        half = stream.read(file.stat().st_size // 2)
-    connection = http.client.HTTPConnection(str(cloud.lab.spec.control_address), PORT, timeout=60)
-    connection.putrequest("POST", "/v1/uploads?name=half&format=raw")
-    connection.putheader("Authorization", f"Bearer {token_file(cloud.lab.spec).read_text().strip()}")
-    connection.putheader("Content-Type", "application/octet-stream")
-    connection.putheader("Content-Length", str(file.stat().st_size))
-    connection.endheaders()
-    connection.send(half)
-    cloud.crash("api")
-    connection.close()
-    cloud.crash("worker")  # what an upload left is swept when the worker starts
-    cloud.restart()
-    cloud.wait_idle()
-    assert "half" not in {image["name"] for image in cloud.client.items("/v1/images")}
-    assert uploads(cloud) == []
-    assert_agree(cloud)
-
-
-def uploads(cloud: Cloud) -> list[Path]:
-    folder = cloud.lab.spec.folder / "service/uploads"
-    return [Path(entry) for entry in os.listdir(folder)] if folder.exists() else []

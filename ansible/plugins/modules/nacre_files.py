@@ -82,10 +82,15 @@ class Attributes:
     mode: int
 
     @staticmethod
-    def wanted(entry: dict[str, Any]) -> Attributes:
-        """Raises KeyError for a user or group that the host does not know."""
-        uid = pwd.getpwnam(entry["owner"]).pw_uid if entry["owner"] else -1
-        gid = grp.getgrnam(entry["group"]).gr_gid if entry["group"] else -1
+    def wanted(entry: dict[str, Any], check: bool) -> Attributes:
+        """Raises KeyError for a user or group that the host does not know, unless this dry run would have made it."""
+        try:
+            uid = pwd.getpwnam(entry["owner"]).pw_uid if entry["owner"] else -1
+            gid = grp.getgrnam(entry["group"]).gr_gid if entry["group"] else -1
+        except KeyError:
+            if not check:
+                raise
+            uid = gid = -1
         return Attributes(uid, gid, int(entry["mode"], 8))
 
     def differs(self, path: str) -> bool:
@@ -128,7 +133,7 @@ def write(path: str, text: str, attributes: Attributes) -> None:
 
 
 def put_folder(entry: dict[str, Any], check: bool) -> dict[str, str] | None:
-    path, wanted = entry["path"], Attributes.wanted(entry)
+    path, wanted = entry["path"], Attributes.wanted(entry, check)
     if os.path.isdir(path) and not wanted.differs(path):
         return None
     if not check:
@@ -141,7 +146,7 @@ def put_file(entry: dict[str, Any], check: bool) -> dict[str, str] | None:
     """Write one file when it differs; its diff, or None when nothing had to change."""
     path, secret = entry["path"], entry["secret"] is not None
     text = entry["secret"] if secret else entry["content"]
-    before, wanted = read(path), Attributes.wanted(entry)
+    before, wanted = read(path), Attributes.wanted(entry, check)
     if before == text:
         return put_attributes(path, wanted, check)
     if not check:

@@ -3,16 +3,17 @@ LAB ?= demo
 SUBNET ?=
 HOSTS ?=
 OSDS_PER_HOST ?=
+CONTROL ?=
 PURGE ?=
 
 PYTHON := .venv/bin/python
 # Whoever kills make has killed the run.
 TIED := setpriv --pdeathsig KILL
 UP_OPTIONS := --lab '$(LAB)' $(if $(SUBNET),--subnet '$(SUBNET)') $(if $(HOSTS),--hosts '$(HOSTS)') \
-	$(if $(OSDS_PER_HOST),--osds-per-host '$(OSDS_PER_HOST)')
+	$(if $(OSDS_PER_HOST),--osds-per-host '$(OSDS_PER_HOST)') $(if $(filter 1 yes true,$(CONTROL)),--control)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint bootstrap
+.PHONY: help up down status test lint bench bootstrap
 
 help:
 	@echo 'make up      a three-host Ceph + KVM cluster on this computer, the service, a VM and its live migration'
@@ -20,8 +21,10 @@ help:
 	@echo 'make status  what is running'
 	@echo 'make test    all tests, those on a cluster of their own included'
 	@echo 'make lint    style, types, imports between packages'
+	@echo 'make bench   all benchmarks, or B=api, B=create (after make up), B=restart; exit 1 when an aim does not hold'
 	@echo
-	@echo 'Parameters: LAB=name (default demo), SUBNET=10.x.y.0/24, HOSTS=3, OSDS_PER_HOST=1, PURGE=1 (down only)'
+	@echo 'Parameters: LAB=name (default demo), SUBNET=10.x.y.0/24, HOSTS=3, OSDS_PER_HOST=1, CONTROL=1 (one more'
+	@echo 'machine, with the control plane deployed on it), PURGE=1 (down only)'
 
 bootstrap:
 	@$(TIED) sh lab/bootstrap.sh
@@ -40,3 +43,6 @@ test: bootstrap
 
 lint: bootstrap
 	@.venv/bin/tox -e lint
+
+bench: bootstrap
+	@LAB='$(LAB)' $(PYTHON) -m bench $(B)

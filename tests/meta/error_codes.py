@@ -8,9 +8,9 @@ from pathlib import Path
 from service.db.queries import KIND
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r"[a-z]+\.[a-z_]+")
-# Dotted words that are no codes: files, keys of the WSGI environment and of Bottle's settings, a cephx user.
-OTHERS = re.compile(r".*\.pem|(nacre|wsgi|bottle|json|client)\..*")
+CODE = re.compile(r"[a-z]+(_[a-z]+)?\.[a-z_]+")
+# Dotted words that are no codes: files, keys of the WSGI environment and of Bottle's settings, a cephx user, fields.
+OTHERS = re.compile(r".*\.(pem|db|key|json|toml)|(root|nacre|wsgi|bottle|json|client)\..*")
 
 
 def raised() -> frozenset[str]:

@@ -39,15 +39,18 @@ class Load:
 NOTHING = Load((), 0.0)
 
 
-def load(port: int, requests: Sequence[bytes], expected: bytes | None = None) -> Load:
-    """Send `requests`, dealt out to CLIENTS connections. Raises RuntimeError for an answer that is not `expected`."""
+def load(port: int, requests: Sequence[bytes], expected: bytes | None = None, *, warm_up: int = WARM_UP) -> Load:
+    """Send `requests`, dealt out to CLIENTS connections, `warm_up` of each share once before the clock runs.
+
+    Raises RuntimeError for an answer that is not `expected`.
+    """
     took: list[float] = []
     wrong: list[bytes] = []
     with_all = threading.Barrier(CLIENTS + 1)
 
     def client(mine: Sequence[bytes]) -> None:
         with Connection(ADDRESS, port) as connection:
-            for request in mine[:WARM_UP]:
+            for request in mine[:warm_up]:
                 connection.ask(request)
             with_all.wait()
             for request in mine:

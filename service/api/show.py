@@ -202,8 +202,7 @@ def vm_in_full(row: Vm) -> Json:
         "vnc_expires_at": time(row.vnc_expires_at),
         "volumes": [_vm_volume(volume) for volume in queries.volumes(row)],
         "cdroms": [
-            {"target": drive.target, "bus": drive.bus, "image": told_name(drive.image)}
-            for drive in queries.drives(row)
+            {"target": drive.target, "bus": drive.bus, "image": told_name(drive.image)} for drive in queries.drives(row)
         ],
         "nics": [
             {"network": nic.network.name, "mac": nic.mac, "address": nic.address, "model": nic.model} for nic in nics

@@ -13,7 +13,7 @@ from service.cli import upload as pieces
 from service.cli.client import Json, at
 from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
-from service.cli.session import Output, Wait, Yes, client, finish, group, sure
+from service.cli.session import Output, Wait, Yes, client, examples, finish, group, sure
 
 app = group("Images that VMs are cloned from, and ISOs for their CD-ROM drives.")
 
@@ -105,7 +105,12 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
     print_one(client().get(at("images", name)), output)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "nacre image upload debian debian-12.qcow2 --user debian",
+        "nacre image upload installer debian-12-netinst.iso",
+    )
+)
 def upload(
     name: NewName,
     file: Annotated[Path, typer.Argument(help="The image file.", exists=True, dir_okay=False, readable=True)],
@@ -220,7 +225,7 @@ def _said(name: str, file: str, format_: ImageFormat | None, compression: Compre
 
 
 def _about(user: str, cloud_init: bool, label: list[str], min_disk: int | None, visibility: Visibility | None) -> Json:
-    about: Json = {"default_user": user if cloud_init else None, "labels": _labels(label)}
+    about: Json = {"default_user": (user or None) if cloud_init else None, "labels": _labels(label)}
     return about | _rest(min_disk, visibility)
 
 

@@ -16,6 +16,8 @@ from service.cli.errors import UsageError
 from service.cli.output import Format, notes, plain, print_one
 from service.cli.session import Output, client
 
+# What the secrets of log-ins begin with. Any other cannot be had again: it is neither overwritten nor ended here.
+LOGIN_PREFIX = "nacre_login_"
 User = Annotated[str, typer.Option("--user", "-u", help="Who (default: who you are here).")]
 
 
@@ -24,16 +26,19 @@ def log_in(user: User = "") -> None:
 
     The password is asked for, or read from standard input when that is no terminal.
     """
-    name = user or getpass.getuser()
+    name, path = user or getpass.getuser(), token_path()
+    if path.exists() and not _is_from_login(path):
+        raise UsageError(f"{path} holds another token, which would be lost: let NACRE_TOKEN_FILE name another file.")
     anonymous = Client(Config(url=api_url(), token="", ssh_key=None))
     answer = anonymous.post("/v1/login", {"user": name, "password": _password(f"Password of {name}: ")})
-    path = token_path()
     _write(path, answer["token"])
     notes.print(plain(f"{answer['user']} ({answer['role']}) is logged in until {answer['expires_at']}: {path}"))
 
 
 def log_out() -> None:
-    """End the token that is in use, and forget it."""
+    """End what 'nacre login' began, and forget its token."""
+    if not _is_from_login(token_path()):
+        raise UsageError(f"The token in {token_path()} is from no log-in: 'nacre token revoke' would end it for good.")
     client().delete("/v1/login")
     token_path().unlink(missing_ok=True)
     notes.print(plain("logged out"))
@@ -76,6 +81,10 @@ def ask_password(name: str) -> str:
 
 def _password(prompt: str) -> str:
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+
+def _is_from_login(path: Path) -> bool:
+    return not path.exists() or path.read_text(errors="replace").strip().startswith(LOGIN_PREFIX)
 
 
 def _write(path: Path, token: str) -> None:

@@ -47,7 +47,8 @@ def print_rows(rows: Iterable[Json], columns: Iterable[Column], how: Format) -> 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, _ in columns:
-        table.add_column(heading, overflow="fold", no_wrap=heading == "ID")  # an id is there to be copied
+        # An id is there to be copied; a reason gives way to both.
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("ID", "KIND"))
     for row in rows:
         table.add_row(*(_cell(heading, value(row)) for heading, value in columns))
     _print_table(table)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.client import FINAL_STATES, Client, Json
 from service.cli.config import load_config
-from service.cli.errors import JobFailedError
-from service.cli.output import Format, age, notes, plain, print_one, print_rows
+from service.cli.errors import JobFailedError, UsageError
+from service.cli.output import Column, Format, age, notes, plain, print_one, print_rows
 
 STALE_S = 60
 # A worker takes a job within milliseconds: one that stays queued for this many looks has none.
@@ -22,6 +22,11 @@ _asked: dict[str, Any] = {"project": "", "reason": "", "dry_run": False}
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the job has ended.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def examples(*lines: str) -> str:
+    """What a command's help ends with; "\\b" keeps its lines as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def group(purpose: str) -> typer.Typer:
@@ -40,6 +45,8 @@ def client() -> Client:
 
 def ask_for(*, project: str, reason: str, dry_run: bool = False) -> None:
     """What this call of the command says of itself; "" leaves it to the environment."""
+    if not reason.isprintable():
+        raise UsageError("--reason is one line of text.")
     _asked.update(project=project, reason=reason, dry_run=dry_run)
 
 
@@ -47,6 +54,14 @@ def sure(question: str, *, yes: bool) -> None:
     """Ask before something is lost, unless told not to or nothing will really be done. "No" ends the command."""
     if not yes and not _asked["dry_run"]:
         typer.confirm(question, abort=True, err=True)
+
+
+def print_owned(rows: list[Json], columns: tuple[Column, ...], how: Format) -> None:
+    """Print what projects own; of several projects with theirs in front, because a name is of one project only."""
+    if how is Format.TABLE and len({row["project_id"] for row in rows}) > 1:
+        names = {project["id"]: project["name"] for project in client().items("/v1/projects")}
+        columns = (("PROJECT", lambda row: names.get(row["project_id"], row["project_id"])), *columns)
+    print_rows(rows, columns, how)
 
 
 def stale(observed_at: str | None) -> str:

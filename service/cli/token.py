@@ -10,7 +10,7 @@ import typer
 from service.cli.client import Json, at
 from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
-from service.cli.session import Output, client, group
+from service.cli.session import Output, client, examples, group
 
 app = group("API tokens, for programs.")
 
@@ -34,7 +34,12 @@ def list_tokens(
     print_rows(client().items("/v1/tokens", **({"user": user} if user else {})), COLUMNS, output)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "nacre token create prometheus --may metrics:read",
+        "nacre token create ci --may 'vm:*' --only-project blue --expires-in 30d",
+    )
+)
 def create(
     name: str,
     may: Annotated[

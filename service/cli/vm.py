@@ -8,7 +8,7 @@ import typer
 
 from service.cli.client import at
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
-from service.cli.session import Output, Wait, Yes, client, finish, group, stale, sure
+from service.cli.session import Output, Wait, Yes, client, finish, group, print_owned, stale, sure
 
 app = group("Virtual machines.")
 
@@ -63,7 +63,8 @@ def list_vms(
 ) -> None:
     """List VMs: all that you may see, or some of them."""
     asked = {"host": host, "observed_state": state, "flavor": flavor, "image": image}
-    print_rows(client().items("/v1/vms", **{key: value for key, value in asked.items() if value}), COLUMNS, output)
+    rows = client().items("/v1/vms", **{key: value for key, value in asked.items() if value})
+    print_owned(rows, COLUMNS, output)
 
 
 @app.command()
@@ -176,10 +177,12 @@ def edit(
     name: Name,
     description: Annotated[str | None, typer.Option("--description", help="For people.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="In place of those it has; may be repeated.")] = None,
+    clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Drop the tags that it has.")] = False,
     boot: Annotated[str | None, typer.Option("--boot", help="From its next start on: disk,cdrom,network.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Change the VM's description, tags and boot order."""
+    tags = [] if clear_tags and not tags else tags
     changes = {"description": description, "tags": tags, "boot": boot.split(",") if boot is not None else None}
     print_one(
         client().patch(at("vms", name), {key: value for key, value in changes.items() if value is not None}),

@@ -12,11 +12,16 @@ import yaml
 from service.cli.client import Json, at
 from service.cli.errors import UsageError
 from service.cli.output import Format, notes, plain, print_json, print_rows
-from service.cli.session import Output, Wait, client, follow
+from service.cli.session import Output, Wait, client, examples, follow
 from service.cli.vm import app
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "printf 'name: web\\nimage: debian\\nflavor: small\\n' | nacre vm apply -f -",
+        "nacre vm apply -f vms.yaml --dry-run",
+    )
+)
 def apply(
     file: Annotated[
         Path,

@@ -30,8 +30,10 @@ def open_console(name: Name) -> None:
         reader, writer = os.pipe()
         with raw_terminal(sys.stdin.fileno()), ThreadPoolExecutor(1) as threads:
             said = threads.submit(_show, websocket, writer)
-            _carry_typed(websocket, sys.stdin.fileno(), reader)
-            websocket.close()
+            try:
+                _carry_typed(websocket, sys.stdin.fileno(), reader)
+            finally:  # an interrupt, too, ends the one who shows
+                websocket.close()
             reason = said.result()
         os.close(reader)
     notes.print()

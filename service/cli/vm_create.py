@@ -11,7 +11,7 @@ import typer
 from service.cli.client import Json
 from service.cli.errors import UsageError
 from service.cli.output import Format, notes, plain, print_one
-from service.cli.session import Output, Wait, client, finish, follow
+from service.cli.session import Output, Wait, client, examples, finish, follow
 from service.cli.vm import app
 
 PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ \S+")
@@ -33,7 +33,13 @@ Keys = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "nacre vm create web --image debian --flavor small --wait",
+        "nacre vm create db --image debian --flavor small --root-gib 40 --disk 100",
+        "nacre vm create old --flavor small --iso installer --chipset pc --bus ide",
+    )
+)
 def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9 and '-'; also the guest's hostname.")],

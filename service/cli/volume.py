@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from service.cli.client import at
-from service.cli.output import Column, Format, print_one, print_rows, size
-from service.cli.session import Output, Wait, Yes, client, finish, group, sure
+from service.cli.output import Column, Format, print_one, size
+from service.cli.session import Output, Wait, Yes, client, finish, group, print_owned, sure
 
 app = group("Data volumes: disks that may be on a VM, and stay when it goes.")
 
@@ -28,7 +28,8 @@ COLUMNS: tuple[Column, ...] = (
 @app.command("list")
 def list_volumes(output: Output = Format.TABLE) -> None:
     """List all data volumes, on a VM or not."""
-    print_rows(client().items("/v1/volumes"), COLUMNS, output)
+    rows = client().items("/v1/volumes")
+    print_owned(rows, COLUMNS, output)
 
 
 @app.command()

@@ -84,7 +84,12 @@ def get(table: type[Named], ref: str, scope: Scope) -> Named:
 
 def not_found(kind: str, ref: str) -> NotFoundError:
     """What a missing object and another project's are answered with."""
-    return NotFoundError(f"There is no {kind} '{ref[:LONGEST_ECHO]}'.", code=f"{kind}.not_found")
+    return NotFoundError(_is_missing(kind, ref), code=f"{kind}.not_found")
+
+
+def _is_missing(kind: str, ref: str) -> str:
+    listed = "image uploads" if kind == "upload" else f"{kind.replace('_', '-')} list"
+    return f"There is no {kind.replace('_', ' ')} '{ref[:LONGEST_ECHO]}': 'nacre {listed}' shows them."
 
 
 def referenced(table: type[Named], ref: str, field: str, scope: Scope) -> Named:
@@ -92,7 +97,7 @@ def referenced(table: type[Named], ref: str, field: str, scope: Scope) -> Named:
     row = find(table, ref, scope)
     if row is None:
         kind = KIND[table]
-        told = f"There is no {kind} '{ref[:LONGEST_ECHO]}': 'nacre {kind} list' shows them."
+        told = _is_missing(kind, ref)
         raise InvalidError(told, code=f"{kind}.not_found", errors=(FieldError(field, told),))
     return row
 
@@ -220,12 +225,15 @@ def allocated(host_ids: Iterable[str] | None = None) -> dict[str, tuple[int, int
 def taken_addresses(network: Network) -> set[str]:
     """Addresses on a network that have an owner."""
     owned = (Nic.network == network) & Nic.address.is_null(False)
-    return {str(row.address) for row in Nic.select(Nic.address).where(owned)}
+    rows: Iterable[tuple[str]] = cast(Any, Nic.select(Nic.address).where(owned).tuples())
+    return {address for (address,) in rows}
 
 
-def taken_macs() -> set[str]:
-    """MACs that have an owner."""
-    return {row.mac for row in Nic.select(Nic.mac)}
+class TakenMacs:
+    """MACs that have an owner: asked for one by one, there may be many."""
+
+    def __contains__(self, mac: object) -> bool:
+        return bool(Nic.select().where(Nic.mac == mac).exists())
 
 
 def last_placement(vm_id: str) -> Placement | None:

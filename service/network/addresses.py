@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -32,7 +32,7 @@ class AddressPool:
         return IPv4Interface(f"{address}/{self.network.prefixlen}")
 
 
-def new_mac(randomness: random.Random, taken: Collection[str]) -> str:
+def new_mac(randomness: random.Random, taken: Container[str]) -> str:
     """A MAC that is not in `taken`. The space has 2^24 values, so a second draw is rare and a third rarer."""
     while True:
         tail = ":".join(f"{randomness.randrange(256):02x}" for _ in range(3))

@@ -87,8 +87,8 @@ class Reach:
             return self._why_not(IPv4Address(int(address) & 0xFFFFFFFF))
         if any(_within(address, network) for network in self.own):
             return "belongs to this cloud"
-        if address.is_unspecified or address.is_multicast:
-            return "is no computer's own"
+        if address.is_unspecified or address.is_multicast or address.is_loopback or address.is_link_local:
+            return "means another computer everywhere"
         if any(_within(address, network) for network in self.allowed):
             return None
         public = address.is_global and not address.is_reserved

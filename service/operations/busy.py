@@ -25,6 +25,13 @@ def check_idle(kind: str, object_id: str, name: str, *, with_asking: bool = Fals
         )
 
 
+def waits_for_guest(object_id: str) -> bool:
+    """Whether all that is at work on the VM is an attachment being taken back, which its guest may refuse for ever."""
+    unfinished = (Job.object_id == object_id) & Job.state.not_in(FINISHED) & (Job.kind != ASKING)
+    jobs = list(Job.select(Job.kind, Job.state, Job.outcome).where(unfinished))
+    return bool(jobs) and all((job.kind, job.state) == ("attach_disk", "waiting") and job.outcome for job in jobs)
+
+
 def job_at_work(object_id: str) -> str | None:
     """The oldest unfinished job on the object; None when it is idle."""
     at_work = (Job.object_id == object_id) & Job.state.not_in(FINISHED)

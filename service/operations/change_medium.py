@@ -6,6 +6,8 @@ what lies in a drive is a clone of the image, made at once and removed when it i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.context import Context
 from service.db import queries
 from service.db.database import transaction
@@ -26,9 +28,10 @@ def insert(ctx: Context, actor: Actor, ref: str, image_ref: str, drive: str | No
     with transaction(ctx.db):
         vm = vm_rows.changeable(ref, actor.scope)
         image = volume_rows.ready_image(image_ref, "image", actor.scope, kind="iso")
-        chosen = _drive(vm, drive) or _new_drive(ctx, vm)
-        medium = add_medium(ctx, vm, image)
-        return _accept(ctx, actor, vm, chosen, medium)
+        found = _drive(vm, drive)
+        chosen, medium = found or _new_drive(ctx, vm), add_medium(ctx, vm, image)
+        new_drive = [("drop_drive", chosen.id)] if found is None else []
+        return _accept(ctx, actor, vm, chosen, medium, [*new_drive, ("drop_medium", medium.id)])
 
 
 def eject(ctx: Context, actor: Actor, ref: str, drive: str | None) -> str:
@@ -38,7 +41,7 @@ def eject(ctx: Context, actor: Actor, ref: str, drive: str | None) -> str:
         chosen = _drive(vm, drive)
         if chosen is None:
             raise NotFoundError(f"VM '{vm.name}' has no CD-ROM drive.", code="drive.not_found")
-        return _accept(ctx, actor, vm, chosen, None)
+        return _accept(ctx, actor, vm, chosen, None, [])
 
 
 def run(ctx: Context, job: Job) -> None:
@@ -77,8 +80,17 @@ def drop_medium(ctx: Context, volume_id: str) -> None:
             volume_rows.forget(volume_id)
 
 
+def drop_drive(ctx: Context, drive_id: str) -> None:
+    """The VM did not get a drive after all."""
+    with transaction(ctx.db):
+        Drive.delete().where(Drive.id == drive_id).execute()
+
+
 OPERATION = Operation(
-    kind="change_medium", run=run, steps_version=1, undo={"put_back": put_back, "drop_medium": drop_medium}
+    kind="change_medium",
+    run=run,
+    steps_version=1,
+    undo={"put_back": put_back, "drop_medium": drop_medium, "drop_drive": drop_drive},
 )
 
 
@@ -146,7 +158,9 @@ def _new_drive(ctx: Context, vm: Vm) -> Drive:
     return add_drive(ctx, vm, BUS[vm.chipset])
 
 
-def _accept(ctx: Context, actor: Actor, vm: Vm, drive: Drive, medium: Volume | None) -> str:
+def _accept(
+    ctx: Context, actor: Actor, vm: Vm, drive: Drive, medium: Volume | None, taken_back: Sequence[tuple[str, str]]
+) -> str:
     vm_rows.changed(vm.id)
     new_id = medium.id if medium is not None else None
     return accept(
@@ -155,7 +169,7 @@ def _accept(ctx: Context, actor: Actor, vm: Vm, drive: Drive, medium: Volume | N
         OPERATION,
         vm,
         args={"drive_id": drive.id, "old_id": drive.volume_id, "new_id": new_id},
-        undo=[("drop_medium", new_id)] if new_id is not None else [],
+        undo=taken_back,
         drive=drive.target,
         image=medium.image.name if medium is not None and medium.image is not None else None,
     )

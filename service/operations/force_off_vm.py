@@ -17,7 +17,7 @@ from service.operations.shut_down_vm import record_stopped
 def request(ctx: Context, actor: Actor, ref: str) -> str:
     """Enqueue; returns the job's id. A VM that is off already is told to stay so."""
     with transaction(ctx.db):
-        vm = vm_rows.existing(ref, actor.scope)
+        vm = vm_rows.to_end(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 

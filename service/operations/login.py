@@ -14,7 +14,7 @@ from service.errors import UnauthenticatedError, UnavailableError
 from service.operations import audit, passwords, tokens
 from service.operations.actor import Actor
 
-TOKEN_NAME = "login"  # noqa: S105 - what such a token is called
+TOKEN_NAME = tokens.LOGIN
 WINDOW = timedelta(seconds=60)
 # So many attempts in a window: on one name from one address, from one address, on one name.
 PER_PAIR, PER_SOURCE, PER_NAME = 5, 30, 20
@@ -33,6 +33,9 @@ def log_in(ctx: Context, actor: Actor, *, name: str, password: str) -> tuple[Tok
     if user.disabled:
         raise UnauthenticatedError("This user is disabled: ask an admin.", code="auth.disabled")
     with transaction(ctx.db):
+        now = people.user_by_name(name)  # while it was hashed, the password may have become another
+        if now is None or now.disabled or now.password_hash != user.password_hash:
+            raise UnauthenticatedError("The user or the password is wrong.", code="auth.bad_login")
         LoginAttempt.delete().where(LoginAttempt.id == _key("pair", actor.source, name)).execute()
         return _issue(ctx, actor, user)
 

@@ -171,7 +171,7 @@ def _nic(ctx: Context, vm: Vm, network: Network, model: str) -> None:
         created_at=ctx.clock.now(),
         vm=vm,
         network=network,
-        mac=new_mac(ctx.random, queries.taken_macs()),
+        mac=new_mac(ctx.random, queries.TakenMacs()),
         address=str(address),
         model=model,
     )

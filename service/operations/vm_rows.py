@@ -11,17 +11,30 @@ from service.db.tables import Drive, Host, Nic, Screenshot, Vm, Volume
 from service.errors import ConflictError
 from service.hypervisor.spec import Chipset, machine_of
 from service.operations import changes
-from service.operations.busy import check_idle
+from service.operations.busy import check_idle, waits_for_guest
 from service.operations.choose_host import choose_host
 
 
 def existing(ref: str, scope: Scope) -> Vm:
     """The VM, with no unfinished job on it. Raises NotFoundError, ConflictError (`vm.busy`, `vm.read_only`)."""
+    vm = _ours(ref, scope)
+    check_idle("vm", vm.id, vm.name)
+    return vm
+
+
+def to_end(ref: str, scope: Scope) -> Vm:
+    """As existing(); also while a job waits for the guest to let go of a disk: with the guest's end it goes on."""
+    vm = _ours(ref, scope)
+    if not waits_for_guest(vm.id):
+        check_idle("vm", vm.id, vm.name)
+    return vm
+
+
+def _ours(ref: str, scope: Scope) -> Vm:
     vm = queries.get(Vm, ref, scope)
     if not vm.managed:
         told = f"VM '{vm.name}' was adopted and is only looked at: 'nacre vm adopt {vm.name} --confirm' takes it over."
         raise ConflictError(told, code="vm.read_only")
-    check_idle("vm", vm.id, vm.name)
     return vm
 
 

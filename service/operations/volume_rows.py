@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import count
 
 from service.context import Context
 from service.db import queries, quotas
@@ -115,11 +115,14 @@ def targets(vm: Vm) -> set[str]:
     return {str(row.target) for table in (Volume, Drive) for row in table.select(table.target).where(table.vm == vm.id)}
 
 
-def free_name(vm: Vm, taken_too: Iterable[str] = ()) -> str:
-    """A name for a data volume of the VM that nothing in its project has."""
-    names = {row.name for row in Volume.select(Volume.name).where(Volume.project == vm.project_id)} | set(taken_too)
-    stem = vm.name[:48]
-    return next(name for number in range(1, len(names) + 2) if (name := f"{stem}-data-{number}") not in names)
+def free_name(vm: Vm) -> str:
+    """A name for a data volume of the VM that nothing in its project has.
+
+    Asked name by name, from the first that is likely to be free: a batch asks a thousand times in one transaction.
+    """
+    there = Volume.select().where((Volume.vm == vm) & (Volume.role == "data")).count()
+    names = (f"{vm.name[:48]}-data-{number}" for number in count(there + 1))
+    return next(name for name in names if not queries.name_is_taken(Volume, name, vm.project_id))
 
 
 def existing(volume_ref: str, scope: Scope) -> Volume:

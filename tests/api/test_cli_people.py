@@ -88,6 +88,24 @@ def test_a_wrong_password_is_said_without_a_traceback(nacre):
     assert "[auth.bad_login]" in err
 
 
+@pytest.mark.parametrize("words", [("login", "--user", "ann"), ("logout",)])
+def test_a_token_that_no_login_made_is_neither_overwritten_nor_ended(nacre, empty, tmp_path, monkeypatch, words):
+    kept = tmp_path / "token"
+    kept.write_text(empty.tokens["admin"] + "\n")
+    monkeypatch.setenv("NACRE_TOKEN_FILE", str(kept))
+    code, _, err = nacre(*words, text=PASSWORD + "\n")
+    assert (code, str(kept) in err) == (2, True)
+    assert kept.read_text().strip() == empty.tokens["admin"]
+    assert nacre("whoami")[0] == 0
+
+
+def test_a_user_is_removed_only_after_a_yes(nacre):
+    logged_in(nacre, "root2")
+    assert nacre("user", "delete", "ann")[0] == 1
+    assert nacre("user", "delete", "ann", text="y\n")[0] == 0
+    assert "ann" not in {one["name"] for one in table(nacre, "user", "list")}
+
+
 def test_an_admin_makes_a_project_with_quotas_and_somebody_to_work_in_it(nacre):
     logged_in(nacre, "root2")
     assert nacre("project", "create", "blue", "--quota", "vms=10", "--description", "the blue ones")[0] == 0

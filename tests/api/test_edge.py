@@ -321,4 +321,6 @@ def test_many_calls_at_once_each_get_their_own_answer(empty):
         return f"{answer.headers['x-request-id']} {answer.json()['detail']}"
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(call, range(40))) == [f"r{n} There is no vm 'vm-{n}'." for n in range(40)]
+        assert list(pool.map(call, range(40))) == [
+            f"r{n} There is no vm 'vm-{n}': 'nacre vm list' shows them." for n in range(40)
+        ]

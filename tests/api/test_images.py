@@ -368,6 +368,8 @@ def test_a_deleted_image_is_gone_for_everybody_while_its_clones_live_on(cloud):
     expect(cloud.create("another"), 422, "image.not_found")
     assert cloud.api.get("/v1/images").json()["items"] == []
     assert cloud.vm()["observed_state"] == vm["observed_state"]
+    assert cloud.vm()["image"] == "mini"
+    assert {volume["image"] for volume in cloud.vm()["volumes"]} == {"mini", None}
     cloud.round("sweep_images")
     cloud.assert_clean(vms=1)
 

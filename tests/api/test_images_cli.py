@@ -195,13 +195,13 @@ def test_a_file_whose_name_says_nothing_asks_for_the_format(nacre, tmp_path):
 
 
 def test_what_is_said_of_an_image_is_sent_shown_and_changed(cloud, nacre, file):
-    words = ("--no-cloud-init", "--label", "os.distro=debian", "--min-disk", "2", "--visibility", "public", "--no-wait")
-    assert nacre("image", "upload", "a", str(file), *words)[0] == 0
+    words = ("--no-cloud-init", "--label", "os.distro=debian", "--min-disk-gib", "2", "--visibility", "public")
+    assert nacre("image", "upload", "a", str(file), *words, "--no-wait")[0] == 0
     cloud.settle()
     image = shown(nacre, "a")
     assert (image["default_user"], image["visibility"]) == (None, "public")
     assert (image["labels"], image["min_disk_bytes"]) == ({"os.distro": "debian"}, 2 << 30)
-    changes = ("--rename", "b", "--user", "ann", "--label", "os.version=12", "--visibility", "private")
+    changes = ("--name", "b", "--user", "ann", "--label", "os.version=12", "--visibility", "private")
     assert nacre("image", "set", "a", *changes)[0] == 0
     image = shown(nacre, "b")
     assert (image["default_user"], image["visibility"], image["min_disk_bytes"]) == ("ann", "private", 2 << 30)
@@ -218,7 +218,7 @@ def test_an_image_is_listed_shared_and_deleted(cloud, nacre):
     assert nacre("image", "unshare", "mini", "other")[0] == 0
     assert "mini" in nacre("image", "list", "--kind", "disk")[1]
     assert "mini" not in nacre("image", "list", "--kind", "iso")[1]
-    assert nacre("image", "delete", "mini")[0] == 0
+    assert nacre("image", "delete", "mini", "--yes")[0] == 0
 
 
 def test_an_upload_that_was_begun_is_listed_and_given_up(cloud, nacre):

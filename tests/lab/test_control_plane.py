@@ -104,7 +104,7 @@ class Plane:
         for name in self.names("vm"):
             self.nacre("vm", "delete", name, "--yes", "--wait")
         for name in self.names("image"):
-            self.nacre("image", "delete", name, "--wait")
+            self.nacre("image", "delete", name, "--yes", "--wait")
         for name in self.names("host"):
             self.say("host", "remove", name)
 

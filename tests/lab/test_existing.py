@@ -94,7 +94,7 @@ def test_a_guest_of_somebody_else_is_looked_at_then_taken_over(cloud: Cloud, the
     assert "no" in machine.run(["sh", "-c", 'virsh dominfo "$1" | grep Persistent', "-", name])
     vm = cloud.vm(name)
     target = next(other for other in cloud.lab.machines if other.spec.name != vm["host"])
-    cloud.told("vm", "migrate", name, "--host", target.spec.name, "--wait")
+    cloud.told("vm", "migrate", name, "--to", target.spec.name, "--wait")
     assert hosts_of(cloud, vm) == [target.spec.name]
     cloud.told("vm", "delete", name, "--yes", "--wait")
     assert VolumeRef("vms", name) not in cloud.lab.storage.volumes("vms")

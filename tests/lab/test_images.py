@@ -80,7 +80,7 @@ def test_an_image_that_is_deleted_leaves_everybodys_sight_and_its_clone_starts_a
     image = cloud.client.get(at("images", name))
     ref = ImageRef("images", f"image-{image['id']}")
     vm = cloud.create(image=name)
-    assert cloud.told("image", "delete", name, "--wait")["result"] == {"clones": 1}
+    assert cloud.told("image", "delete", name, "--yes", "--wait")["result"] == {"clones": 1}
     assert "[image.not_found]" in cloud.refused("image", "show", name)
     cloud.told("vm", "force-off", vm, "--wait")
     cloud.told("vm", "start", vm, "--wait")
@@ -154,7 +154,7 @@ def test_an_import_that_is_cancelled_while_it_unpacks_leaves_nothing(cloud: Clou
     cloud.told("job", "cancel", job["id"])
     assert cloud.ended(job)["state"] in ("cancelled", "succeeded")
     if cloud.job(job["id"])["state"] == "succeeded":
-        cloud.told("image", "delete", "cancelled", "--wait")
+        cloud.told("image", "delete", "cancelled", "--yes", "--wait")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -34,6 +34,7 @@ JOB = {
 VM = {
     "id": "v1",
     "name": "web",
+    "project_id": "p1",
     "observed_state": "running",
     "observed_at": None,
     "host": "host1",
@@ -139,6 +140,64 @@ def test_a_table_has_a_line_per_vm(nacre, server):
     assert server.headers[0]["Authorization"] == "Bearer nacre_secret"
 
 
+def test_vms_of_several_projects_are_listed_with_their_project(nacre, server):
+    server.say(
+        {"items": [VM, VM | {"name": "db", "project_id": "p2"}]},
+        {"items": [{"id": "p1", "name": "blue"}, {"id": "p2", "name": "red"}]},
+    )
+    _, out, _ = nacre("vm", "list", "--host", "host1")
+    assert server.asked[0][1] == "/v1/vms?host=host1"
+    assert [line.split()[:2] for line in out.splitlines()] == [["PROJECT", "NAME"], ["blue", "web"], ["red", "db"]]
+
+
+@pytest.mark.parametrize(
+    "words", [("vm", "migrate", "web"), ("vm", "resize", "web", "--flavor", "f"), ("host", "add", "10.0.0.9")]
+)
+def test_what_was_only_tried_is_told_and_ends_the_command(nacre, server, words):
+    server.say({"dry_run": True, "job": {"kind": "some_job"}, "placements": [], "changed": None, "diff": None})
+    code, out, err = nacre("--dry-run", *words, "--wait")
+    assert (code, out) == (0, "")
+    assert "this would be done: some_job" in err
+    assert server.asked[0][1].endswith("?dry_run=true")
+    assert len(server.asked) == 1
+
+
+def test_a_batch_that_was_only_tried_tells_every_placement(nacre, server):
+    verdict = {"host_name": "host1", "score": 0.5, "reasons": [], "terms": [["cpu_headroom", 0.5]]}
+    trial = {"dry_run": True, "job": None, "placements": [{"verdicts": [verdict]}] * 2, "changed": None, "diff": None}
+    server.say(trial)
+    code, out, err = nacre("--dry-run", "vm", "create", "w", "--image", "i", "--flavor", "f", "--count", "2", "--wait")
+    assert code == 0
+    assert "these 2 VMs would be placed" in err
+    assert out.count("host1") == 2
+
+
+def test_what_cannot_be_tried_is_said_to_have_done_nothing(nacre, server):
+    wrong = [{"field": "dry_run", "message": "Extra inputs are not permitted"}]
+    server.say({"code": "request.invalid", "detail": "not valid", "errors": wrong}, status=422)
+    code, _, err = nacre("--dry-run", "flavor", "delete", "f")
+    assert code == 2
+    assert "cannot be tried with --dry-run: nothing was done" in err
+
+
+def test_one_object_is_told_as_people_read_it(nacre, server):
+    volume = {"target": "vda", "role": "root", "name": None, "size_bytes": 1 << 30, "bus": "virtio", "pool": "vms"}
+    more = {"tags": ["a", "b"], "managed": True, "pending": {"vcpus": 2, "memory_mib": 512}, "description": ""}
+    server.say(VM | more | {"volumes": [volume | {"state": "ready", "image": "mini"}], "cdroms": []})
+    _, out, _ = nacre("vm", "show", "web")
+    told = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines() if " " in line}
+    assert (told["tags"], told["managed"], told["description"]) == ("a, b", "yes", "-")
+    assert told["pending"] == "vcpus 2, memory_mib 512"
+    assert told["vda"].split() == ["root", "-", "1.0", "GiB", "virtio", "vms", "ready", "mini"]
+    assert "cdroms" not in told
+
+
+def test_a_reason_is_one_line(nacre, server):
+    code, _, err = nacre("--reason", "a\nb", "vm", "list")
+    assert (code, server.asked) == (2, [])
+    assert "one line of text" in err
+
+
 def test_what_was_not_seen_for_a_minute_says_so(nacre, server):
     seen = (datetime.now(UTC) - timedelta(seconds=200)).isoformat()
     server.say({"items": [VM | {"observed_at": seen}, VM | {"name": "off", "host": None, "observed_at": seen}]})
@@ -210,6 +269,14 @@ def test_create_sends_what_was_asked_for_and_waits_for_the_end(nacre, server, ho
     assert (method, path) == ("POST", "/v1/vms")
     assert json.loads(body) == {"name": "web", "image": "i", "flavor": "f", "ssh_keys": ["ssh-ed25519 AAAA ann"]}
     assert [path for _, path, _ in server.asked[1:]] == ["/v1/jobs/j1?wait=1"] * 2
+
+
+def test_the_key_of_the_environment_goes_into_a_new_vm(nacre, server, home, monkeypatch):
+    (home / "id.pub").write_text("ssh-ed25519 AAAA ann\n")
+    monkeypatch.setenv("NACRE_SSH_KEY", str(home / "id"))
+    server.say(JOB)
+    nacre("vm", "create", "web", "--image", "i", "--flavor", "f")
+    assert json.loads(server.asked[0][2])["ssh_keys"] == ["ssh-ed25519 AAAA ann"]
 
 
 def test_without_waiting_the_job_is_named(nacre, server):

@@ -89,7 +89,7 @@ def test_a_batch_is_told_as_one(nacre, server):  # noqa: F811
         (["vm", "pause", "web"], "/v1/vms/web/pause", {}),
         (["vm", "resume", "web"], "/v1/vms/web/resume", {}),
         (["vm", "start", "web", "--paused"], "/v1/vms/web/start", {"paused": True}),
-        (["volume", "create", "d", "--size", "5"], "/v1/volumes", {"name": "d", "size_gib": 5}),
+        (["volume", "create", "d", "--size-gib", "5"], "/v1/volumes", {"name": "d", "size_gib": 5}),
         (["volume", "grow", "d", "9"], "/v1/volumes/d/grow", {"size_gib": 9}),
     ],
 )
@@ -129,6 +129,6 @@ def test_an_edit_prints_the_vm_as_it_is_now(nacre, server):  # noqa: F811
 
 def test_a_table_has_a_line_per_volume(nacre, server):  # noqa: F811
     row = {"name": "d", "state": "ready", "size_bytes": 1 << 30, "pool": "vms", "vm": None, "target": None}
-    server.say({"items": [row | {"image": None}], "next_page_token": None})
+    server.say({"items": [row | {"image": None, "project_id": "p1"}], "next_page_token": None})
     _, out, _ = nacre("volume", "list")
     assert out.splitlines()[1].split() == ["d", "ready", "1.0", "GiB", "vms", "-", "-", "-"]

@@ -109,12 +109,6 @@ class BareCloud:
                     found.append((name, self._parent(device), len(list(device.list_snaps()))))
         return found
 
-    def close(self) -> None:
-        """Leave the cluster."""
-        self._images.close()
-        self._volumes.close()
-        self._rados.shutdown()
-
     def _new(self, host: str) -> BareVm:
         vm_id = str(uuid.uuid4())
         return BareVm(host, vm_id, f"vm-{vm_id}-0")

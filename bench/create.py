@@ -99,7 +99,6 @@ def run() -> Iterator[Comparison]:
     yield from _singles(service, bare)
     yield _bursts(service, bare)
     service.ask("DELETE", f"/v1/flavors/{FLAVOR['name']}")
-    bare.close()
 
 
 def _singles(service: Service, bare: BareCloud) -> Iterator[Comparison]:

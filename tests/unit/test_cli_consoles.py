@@ -66,7 +66,9 @@ def command(api, tmp_path):
 
     def start(*words: str, **more) -> subprocess.Popen[bytes]:
         more = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-        return subprocess.Popen([sys.executable, "-m", "service.cli.main", *words], env=environment, **more)
+        # Tests that run in the background ignore Ctrl-C, and so would what they start.
+        begin = ["env", "--default-signal=INT", sys.executable, "-m", "service.cli.main"]
+        return subprocess.Popen([*begin, *words], env=environment, **more)
 
     return start
 

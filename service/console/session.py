@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -31,26 +32,24 @@ class Session:
         """Return when it is over; both ends are closed then."""
         threads.start("console-said", self._carry_said)
         try:
-            for typed in self._websocket:
-                self._console.write(typed.encode() if isinstance(typed, str) else typed)
+            with suppress(ConnectionClosed):  # without a word; the end is the same
+                for typed in self._websocket:
+                    self._console.write(typed.encode() if isinstance(typed, str) else typed)
         except ConsoleClosedError as error:
             self._tell(error.detail)
-        except ConnectionClosed:  # without a word; the end is the same
-            pass
         finally:
             self._console.close()
 
     def _carry_said(self) -> None:
         try:
-            while self._clock.monotonic() < self._ends_s:
-                said = self._console.read(LOOK_S)
-                if said:
-                    self._websocket.send(said)
-            self._tell(f"a console is open for {LONGEST_S / 3600:g} hours at most: open it again")
+            with suppress(ConnectionClosed):  # nobody listens any more
+                while self._clock.monotonic() < self._ends_s:
+                    said = self._console.read(LOOK_S)
+                    if said:
+                        self._websocket.send(said)
+                self._tell(f"a console is open for {LONGEST_S / 3600:g} hours at most: open it again")
         except ConsoleClosedError as error:
             self._tell(error.detail)
-        except ConnectionClosed:
-            pass
         finally:
             self._console.close()
 

@@ -21,6 +21,8 @@ from service.hypervisor.spec_check import check_text
 DETACH_S = 30.0  # a busy guest under emulation answers within seconds; one that has no driver never does
 ASK_AGAIN_S = 3.0  # a guest that is still booting does not hear the first request
 LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+# A guest's firmware, looking for what to boot, may shut the tray between libvirt's opening it and putting something in.
+TRAY_SHUT, TRAY_TRIES = "Tray of the device is not open", 5
 _NEVER = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 
 
@@ -67,7 +69,14 @@ class LibvirtDevices(LibvirtPart):
     def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
         xml = render_disk(disk, ceph)
         flags = LIVE | libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
-        self._with_domain(vm_id, lambda domain: domain.updateDeviceFlags(xml, flags))
+        for tries_left in reversed(range(TRAY_TRIES)):
+            try:
+                self._with_domain(vm_id, lambda domain: domain.updateDeviceFlags(xml, flags))
+            except DomainRefusedError as error:
+                if not (tries_left and TRAY_SHUT in error.detail):
+                    raise
+            else:
+                return
 
     def set_vcpus(self, vm_id: str, vcpus: int) -> None:
         def add(domain: libvirt.virDomain) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -36,8 +37,7 @@ def _make(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)  # a whole file or none, and never over another's
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):  # another process was first: its key is everybody's
+            os.link(draft, path)  # a whole file or none, and never over another's
     finally:
         draft.unlink()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from storage.facts import OsdFacts, PoolFacts, StorageHealth
+from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
 
 Progress = Callable[[int], None]
@@ -36,6 +36,12 @@ class Storage(Protocol):
 
     def osds(self) -> tuple[OsdFacts, ...]:
         """Every OSD by number, with the host that it runs on."""
+
+    def hosts(self, osds: tuple[OsdFacts, ...]) -> tuple[HostStorage, ...]:
+        """What the storage goes through on every host with one of `osds` (as osds() told them), by name.
+
+        A few questions for the whole cluster, however many OSDs it has. UnreachableError when nobody counts just now.
+        """
 
     def import_image(
         self, image: ImageRef, chunks: Iterable[tuple[int, bytes]], *, size_bytes: int, progress: Progress

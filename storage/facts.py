@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,10 @@ class StorageHealth:
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """One pool. `free_bytes` is what a guest may still write (replication already taken off)."""
+    """One pool. `free_bytes` is what a guest may still write (replication already taken off).
+
+    `device_class` is the only kind of disk that its rule takes; None when it takes any.
+    """
 
     name: str
     replicas: int
@@ -24,6 +28,9 @@ class PoolFacts:
     free_bytes: int
     near_full: bool
     full: bool
+    quota_bytes: int | None = None
+    crush_rule: str | None = None
+    device_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +45,28 @@ class OsdFacts:
     apply_latency_ms: float | None
     used_bytes: int
     total_bytes: int
+    device_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostStorage:
+    """What the storage goes through on one host. None means no data, which is never "best".
+
+    `op_latency_ms` is the worst of its OSDs. `ping_ms` is that of its link to the middle one of the other hosts: each
+    pair has two ends, and one slow host must not make all of them look slow. `slow_ops` is an even share of what the
+    cluster tells of several OSDs together. Of the `pgs` with a copy here some are degraded (a copy is missing), some
+    recovering (copies are being made, or wait for it). `local_reads` maps each pool to the share of its PGs with a
+    whole copy here; pools without any are left out. `osd_memory_mib` is what its OSDs are allowed together.
+    """
+
+    host: str
+    osds: int
+    osds_up: int
+    op_latency_ms: float | None
+    slow_ops: int
+    ping_ms: float | None
+    pgs: int
+    pgs_degraded: int
+    pgs_recovering: int
+    local_reads: Mapping[str, float] = field(default_factory=dict)
+    osd_memory_mib: int = 0

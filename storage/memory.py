@@ -1,6 +1,7 @@
 """The storage contract in RAM: for unit tests, demos and simulation. Exact in results and errors, and thread-safe.
 
-Switches stand in for the world: `set_reachable`, `set_full`, `hold` (somebody has a volume open), `set_osds`.
+Switches stand in for the world: `set_reachable`, `set_full`, `hold` (somebody has a volume open), `set_osds`,
+`set_hosts`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field
 
 from storage.contract import JOB_KEY, Progress
 from storage.errors import BusyError, ConflictError, DeniedError, FullError, NotFoundError, UnreachableError
-from storage.facts import OsdFacts, PoolFacts, StorageHealth
+from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
 from storage.pieces import check_inside, nonzero_pieces
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
 from storage.sparse import SparseBytes
 
 _REPLICAS = 3
+_OSD_MEMORY_MIB = 4096
 _SELF = "127.0.0.1:0/1"  # the watcher that an import in progress is
 
 
@@ -54,6 +56,7 @@ class MemoryStorage:
         self._lock = threading.RLock()
         self._devices: dict[str, dict[str, _Device]] = {pool: {} for pool in pools}
         self._osds = osds
+        self._hosts: dict[str, HostStorage] = {}
         self._capacity_bytes = capacity_bytes
         self._full: set[str] = set()
         self._denied: set[str] = set()
@@ -84,6 +87,10 @@ class MemoryStorage:
     def set_osds(self, osds: tuple[OsdFacts, ...]) -> None:
         """What osds() answers from now on."""
         self._osds = osds
+
+    def set_hosts(self, *hosts: HostStorage) -> None:
+        """What hosts() answers for these hosts from now on, whatever their OSDs say."""
+        self._hosts = {host.host: host for host in hosts}
 
     @contextmanager
     def hold(self, volume: VolumeRef, watcher: str = "10.0.0.1:0/1") -> Iterator[None]:
@@ -129,6 +136,29 @@ class MemoryStorage:
         """See Storage.osds."""
         self._answer()
         return self._osds
+
+    def hosts(self, osds: tuple[OsdFacts, ...]) -> tuple[HostStorage, ...]:
+        """See Storage.hosts. Calm, and every pool has a copy everywhere, unless set_hosts() said otherwise."""
+        self._answer()
+        names = sorted({osd.host for osd in osds if osd.host})
+        return tuple(self._hosts.get(name) or self._calm(name, osds) for name in names)
+
+    def _calm(self, name: str, osds: tuple[OsdFacts, ...]) -> HostStorage:
+        here = [osd for osd in osds if osd.host == name]
+        latencies = [osd.commit_latency_ms for osd in here if osd.commit_latency_ms is not None]
+        return HostStorage(
+            host=name,
+            osds=len(here),
+            osds_up=sum(osd.up for osd in here),
+            op_latency_ms=max(latencies, default=None),
+            slow_ops=0,
+            ping_ms=None,
+            pgs=len(self._devices),
+            pgs_degraded=0,
+            pgs_recovering=0,
+            local_reads=dict.fromkeys(sorted(self._devices), 1.0),
+            osd_memory_mib=len(here) * _OSD_MEMORY_MIB,
+        )
 
     # Images.
 

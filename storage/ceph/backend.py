@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storage.ceph import facts, images, pool_check, volumes
+from storage.ceph import facts, hosts, images, pool_check, volumes
 from storage.ceph.cluster import Cluster, Timeouts
 from storage.contract import Progress
-from storage.facts import OsdFacts, PoolFacts, StorageHealth
+from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
 
 
@@ -42,6 +42,10 @@ class CephStorage:
     def osds(self) -> tuple[OsdFacts, ...]:
         """See Storage.osds. The manager measures these: UnreachableError when none is alive."""
         return facts.osds(self._cluster.ask)
+
+    def hosts(self, osds: tuple[OsdFacts, ...]) -> tuple[HostStorage, ...]:
+        """See Storage.hosts. The manager counts: UnreachableError when none is alive, or a new one has not yet."""
+        return hosts.hosts(self._cluster.ask, osds)
 
     def import_image(
         self, image: ImageRef, chunks: Iterable[tuple[int, bytes]], *, size_bytes: int, progress: Progress

@@ -5,8 +5,9 @@ What its cephx user needs, and no more (Ceph 16.2; `images` and `vms` stand for 
     mon 'profile rbd'
     osd 'profile rbd pool=images, profile rbd pool=vms'
 
-There is no mgr capability: every command goes to a monitor, which hands the manager's ones on. A dead manager then
-costs the monitor deadline, while a command sent to it directly ends with no deadline that holds.
+That covers every fact about pools, OSDs and hosts as well. There is no mgr capability: every command goes to a monitor,
+which hands the manager's ones on. A dead manager then costs the monitor deadline, while a command sent to it directly
+ends with no deadline that holds.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Cluster:
             link.ioctxs.setdefault(pool, self._open_pool(link, pool))
         return link.ioctxs[pool]
 
-    def ask(self, prefix: str, **arguments: str) -> Any:
+    def ask(self, prefix: str, **arguments: str | list[str]) -> Any:
         """The parsed answer to a cluster command. UnreachableError when nobody answered in time."""
         command = json.dumps({"prefix": prefix, "format": "json", **arguments})
         handle = self._connected().handle

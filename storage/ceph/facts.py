@@ -23,11 +23,13 @@ def pools(ask: Ask) -> tuple[PoolFacts, ...]:
     """The pools that are enabled for RBD, by name."""
     use = {pool["name"]: pool["stats"] for pool in ask("df", detail="detail")["pools"]}
     details = {pool["pool_name"]: pool for pool in ask("osd pool ls", detail="detail")}
+    rules = {rule["rule_id"]: rule for rule in ask("osd crush rule dump")}
     ours = [name for name, pool in sorted(details.items()) if "rbd" in pool["application_metadata"]]
-    return tuple(_pool(details[name], use[name]) for name in ours if name in use)  # one may be newer than the count
+    counted = [name for name in ours if name in use]  # one may be newer than the count
+    return tuple(_pool(details[name], use[name], rules.get(details[name].get("crush_rule"), {})) for name in counted)
 
 
-def _pool(detail: dict[str, Any], use: dict[str, Any]) -> PoolFacts:
+def _pool(detail: dict[str, Any], use: dict[str, Any], rule: dict[str, Any]) -> PoolFacts:
     flags = set(detail["flags_names"].split(","))
     stored, free, quota = use["stored"], use["max_avail"], detail["quota_max_bytes"]
     near_quota = bool(quota) and stored >= quota * _QUOTA_NEAR_FULL
@@ -38,7 +40,16 @@ def _pool(detail: dict[str, Any], use: dict[str, Any]) -> PoolFacts:
         free_bytes=min(free, max(0, quota - stored)) if quota else free,
         near_full=near_quota or bool(flags & {"nearfull", "backfillfull"}),
         full="full" in flags,
+        quota_bytes=quota or None,
+        crush_rule=rule.get("rule_name"),
+        device_class=_device_class(rule),
     )
+
+
+def _device_class(rule: dict[str, Any]) -> str | None:
+    """CRUSH names the part of a tree that holds one class of disks `root~class`."""
+    classes = {name.partition("~")[2] for step in rule.get("steps", ()) if (name := step.get("item_name"))}
+    return classes.pop() or None if len(classes) == 1 else None
 
 
 def osds(ask: Ask) -> tuple[OsdFacts, ...]:
@@ -74,6 +85,7 @@ def _osd(node: dict[str, Any], host: str, latency: dict[str, int]) -> OsdFacts:
         apply_latency_ms=_milliseconds(latency, "apply") if up else None,
         used_bytes=node["kb_used"] * 1024,
         total_bytes=node["kb"] * 1024,
+        device_class=node.get("device_class") or None,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import pytest
 
 from storage.contract import Storage
+from storage.facts import OsdFacts
 from storage.memory import MemoryStorage
 from storage.refs import ImageRef, VolumeRef
 
@@ -25,6 +26,7 @@ if HAS_CEPH:
     from tests.contract.storage_ceph import CephBackend
 
 MIB = 1 << 20
+SIZE = 8 * MIB
 
 
 class Backend(Protocol):
@@ -50,7 +52,8 @@ class Backend(Protocol):
 
 class MemoryBackend:
     def __init__(self) -> None:
-        self.storage = MemoryStorage()
+        osds = (OsdFacts(n, f"host{n // 2 + 1}", True, True, None, None, 0, 1 << 40, "hdd") for n in range(6))
+        self.storage = MemoryStorage(osds=tuple(osds))
 
     def hold(self, volume: VolumeRef) -> AbstractContextManager[object]:
         return self.storage.hold(volume)
@@ -152,3 +155,7 @@ def import_blank(storage: Storage, image: ImageRef, *, size_bytes: int = 8 * MIB
     """A finished image with a little data at its start."""
     storage.import_image(image, [(0, data)], size_bytes=size_bytes, progress=lambda _: None)
     return image
+
+
+def ignore(_: int) -> None:
+    """A progress nobody looks at."""

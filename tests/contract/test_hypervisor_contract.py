@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -19,33 +18,9 @@ from service.hypervisor.errors import (
     SpecInvalidError,
 )
 from service.hypervisor.spec import DomainSpec
-from tests.contract.hypervisor_worlds import WORLDS, WORLDS_WITH_GUESTS, World, at
+from tests.contract.hypervisor_worlds import WORLDS_WITH_GUESTS, World, at
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
-
-
-@pytest.fixture(params=WORLDS, ids=lambda world: world.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made: World = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def here(world: World) -> Hypervisor:
-    return world.hypervisors.on(world.here)
-
-
-@pytest.fixture
-def there(world: World) -> Hypervisor:
-    return world.hypervisors.on(world.there)
-
-
-@pytest.fixture
-def running(world: World, here: Hypervisor) -> DomainSpec:
-    spec = world.spec()
-    here.start(spec)
-    return spec
 
 
 def quiet(_progress: MigrationProgress) -> None:
@@ -58,6 +33,31 @@ def test_a_host_tells_its_size_and_its_newest_machine_type(here: Hypervisor) -> 
     assert facts.memory_mib >= 256
     assert facts.machine.startswith("pc-q35-")
     assert facts.qemu_version.count(".") == 2
+
+
+def test_a_host_tells_what_it_is_made_of(here: Hypervisor) -> None:
+    facts = here.facts()
+    assert "bios" in facts.firmwares
+    assert facts.bridges is None or all(isinstance(name, str) for name in facts.bridges)
+    assert all(cell.cpus >= 0 and cell.memory_mib >= 0 for cell in facts.numa)
+    assert len(set(facts.cpu_features)) == len(facts.cpu_features)
+
+
+def test_a_hosts_counters_fit_each_other_and_never_go_back(here: Hypervisor, running: DomainSpec) -> None:
+    first, second = here.counters(), here.counters()
+    assert first.cpus >= 1
+    assert 0 <= first.busy_s <= second.busy_s
+    assert 0 < first.total_s <= second.total_s
+    assert 0 < second.memory_used_mib <= second.memory_mib
+    assert second.ksm_saved_mib is None or second.ksm_saved_mib >= 0
+    assert running.vm_id in {domain.vm_id for domain in here.domains()}
+
+
+def test_reach_tells_who_would_answer_and_of_the_others_why_not(world: World) -> None:
+    told = world.hypervisors.reach([world.here, world.silent, world.there])
+    assert (told[world.here], told[world.there]) == (None, None)
+    assert world.silent.name in (told[world.silent] or "")
+    assert world.hypervisors.reach([]) == {}
 
 
 def test_a_started_domain_is_what_was_asked_for(world: World, here: Hypervisor) -> None:

@@ -31,16 +31,6 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 @pytest.fixture
-def here(world: World) -> Hypervisor:
-    return world.hypervisors.on(world.here)
-
-
-@pytest.fixture
-def there(world: World) -> Hypervisor:
-    return world.hypervisors.on(world.there)
-
-
-@pytest.fixture
 def running(world: World, here: Hypervisor) -> DomainSpec:
     """A VM with an empty drive, and with nothing to boot."""
     spec = replace(world.spec(), disks=(EMPTY,))

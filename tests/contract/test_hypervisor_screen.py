@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,29 +16,10 @@ from service.hypervisor.errors import (
     SpecInvalidError,
 )
 from service.hypervisor.spec import DiskSpec, DomainSpec
-from tests.contract.hypervisor_worlds import WORLDS, World, at
+from tests.contract.hypervisor_worlds import World, at
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture(params=WORLDS, ids=lambda world: world.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made: World = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def here(world: World) -> Hypervisor:
-    return world.hypervisors.on(world.here)
-
-
-@pytest.fixture
-def running(world: World, here: Hypervisor) -> DomainSpec:
-    spec = world.spec()
-    here.start(spec)
-    return spec
 
 
 def ends(console: Console, *, within_s: float = 20) -> bool:

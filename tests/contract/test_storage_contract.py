@@ -1,435 +1,15 @@
-"""What storage.contract promises, on every backend."""
+"""What storage.contract promises of pools, facts and trouble, on every backend."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from storage.contract import JOB_KEY, Storage
-from storage.errors import BusyError, ConflictError, FullError, NotFoundError, UnreachableError
+from storage.contract import Storage
+from storage.errors import FullError, NotFoundError, UnreachableError
 from storage.refs import ImageRef, VolumeRef
-from tests.contract.storage_fixtures import MIB, Backend, Names, import_blank
-
-SIZE = 8 * MIB
-
-
-def ignore(_: int) -> None:
-    """A progress nobody looks at."""
-
-
-class DiedError(Exception):
-    """Stands for a process that stopped in the middle."""
-
-
-def dies_after(*chunks: tuple[int, bytes]) -> Iterator[tuple[int, bytes]]:
-    yield from chunks
-    raise DiedError
-
-
-# Images
-
-
-def test_an_imported_image_has_its_size(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image(), size_bytes=SIZE)
-    assert storage.image_size(image) == SIZE
-
-
-def test_an_image_that_was_never_imported_has_no_size(storage: Storage, names: Names) -> None:
-    assert storage.image_size(names.image()) is None
-
-
-def test_an_import_stores_exactly_the_bytes(storage: Storage, names: Names) -> None:
-    image, volume = names.image(), names.volume()
-    # Unaligned, across an object boundary, and up to the very last byte.
-    pieces = [(0, b"start"), (4 * MIB - 3, b"across"), (6 * MIB, b"\0" * 5 + b"tail"), (SIZE - 1, b"!")]
-    storage.import_image(image, pieces, size_bytes=SIZE, progress=ignore)
-    storage.clone(image, volume, size_bytes=SIZE, job_id="job")
-    expected = bytearray(SIZE)
-    for offset, data in pieces:
-        expected[offset : offset + len(data)] = data
-    assert storage.read(volume, offset=0, length=SIZE) == bytes(expected)
-
-
-def test_a_large_import_in_one_chunk_stores_exactly_the_bytes(storage: Storage, names: Names) -> None:
-    image, volume = names.image(), names.volume()
-    data = random.Random(1).randbytes(48 * MIB)
-    storage.import_image(image, [(0, data)], size_bytes=len(data), progress=ignore)
-    storage.clone(image, volume, size_bytes=len(data), job_id="job")
-    assert storage.read(volume, offset=0, length=len(data)) == data
-
-
-def test_zeros_in_an_import_cost_nothing(backend: Backend, names: Names) -> None:
-    image = names.image()
-    chunks = [(0, bytes(4 * MIB)), (4 * MIB, b"x"), (8 * MIB, bytes(24 * MIB))]
-    backend.storage.import_image(image, chunks, size_bytes=32 * MIB, progress=ignore)
-    assert 0 < backend.stored_bytes(image) <= 4 * MIB
-
-
-def test_progress_rises_to_the_size(storage: Storage, names: Names) -> None:
-    seen: list[int] = []
-    chunks = [(0, b"a" * MIB), (MIB, bytes(MIB)), (4 * MIB, b"b")]
-    storage.import_image(names.image(), chunks, size_bytes=SIZE, progress=seen.append)
-    assert seen == [MIB, 2 * MIB, 4 * MIB + 1, SIZE]
-
-
-def test_importing_a_finished_image_again_reads_no_chunk(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image(), size_bytes=SIZE)
-    storage.import_image(image, dies_after(), size_bytes=SIZE, progress=ignore)
-    assert storage.image_size(image) == SIZE
-
-
-def test_importing_over_a_finished_image_of_another_size_is_a_conflict(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image(), size_bytes=SIZE)
-    with pytest.raises(ConflictError):
-        storage.import_image(image, [], size_bytes=2 * SIZE, progress=ignore)
-
-
-def test_importing_over_a_volume_is_a_conflict(storage: Storage, names: Names) -> None:
-    volume = names.volume(pool="images")
-    storage.create_volume(volume, size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        import_blank(storage, ImageRef(volume.pool, volume.rbd_name))
-    assert storage.volume(volume) is not None
-
-
-def test_data_past_the_end_of_an_image_is_a_conflict(storage: Storage, names: Names) -> None:
-    image = names.image()
-    with pytest.raises(ConflictError):
-        storage.import_image(image, [(SIZE - 1, b"xx")], size_bytes=SIZE, progress=ignore)
-    assert storage.image_size(image) is None
-
-
-def test_a_half_filled_image_is_no_image(storage: Storage, names: Names) -> None:
-    image = names.image()
-    with pytest.raises(DiedError):
-        storage.import_image(image, dies_after((0, b"half")), size_bytes=SIZE, progress=ignore)
-    assert storage.image_size(image) is None
-    with pytest.raises(NotFoundError):
-        storage.clone(image, names.volume(), size_bytes=SIZE, job_id="job")
-
-
-def test_a_half_filled_image_is_begun_anew(storage: Storage, names: Names) -> None:
-    image, volume = names.image(), names.volume()
-    with pytest.raises(DiedError):
-        storage.import_image(image, dies_after((0, b"old"), (MIB, b"old")), size_bytes=2 * SIZE, progress=ignore)
-    import_blank(storage, image, size_bytes=SIZE, data=b"new")
-    storage.clone(image, volume, size_bytes=SIZE, job_id="job")
-    assert storage.read(volume, offset=0, length=SIZE) == b"new" + bytes(SIZE - 3)
-
-
-def test_a_second_import_of_a_running_one_is_busy(storage: Storage, names: Names) -> None:
-    image = names.image()
-
-    def chunks() -> Iterator[tuple[int, bytes]]:
-        yield 0, b"first"
-        with pytest.raises(BusyError):
-            import_blank(storage, image, size_bytes=SIZE)
-
-    storage.import_image(image, chunks(), size_bytes=SIZE, progress=ignore)
-    assert storage.image_size(image) == SIZE
-
-
-def test_a_removed_image_is_gone(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image())
-    storage.remove_image(image)
-    assert storage.image_size(image) is None
-    assert VolumeRef(image.pool, image.rbd_name) not in storage.volumes(image.pool)
-
-
-def test_a_half_filled_image_can_be_removed(storage: Storage, names: Names) -> None:
-    image = names.image()
-    with pytest.raises(DiedError):
-        storage.import_image(image, dies_after((0, b"half")), size_bytes=SIZE, progress=ignore)
-    storage.remove_image(image)
-    assert VolumeRef(image.pool, image.rbd_name) not in storage.volumes(image.pool)
-
-
-def test_removing_a_missing_image_is_silent(storage: Storage, names: Names) -> None:
-    image = names.image()
-    storage.remove_image(image)
-    assert storage.image_size(image) is None
-
-
-def test_an_image_with_clones_is_busy_and_stays_whole(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image())
-    storage.clone(image, names.volume("one"), size_bytes=SIZE, job_id="job")
-    with pytest.raises(BusyError):
-        storage.remove_image(image)
-    storage.clone(image, names.volume("two"), size_bytes=SIZE, job_id="job")
-    storage.remove_volume(names.volume("one"))
-    storage.remove_volume(names.volume("two"))
-    storage.remove_image(image)
-    assert storage.image_size(image) is None
-
-
-def test_an_image_that_is_open_is_busy_and_stays_whole(backend: Backend, names: Names) -> None:
-    image = import_blank(backend.storage, names.image())
-    with backend.hold(VolumeRef(image.pool, image.rbd_name)), pytest.raises(BusyError):
-        backend.storage.remove_image(image)
-    assert backend.storage.image_size(image) == SIZE
-
-
-# Clones
-
-
-def test_a_clone_is_grown(storage: Storage, names: Names, golden: ImageRef) -> None:
-    volume = names.volume()
-    storage.clone(golden, volume, size_bytes=4 * SIZE, job_id="job")
-    info = storage.volume(volume)
-    assert info is not None
-    assert info.size_bytes == 4 * SIZE
-    assert storage.read(volume, offset=SIZE, length=SIZE) == bytes(SIZE)
-
-
-def test_a_clone_tells_its_parent_and_its_job(storage: Storage, names: Names, golden: ImageRef) -> None:
-    volume = names.volume()
-    storage.clone(golden, volume, size_bytes=SIZE, job_id="job-1")
-    info = storage.volume(volume)
-    assert info is not None
-    assert (info.ref, info.parent, info.watchers, info.metadata) == (volume, golden, (), ((JOB_KEY, "job-1"),))
-
-
-def test_a_second_clone_of_the_same_name_is_the_first(storage: Storage, names: Names, golden: ImageRef) -> None:
-    volume = names.volume()
-    storage.clone(golden, volume, size_bytes=SIZE, job_id="job-1")
-    storage.write(volume, b"mine")
-    before = storage.volume(volume)
-    storage.clone(golden, volume, size_bytes=SIZE, job_id="job-2")
-    assert storage.volume(volume) == before
-    assert storage.read(volume, offset=0, length=6) == b"mineen"
-
-
-def test_a_clone_that_was_not_grown_yet_is_grown_by_the_next_call(
-    storage: Storage, names: Names, golden: ImageRef
-) -> None:
-    volume = names.volume()
-    storage.clone(golden, volume, size_bytes=SIZE, job_id="job")
-    storage.clone(golden, volume, size_bytes=3 * SIZE, job_id="job")
-    info = storage.volume(volume)
-    assert info is not None
-    assert info.size_bytes == 3 * SIZE
-
-
-def test_a_clone_is_never_shrunk(storage: Storage, names: Names, golden: ImageRef) -> None:
-    volume = names.volume()
-    storage.clone(golden, volume, size_bytes=3 * SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.clone(golden, volume, size_bytes=2 * SIZE, job_id="job")
-
-
-def test_a_clone_smaller_than_its_image_is_a_conflict_and_leaves_nothing(
-    storage: Storage, names: Names, golden: ImageRef
-) -> None:
-    volume = names.volume()
-    with pytest.raises(ConflictError):
-        storage.clone(golden, volume, size_bytes=SIZE - 1, job_id="job")
-    assert storage.volume(volume) is None
-
-
-def test_a_clone_of_another_image_under_the_same_name_is_a_conflict(storage: Storage, names: Names) -> None:
-    one, two = import_blank(storage, names.image("one")), import_blank(storage, names.image("two"))
-    storage.clone(one, names.volume(), size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.clone(two, names.volume(), size_bytes=SIZE, job_id="job")
-
-
-def test_a_clone_over_a_blank_volume_is_a_conflict(storage: Storage, names: Names, golden: ImageRef) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.clone(golden, names.volume(), size_bytes=SIZE, job_id="job")
-
-
-def test_a_clone_over_an_image_is_a_conflict(storage: Storage, names: Names) -> None:
-    one, two = import_blank(storage, names.image("one")), import_blank(storage, names.image("two"))
-    with pytest.raises(ConflictError):
-        storage.clone(one, VolumeRef(two.pool, two.rbd_name), size_bytes=SIZE, job_id="job")
-    assert storage.image_size(two) == SIZE
-
-
-def test_a_clone_of_a_missing_image_is_not_found(storage: Storage, names: Names) -> None:
-    with pytest.raises(NotFoundError):
-        storage.clone(names.image(), names.volume(), size_bytes=SIZE, job_id="job")
-
-
-def test_writing_to_a_clone_changes_neither_image_nor_sister(storage: Storage, names: Names, golden: ImageRef) -> None:
-    one, two, later = names.volume("one"), names.volume("two"), names.volume("later")
-    storage.clone(golden, one, size_bytes=SIZE, job_id="job")
-    storage.clone(golden, two, size_bytes=SIZE, job_id="job")
-    storage.write(one, b"G")
-    storage.clone(golden, later, size_bytes=SIZE, job_id="job")
-    assert [storage.read(each, offset=0, length=6) for each in (one, two, later)] == [b"Golden", b"golden", b"golden"]
-
-
-def test_clones_from_many_threads_are_all_made(storage: Storage, names: Names, golden: ImageRef) -> None:
-    volumes = [names.volume(f"v{number}") for number in range(12)]
-    with ThreadPoolExecutor(4) as threads:
-        made = [threads.submit(storage.clone, golden, ref, size_bytes=SIZE, job_id="job") for ref in volumes]
-        assert [each.result() for each in made] == [None] * 12
-    assert set(volumes) <= set(storage.volumes("vms"))
-
-
-# Blank volumes, reading and writing
-
-
-def test_a_blank_volume_reads_as_zeros(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    assert storage.read(names.volume(), offset=0, length=SIZE) == bytes(SIZE)
-
-
-def test_a_blank_volume_has_no_parent_and_tells_its_job(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job-1")
-    info = storage.volume(names.volume())
-    assert info is not None
-    assert (info.size_bytes, info.parent, info.metadata) == (SIZE, None, ((JOB_KEY, "job-1"),))
-
-
-def test_creating_a_volume_again_keeps_the_first_and_its_data(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job-1")
-    storage.write(names.volume(), b"kept", offset=100)
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job-2")
-    info = storage.volume(names.volume())
-    assert info is not None
-    assert info.metadata == ((JOB_KEY, "job-1"),)
-    assert storage.read(names.volume(), offset=100, length=4) == b"kept"
-
-
-def test_creating_a_volume_of_another_size_is_a_conflict(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.create_volume(names.volume(), size_bytes=2 * SIZE, job_id="job")
-
-
-def test_creating_a_volume_over_a_clone_is_a_conflict(storage: Storage, names: Names, golden: ImageRef) -> None:
-    storage.clone(golden, names.volume(), size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-
-
-def test_a_grown_volume_keeps_its_data_and_has_zeros_behind_it(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    storage.write(names.volume(), b"kept", offset=SIZE - 4)
-    storage.grow_volume(names.volume(), size_bytes=2 * SIZE)
-    assert storage.read(names.volume(), offset=SIZE - 4, length=8) == b"kept" + bytes(4)
-    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
-
-
-def test_growing_again_to_the_same_size_is_done(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    storage.grow_volume(names.volume(), size_bytes=SIZE)
-    assert storage.volume(names.volume()).size_bytes == SIZE
-
-
-def test_a_volume_is_never_shrunk(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=2 * SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.grow_volume(names.volume(), size_bytes=SIZE)
-    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
-
-
-def test_a_volume_that_is_open_elsewhere_grows(backend: Backend, storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with backend.hold(names.volume()):
-        storage.grow_volume(names.volume(), size_bytes=2 * SIZE)
-    assert storage.volume(names.volume()).size_bytes == 2 * SIZE
-
-
-def test_growing_a_missing_volume_is_not_found(storage: Storage, names: Names) -> None:
-    with pytest.raises(NotFoundError):
-        storage.grow_volume(names.volume(), size_bytes=SIZE)
-
-
-def test_what_was_written_is_read(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    storage.write(names.volume(), b"seed", offset=4 * MIB - 2)
-    assert storage.read(names.volume(), offset=4 * MIB - 4, length=8) == b"\0\0seed\0\0"
-
-
-@pytest.mark.parametrize("offset", [SIZE - 1, SIZE, -1])
-def test_reading_and_writing_past_an_end_is_a_conflict(storage: Storage, names: Names, offset: int) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with pytest.raises(ConflictError):
-        storage.write(names.volume(), b"xx", offset=offset)
-    with pytest.raises(ConflictError):
-        storage.read(names.volume(), offset=offset, length=2)
-
-
-def test_reading_and_writing_a_missing_volume_is_not_found(storage: Storage, names: Names) -> None:
-    with pytest.raises(NotFoundError):
-        storage.write(names.volume(), b"x")
-    with pytest.raises(NotFoundError):
-        storage.read(names.volume(), offset=0, length=1)
-
-
-# Looking and removing
-
-
-def test_a_missing_volume_is_none(storage: Storage, names: Names) -> None:
-    assert storage.volume(names.volume()) is None
-
-
-def test_whoever_has_a_volume_open_is_a_watcher(backend: Backend, names: Names) -> None:
-    backend.storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with backend.hold(names.volume()):
-        held = backend.storage.volume(names.volume())
-    after = backend.storage.volume(names.volume())
-    assert held is not None
-    assert after is not None
-    assert (len(held.watchers), after.watchers) == (1, ())
-
-
-def test_volumes_are_listed_by_name(storage: Storage, names: Names) -> None:
-    made = [names.volume(name) for name in ("c", "a", "b")]
-    for volume in made:
-        storage.create_volume(volume, size_bytes=SIZE, job_id="job")
-    assert [ref for ref in storage.volumes("vms") if ref in made] == sorted(made, key=str)
-
-
-def test_a_removed_volume_is_gone(storage: Storage, names: Names) -> None:
-    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    storage.remove_volume(names.volume())
-    assert storage.volume(names.volume()) is None
-    assert names.volume() not in storage.volumes("vms")
-
-
-def test_removing_a_missing_volume_is_silent(storage: Storage, names: Names) -> None:
-    volume = names.volume()
-    storage.remove_volume(volume)
-    assert storage.volume(volume) is None
-
-
-def test_removing_an_open_volume_is_busy_until_it_is_closed(backend: Backend, names: Names) -> None:
-    backend.storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
-    with backend.hold(names.volume()), pytest.raises(BusyError):
-        backend.storage.remove_volume(names.volume())
-    backend.storage.remove_volume(names.volume())
-    assert backend.storage.volume(names.volume()) is None
-
-
-def test_removing_an_image_as_a_volume_is_busy(storage: Storage, names: Names) -> None:
-    image = import_blank(storage, names.image())
-    with pytest.raises(BusyError):
-        storage.remove_volume(VolumeRef(image.pool, image.rbd_name))
-    assert storage.image_size(image) == SIZE
-
-
-@pytest.mark.parametrize(
-    "odd", ["with space", "ünï-cödé-磁碟", "'\"<b>$(id)`;|&", "back\\slash:colon=equals,comma", "%s{}.. -", "x" * 120]
-)
-def test_odd_names_are_only_names(storage: Storage, names: Names, odd: str) -> None:
-    image, volume = import_blank(storage, names.image(odd)), names.volume(odd)
-    storage.clone(image, volume, size_bytes=SIZE, job_id=odd)
-    info = storage.volume(volume)
-    assert info is not None
-    assert (info.parent, info.metadata) == (image, ((JOB_KEY, odd),))
-    assert volume in storage.volumes("vms")
-    storage.remove_volume(volume)
-    assert storage.volume(volume) is None
-
-
-# Pools and facts
+from tests.contract.storage_fixtures import MIB, SIZE, Backend, Names, import_blank
 
 
 def test_an_unknown_pool_is_not_found_by_every_verb(storage: Storage, names: Names, golden: ImageRef) -> None:
@@ -468,6 +48,36 @@ def test_the_pools_for_block_devices_are_told_with_their_room(storage: Storage) 
     pools = storage.pools()
     assert {"images", "vms"} <= {pool.name for pool in pools}
     assert all(pool.replicas >= 1 and pool.free_bytes > 0 and not pool.full for pool in pools)
+
+
+def test_every_host_with_osds_is_told_once_by_name(storage: Storage) -> None:
+    osds = storage.osds()
+    told = storage.hosts(osds)
+    assert [host.host for host in told] == sorted({osd.host for osd in osds})
+    assert [host.osds for host in told] == [sum(osd.host == host.host for osd in osds) for host in told]
+    assert [host.osds_up for host in told] == [host.osds for host in told]
+
+
+def test_what_a_host_goes_through_is_a_part_of_what_is_there(storage: Storage) -> None:
+    for host in storage.hosts(storage.osds()):
+        assert 0 <= host.pgs_degraded <= host.pgs
+        assert 0 <= host.pgs_recovering <= host.pgs
+        assert host.slow_ops >= 0
+        assert host.pgs > 0
+        assert host.osd_memory_mib > 0
+
+
+def test_local_reads_are_shares_of_the_pools_for_block_devices(storage: Storage) -> None:
+    pools = {pool.name: pool for pool in storage.pools()}
+    for name in ("images", "vms"):
+        shares = [host.local_reads.get(name, 0.0) for host in storage.hosts(storage.osds())]
+        assert all(0 <= share <= 1 for share in shares)
+        assert 0 < sum(shares) <= min(pools[name].replicas, len(shares)) + 0.01  # rounded
+    assert all(set(host.local_reads) <= set(pools) for host in storage.hosts(storage.osds()))
+
+
+def test_hosts_without_osds_are_not_told_of(storage: Storage) -> None:
+    assert storage.hosts(()) == ()
 
 
 def test_health_is_one_of_three_words(storage: Storage) -> None:

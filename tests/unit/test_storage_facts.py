@@ -12,6 +12,7 @@ from storage.facts import OsdFacts
 
 
 def answering(**answers: Any) -> Callable[..., Any]:
+    answers.setdefault("osd_crush_rule_dump", [])
     return lambda prefix, **_: answers[prefix.replace(" ", "_")]
 
 

@@ -1,14 +1,48 @@
-"""Calls that nothing can interrupt, made under a deadline all the same: a few threads per host, never one per try."""
+"""Calls that nothing can interrupt, made under a deadline all the same: a few threads per host, never one per try.
+
+Threads are shared by all hosts and belong to one only while it is at work: ten thousand idle hosts have none.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
-IDLE_S = 60.0
+IDLE_S = 10.0
+MOST_PER_HOST = 8
+
+
+class Crew:
+    """Threads that wait for something to do: one is started when none is free, and ends when it was idle for long."""
+
+    def __init__(self, name: str = "calls") -> None:
+        self._name = name
+        self._todo: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._idle = 0
+
+    def start(self, function: Callable[[], None]) -> None:
+        """Run `function`, which raises nothing, in one of the threads, at once."""
+        with self._changed:
+            self._todo.append(function)
+            if self._idle >= len(self._todo):
+                self._changed.notify()
+                return
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+
+    def _work(self) -> None:
+        while (function := self._next()) is not None:
+            function()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._todo, IDLE_S)
+            self._idle -= 1
+            return self._todo.popleft() if self._todo else None
 
 
 class _Call(Generic[Result]):
@@ -34,54 +68,37 @@ class _Call(Generic[Result]):
 
 
 class BoundedCalls:
-    """At most `max_threads` calls at once. One that hangs keeps its thread; its caller goes on at the deadline."""
+    """At most `most` calls at once. One that hangs keeps its thread; its caller goes on at the deadline."""
 
-    def __init__(self, name: str, *, max_threads: int = 8) -> None:
-        self._name = name
-        self._max_threads = max_threads
-        self._waiting: SimpleQueue[_Call[object] | None] = SimpleQueue()
+    def __init__(self, crew: Crew, *, most: int = MOST_PER_HOST) -> None:
+        self._crew = crew
+        self._most = most
+        self._waiting: deque[_Call[object]] = deque()
         self._lock = threading.Lock()
-        self._threads = 0
-        self._pending = 0  # calls queued or running
+        self._at_work = 0  # threads of the crew
 
     def run(self, function: Callable[[], Result], *, timeout_s: float) -> Result:
         """`function()`, or TimeoutError after `timeout_s`; the function may still be running then."""
         call = _Call(function)
         with self._lock:
-            self._pending += 1
-            start = self._pending > self._threads and self._threads < self._max_threads
-            self._threads += start
-        self._waiting.put(call)  # type: ignore[arg-type]  # results are of any type
-        if start:
-            threading.Thread(target=self._work, name=f"calls-{self._name}", daemon=True).start()
+            self._waiting.append(call)  # type: ignore[arg-type]  # results are of any type
+            more = self._at_work < self._most
+            self._at_work += more
+        if more:
+            self._crew.start(self._work)
         if not call.done.wait(timeout_s):
             call.abandoned = True
             raise TimeoutError
         return call.outcome()
 
-    def close(self) -> None:
-        """End the threads that are idle now, and the others after their call."""
-        with self._lock:
-            threads = self._threads
-        for _ in range(threads):
-            self._waiting.put(None)
-
     def _work(self) -> None:
         while (call := self._next()) is not None:
             call.run()
-            with self._lock:
-                self._pending -= 1
 
     def _next(self) -> _Call[object] | None:
-        """The next call; None when this thread is to end."""
-        while True:
-            try:
-                call = self._waiting.get(timeout=IDLE_S)
-            except Empty:
-                call = None
-            if call is not None:
-                return call
-            with self._lock:
-                if self._pending < self._threads:  # otherwise a call just handed in counts on this thread
-                    self._threads -= 1
-                    return None
+        """The next call; None when this thread is to go back to the crew."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._at_work -= 1
+            return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from service.hypervisor.values import (
     DomainState,
     DomainStateName,
     DomainStatistics,
+    HostCounters,
     HostEndpoint,
     HypervisorFacts,
     MigrationProgress,
@@ -29,6 +30,7 @@ __all__ = [
     "DomainState",
     "DomainStateName",
     "DomainStatistics",
+    "HostCounters",
     "HostEndpoint",
     "Hypervisor",
     "HypervisorFacts",
@@ -117,7 +119,10 @@ class Hypervisor(Devices, Screen, Protocol):
     """The domains of one host. Every call ends within a deadline, with hypervisor.errors.HostUnreachableError."""
 
     def facts(self) -> HypervisorFacts:
-        """Numbers about the host itself."""
+        """What the host is made of: it seldom changes."""
+
+    def counters(self) -> HostCounters:
+        """What the host is doing: cheap enough to be asked often."""
 
     def domains(self) -> tuple[DomainState, ...]:
         """Every domain on the host, Nacre's or not, in one call."""
@@ -197,6 +202,13 @@ class Hypervisors(Protocol):
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
         """Call `handler` (from a thread of the driver) for every domain event of every host connected to."""
+
+    def reach(self, endpoints: Collection[HostEndpoint]) -> Mapping[HostEndpoint, str | None]:
+        """Whether each of these hosts would answer, all tried at once: None, or what is wrong.
+
+        Ends within a deadline, however many there are. A host that is silent holds nothing of this process meanwhile,
+        so this is the way to ask for one that did not answer before.
+        """
 
     def keep(self, endpoints: Collection[HostEndpoint]) -> None:
         """Drop the connections to all other hosts that nobody uses now: they are no longer the cloud's."""

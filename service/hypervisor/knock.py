@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import socket
-import ssl
-from dataclasses import dataclass
-from pathlib import Path
 
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.errors import HostUnreachableError
-
-TLS_PORT = 16514
-_WELCOME = b"\x01"  # what the daemon sends once it has accepted the client's certificate
-
-
-@dataclass(frozen=True, slots=True)
-class Pki:
-    """Folder with cacert.pem, clientcert.pem and clientkey.pem, as libvirt's `pkipath` wants it."""
-
-    folder: Path
-
-    def context(self) -> ssl.SSLContext:
-        """A TLS client that trusts only this CA. The daemon's name is checked by address, as libvirt does."""
-        context = ssl.create_default_context(cafile=self.folder / "cacert.pem")
-        context.load_cert_chain(self.folder / "clientcert.pem", self.folder / "clientkey.pem")
-        return context
+from service.hypervisor.pki import TLS_PORT, WELCOME, Pki, trouble
 
 
 def knock(endpoint: HostEndpoint, pki: Pki, *, timeout_s: float) -> None:
@@ -35,10 +17,12 @@ def knock(endpoint: HostEndpoint, pki: Pki, *, timeout_s: float) -> None:
             pki.context().wrap_socket(plain, server_hostname=endpoint.address) as secure,
         ):
             welcome = secure.recv(1)
-    except OSError as error:  # TimeoutError and ssl.SSLError are OSErrors too
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        raise HostUnreachableError(
-            f"libvirt on host {endpoint.name} ({endpoint.address}:{TLS_PORT}) cannot be reached: {reason}"
-        ) from error
-    if welcome != _WELCOME:
+    except OSError as error:
+        raise HostUnreachableError(unreachable(endpoint, trouble(error))) from error
+    if welcome != WELCOME:
         raise HostUnreachableError(f"libvirt on host {endpoint.name} does not accept this client's certificate")
+
+
+def unreachable(endpoint: HostEndpoint, trouble: str) -> str:
+    """The sentence for a host that nobody answers at."""
+    return f"libvirt on host {endpoint.name} ({endpoint.address}:{TLS_PORT}) cannot be reached: {trouble}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import libvirt
@@ -13,7 +14,7 @@ from service.hypervisor.errors import (
     DomainRefusedError,
     HotAddRefusedError,
 )
-from service.hypervisor.libvirt_part import LibvirtPart, find_disk, live_tree
+from service.hypervisor.libvirt_part import LibvirtPart, find_disk, live_tree, tell_qemu
 from service.hypervisor.render import render_dimm, render_disk
 from service.hypervisor.spec import MEMORY_STEP_MIB, CephAccess, DiskSpec
 from service.hypervisor.spec_check import check_text
@@ -21,8 +22,8 @@ from service.hypervisor.spec_check import check_text
 DETACH_S = 30.0  # a busy guest under emulation answers within seconds; one that has no driver never does
 ASK_AGAIN_S = 3.0  # a guest that is still booting does not hear the first request
 LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
-# A guest's firmware, looking for what to boot, may shut the tray between libvirt's opening it and putting something in.
-TRAY_SHUT, TRAY_TRIES = "Tray of the device is not open", 5
+# A guest's firmware that resets the drive shuts its tray without a word: libvirt goes on thinking that it is open.
+TRAY_SHUT, TRAY_TRIES = re.compile(r"Tray of (the )?device .*is not open"), 10
 _NEVER = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 
 
@@ -68,15 +69,14 @@ class LibvirtDevices(LibvirtPart):
 
     def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
         xml = render_disk(disk, ceph)
-        flags = LIVE | libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
-        for tries_left in reversed(range(TRAY_TRIES)):
+        for _ in range(TRAY_TRIES):
             try:
-                self._with_domain(vm_id, lambda domain: domain.updateDeviceFlags(xml, flags))
+                return self._with_domain(vm_id, lambda domain: _change(domain, xml))
             except DomainRefusedError as error:
-                if not (tries_left and TRAY_SHUT in error.detail):
+                if not TRAY_SHUT.search(error.detail):
                     raise
-            else:
-                return
+            self._with_domain(vm_id, lambda domain: _open_tray(domain, disk.target))
+        raise DomainRefusedError(f"the guest of domain {vm_id} shuts the tray of {disk.target} each time: try again")
 
     def set_vcpus(self, vm_id: str, vcpus: int) -> None:
         def add(domain: libvirt.virDomain) -> None:
@@ -135,6 +135,16 @@ class LibvirtDevices(LibvirtPart):
             return self._with_domain(vm_id, ask)
         except DomainNotFoundError:
             return ""
+
+
+def _change(domain: libvirt.virDomain, xml: str) -> None:
+    domain.updateDeviceFlags(xml, LIVE | libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
+
+
+def _open_tray(domain: libvirt.virDomain, target: str) -> None:
+    drive = find_disk(domain, target)
+    if drive is not None:
+        tell_qemu(domain, "blockdev-open-tray", {"id": _alias(drive), "force": True})
 
 
 def _holds(domain: libvirt.virDomain, disk: DiskSpec) -> bool:

@@ -26,6 +26,7 @@ from service.hypervisor.spec import DomainSpec, VirtType
 from service.hypervisor.values import (
     DomainState,
     DomainStatistics,
+    HostCounters,
     HostEndpoint,
     HypervisorFacts,
     MigrationProgress,
@@ -51,6 +52,9 @@ class LibvirtHost(LibvirtDevices, LibvirtScreen):
 
     def facts(self) -> HypervisorFacts:
         return self._connection.call(host_facts.read)
+
+    def counters(self) -> HostCounters:
+        return self._connection.call(host_facts.count)
 
     def domains(self) -> tuple[DomainState, ...]:
         def read_all(connection: libvirt.virConnect) -> tuple[DomainState, ...]:

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from service.hypervisor.bounded import Crew
 from service.hypervisor.connection import HostConnection
 from service.hypervisor.contract import DomainEvent, HostEndpoint, Hypervisor
 from service.hypervisor.events import EventHub
-from service.hypervisor.knock import Pki
+from service.hypervisor.knock import unreachable
 from service.hypervisor.libvirt_host import LibvirtHost
 from service.hypervisor.libvirt_side import LibvirtSide
 from service.hypervisor.migration_settings import MigrationSettings
+from service.hypervisor.pki import Pki
+from service.hypervisor.prober import TIMEOUT_S, Prober
 
 SPARED_S = 60.0
 
@@ -23,8 +26,11 @@ class LibvirtHypervisors:
     Nothing connects before the first call, so an object made before a fork may be used after it, in one process only.
     """
 
-    def __init__(self, pki_path: Path, *, migration: MigrationSettings | None = None) -> None:
+    def __init__(
+        self, pki_path: Path, *, migration: MigrationSettings | None = None, probe_timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._pki = Pki(pki_path)
+        self._crew, self._prober = Crew(), Prober(pki_path, timeout_s=probe_timeout_s)
         self._migration = migration or MigrationSettings()
         self._hub = EventHub()
         self._lock = threading.Lock()
@@ -40,6 +46,14 @@ class LibvirtHypervisors:
         A host whose connection was lost is silent until the next call to it connects again.
         """
         self._hub.listen(handler)
+
+    def reach(self, endpoints: Collection[HostEndpoint]) -> dict[HostEndpoint, str | None]:
+        """Asks the prober's process: see Hypervisors."""
+        troubles = self._prober.ask(endpoints)
+        return {
+            endpoint: None if trouble is None else unreachable(endpoint, trouble)
+            for endpoint, trouble in troubles.items()
+        }
 
     def keep(self, endpoints: Collection[HostEndpoint]) -> None:
         """Drop the connections to all other hosts: they are no longer the cloud's."""
@@ -61,6 +75,7 @@ class LibvirtHypervisors:
             connections = tuple(self._connections.values())
         for connection in connections:
             connection.close()
+        self._prober.close()
         self._hub.close()
 
     def _side(self, endpoint: HostEndpoint) -> LibvirtSide:
@@ -69,5 +84,7 @@ class LibvirtHypervisors:
     def _connection(self, endpoint: HostEndpoint) -> HostConnection:
         with self._lock:
             if endpoint not in self._connections:
-                self._connections[endpoint] = HostConnection(endpoint, self._pki, self._hub)
+                self._connections[endpoint] = HostConnection(
+                    endpoint, self._pki, self._hub, crew=self._crew, prober=self._prober
+                )
             return self._connections[endpoint]

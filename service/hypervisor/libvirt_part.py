@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import libvirt
+import libvirt_qemu
 from lxml import etree
 
 from service.hypervisor import domain_state, schema
 from service.hypervisor.connection import HostConnection
-from service.hypervisor.errors import DomainNotFoundError
+from service.hypervisor.errors import DomainNotFoundError, DomainRefusedError
 from service.hypervisor.events import EventHub, Watch
 from service.hypervisor.values import HostEndpoint
 
@@ -47,6 +49,14 @@ class LibvirtPart:
                 raise
 
         return self._connection.call(run, timeout_s=STOP_TIMEOUT_S)
+
+
+def tell_qemu(domain: libvirt.virDomain, command: str, arguments: Mapping[str, str | bool]) -> None:
+    """Raises DomainRefusedError with QEMU's own words; neither they nor libvirt's name the arguments."""
+    question = json.dumps({"execute": command, "arguments": arguments})
+    answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
+    if "error" in answer:
+        raise DomainRefusedError(f"QEMU refused {command}: {answer['error'].get('desc', 'no reason given')}")
 
 
 def live_tree(domain: libvirt.virDomain) -> etree._Element:

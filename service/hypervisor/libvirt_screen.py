@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 import libvirt
-import libvirt_qemu
 
 from service.hypervisor.contract import Console
-from service.hypervisor.errors import DomainRefusedError
 from service.hypervisor.libvirt_console import LibvirtConsole
-from service.hypervisor.libvirt_part import LibvirtPart, live_tree
+from service.hypervisor.libvirt_part import LibvirtPart, live_tree, tell_qemu
 from service.hypervisor.picture import png_of_ppm
 from service.hypervisor.values import Display
 from service.hypervisor.vnc_password import check_password
@@ -32,10 +29,10 @@ class LibvirtScreen(LibvirtPart):
         expiry = "never" if expires_at is None else str(int(expires_at.timestamp()))
 
         def change(domain: libvirt.virDomain) -> None:
-            _tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": "now"})  # no moment with half a change
-            _tell_qemu(domain, "set_password", secret)
+            tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": "now"})  # no moment with half a change
+            tell_qemu(domain, "set_password", secret)
             if password is not None:
-                _tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": expiry})
+                tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": expiry})
 
         self._with_domain(vm_id, change)
 
@@ -54,14 +51,6 @@ class LibvirtScreen(LibvirtPart):
 
     def open_console(self, vm_id: str) -> Console:
         return LibvirtConsole(self._connection, vm_id)
-
-
-def _tell_qemu(domain: libvirt.virDomain, command: str, arguments: dict[str, str]) -> None:
-    """Raises DomainRefusedError with QEMU's own words; neither they nor libvirt's name the arguments."""
-    question = json.dumps({"execute": command, "arguments": arguments})
-    answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
-    if "error" in answer:
-        raise DomainRefusedError(f"QEMU refused {command}: {answer['error'].get('desc', 'no reason given')}")
 
 
 def _screen(domain: libvirt.virDomain) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from service.hypervisor.contract import Hypervisor
@@ -19,23 +19,20 @@ from service.hypervisor.foreign import ForeignDomain
 from service.hypervisor.memory_cloud import Hardware, MemoryCloud, MemoryHost, Move
 from service.hypervisor.memory_devices import MemoryDevices
 from service.hypervisor.memory_screen import MemoryScreen
-from service.hypervisor.render import domain_name, render
-from service.hypervisor.spec import DiskSpec, DomainSpec, VirtType
+from service.hypervisor.memory_statistics import counters, statistics
+from service.hypervisor.render import render
+from service.hypervisor.spec import DomainSpec, VirtType
 from service.hypervisor.values import (
-    DiskStatistics,
     DomainEvent,
     DomainState,
     DomainStateName,
     DomainStatistics,
+    HostCounters,
     HostEndpoint,
     HypervisorFacts,
-    MemoryStatistics,
     MigrationProgress,
     MigrationReport,
-    NicStatistics,
 )
-
-UNGROWN_BYTES = 1 << 20  # what a disk that was never grown says of itself
 
 
 class MemoryHypervisors:
@@ -50,6 +47,9 @@ class MemoryHypervisors:
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
         self._cloud.listen(handler)
 
+    def reach(self, endpoints: Collection[HostEndpoint]) -> Mapping[HostEndpoint, str | None]:
+        return {endpoint: self._cloud.trouble(endpoint) for endpoint in endpoints}
+
     def keep(self, endpoints: Collection[HostEndpoint]) -> None:
         self._cloud.kept = frozenset(endpoints)
 
@@ -62,6 +62,11 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
 
     def facts(self) -> HypervisorFacts:
         return self._host().facts
+
+    def counters(self) -> HostCounters:
+        host = self._host()
+        with self._cloud.lock:
+            return counters(host, self._cloud.clock.monotonic())
 
     def domains(self) -> tuple[DomainState, ...]:
         host = self._host()
@@ -76,7 +81,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
     def statistics(self) -> tuple[DomainStatistics, ...]:
         host = self._host()
         with self._cloud.lock:
-            return tuple(_statistics(state, host.hardware[state.vm_id]) for state in host.domains.values())
+            return tuple(statistics(state, host.hardware[state.vm_id]) for state in host.domains.values())
 
     def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
         render(spec)  # what cannot be written as XML is refused here too
@@ -223,23 +228,3 @@ def _started(spec: DomainSpec, state: DomainStateName) -> DomainState:
         epoch=spec.epoch,
         job_id=spec.job_id,
     )
-
-
-def _statistics(state: DomainState, hardware: Hardware) -> DomainStatistics:
-    """Guests in RAM have used their CPU time evenly and have neither read nor sent anything."""
-    size = state.memory_mib * 1024 * 1024
-    return DomainStatistics(
-        vm_id=state.vm_id,
-        name=domain_name(state.vm_id),
-        state=state.state,
-        cpu_time_s=state.cpu_time_s,
-        vcpu_times_s=(state.cpu_time_s / state.vcpus,) * state.vcpus,
-        memory=MemoryStatistics(size, size, size, None, None, None),
-        disks=tuple(_idle_disk(disk, hardware.sizes_bytes) for disk in hardware.disks.values()),
-        nics=tuple(NicStatistics(f"vnet{n}", 0, 0, 0, 0, 0, 0, 0, 0) for n, _ in enumerate(hardware.spec.nics)),
-    )
-
-
-def _idle_disk(disk: DiskSpec, sizes_bytes: dict[str, int]) -> DiskStatistics:
-    size = 0 if disk.rbd_name is None else sizes_bytes.get(disk.target, UNGROWN_BYTES)
-    return DiskStatistics(disk.target, 0, 0, 0.0, 0, 0, 0.0, 0, capacity_bytes=size)

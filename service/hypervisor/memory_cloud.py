@@ -41,6 +41,7 @@ def _plain_facts() -> HypervisorFacts:
         libvirt_version="9.0.0",
         qemu_version="7.2.22",
         kvm_offered=True,
+        firmwares=("bios", "uefi"),
     )
 
 
@@ -71,6 +72,10 @@ class MemoryHost:
     virt_type: VirtType = "qemu"
     reachable: bool = True
     silence_s: float = 0.0  # how long a call to an unreachable host takes to fail
+    answer_s: float = 0.0  # how long any other call takes
+    busy_s: float = 0.0  # of CPU time, beside the guests'
+    memory_used_mib: int = 0  # beside the guests'
+    ksm_saved_mib: int | None = None
     refuses: str | None = None  # why it starts nothing
     guests_ignore_power_button: bool = False
     guests_keep_disks: bool = False  # they never let go of one
@@ -111,22 +116,31 @@ class MemoryCloud:
         self.moves: dict[str, Move] = {}
         self.kept: frozenset[HostEndpoint] | None = None  # the last keep()
         self._hosts: dict[str, MemoryHost] = {}
+        self._by_address: dict[str, MemoryHost] = {}
         self._handlers: tuple[Callable[[DomainEvent], None], ...] = ()
         self._changes: dict[str, threading.Event] = {}
 
     def add_host(self, name: str, address: str) -> MemoryHost:
         """A new host; change its fields to make it fail."""
         with self.lock:
-            host = self._hosts[name] = MemoryHost(name, address)
+            host = self._hosts[name] = self._by_address[address] = MemoryHost(name, address)
             return host
 
     def at(self, endpoint: HostEndpoint) -> MemoryHost:
         """The host at that address, with everything that is due by now done."""
         self._finish_due()
-        host = next((host for host in self._hosts.values() if host.address == endpoint.address), None)
+        host = self._by_address.get(endpoint.address)
         if host is None:
             raise HostUnreachableError(f"there is no host {endpoint.name} at {endpoint.address}")
         return host
+
+    def trouble(self, endpoint: HostEndpoint) -> str | None:
+        """Why the host would not answer; None when it would."""
+        try:
+            host = self.at(endpoint)
+        except HostUnreachableError as error:
+            return error.detail
+        return None if host.reachable else f"libvirt on host {endpoint.name} did not answer"
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
         """Call `handler` for every event, in the thread that causes it."""

@@ -31,6 +31,7 @@ class MemoryPart:
         if not host.reachable:
             self._cloud.pass_time(host.silence_s)
             raise HostUnreachableError(f"libvirt on host {self._endpoint.name} did not answer")
+        self._cloud.pass_time(host.answer_s)
         return host
 
     def _hardware(self, vm_id: str) -> Hardware:

@@ -31,17 +31,56 @@ class DomainState:
 
 
 @dataclass(frozen=True, slots=True)
+class NumaCell:
+    """A part of a host whose CPUs are near its memory."""
+
+    number: int
+    cpus: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostLink:
+    """A network card of a host. `speed_mbit` is None when the card does not tell."""
+
+    name: str
+    up: bool
+    speed_mbit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class HypervisorFacts:
     """What a host says of itself. In a shared machine libvirt reports the whole computer: the inventory caps it."""
 
     cpus: int
     memory_mib: int
     cpu_model: str
-    cpu_features: tuple[str, ...]
+    cpu_features: tuple[str, ...]  # all of them, those that the model stands for included
     machine: str  # newest versioned q35 machine type
     libvirt_version: str
     qemu_version: str
     kvm_offered: bool  # what libvirt claims; probe_virt_type() finds out
+    firmwares: tuple[str, ...] = ("bios",)
+    numa: tuple[NumaCell, ...] = ()
+    bridges: tuple[str, ...] | None = None  # None: libvirt cannot tell
+    links: tuple[HostLink, ...] = ()
+    local_disk_free_bytes: int | None = None  # of the largest active storage pool in a folder; None: there is none
+
+
+@dataclass(frozen=True, slots=True)
+class HostCounters:
+    """What a host is doing. Seconds of CPU time are sums over its CPUs since it started; waiting for a disk is idle.
+
+    `memory_used_mib` is what neither is free nor caches files; `ksm_saved_mib` what merging equal pages saves, None
+    where the host does not merge.
+    """
+
+    cpus: int
+    busy_s: float
+    total_s: float
+    memory_mib: int
+    memory_used_mib: int
+    ksm_saved_mib: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,21 @@ import threading
 
 import pytest
 
-from service.hypervisor.bounded import BoundedCalls
+from service.hypervisor import bounded
+from service.hypervisor.bounded import BoundedCalls, Crew
 
 
 def test_a_call_gives_its_result() -> None:
-    assert BoundedCalls("t").run(lambda: 42, timeout_s=5) == 42
+    assert BoundedCalls(Crew()).run(lambda: 42, timeout_s=5) == 42
 
 
 def test_a_call_gives_its_error() -> None:
     with pytest.raises(ZeroDivisionError):
-        BoundedCalls("t").run(lambda: 1 // 0, timeout_s=5)
+        BoundedCalls(Crew()).run(lambda: 1 // 0, timeout_s=5)
 
 
 def test_a_hanging_call_lets_its_caller_go_and_others_through() -> None:
-    calls, release = BoundedCalls("t", max_threads=2), threading.Event()
+    calls, release = BoundedCalls(Crew(), most=2), threading.Event()
     with pytest.raises(TimeoutError):
         calls.run(release.wait, timeout_s=0.05)
     assert calls.run(lambda: "through", timeout_s=5) == "through"
@@ -25,16 +26,16 @@ def test_a_hanging_call_lets_its_caller_go_and_others_through() -> None:
 
 
 def test_hanging_calls_never_take_more_threads_than_allowed() -> None:
-    calls, release = BoundedCalls("bounded", max_threads=2), threading.Event()
+    calls, release = BoundedCalls(Crew("bounded"), most=2), threading.Event()
     for _ in range(6):
         with pytest.raises(TimeoutError):
             calls.run(release.wait, timeout_s=0.02)
-    assert sum(thread.name == "calls-bounded" for thread in threading.enumerate()) == 2
+    assert sum(thread.name == "bounded" for thread in threading.enumerate()) == 2
     release.set()
 
 
 def test_a_call_nobody_waits_for_any_more_is_not_made() -> None:
-    calls, release, made = BoundedCalls("t", max_threads=1), threading.Event(), []
+    calls, release, made = BoundedCalls(Crew(), most=1), threading.Event(), []
     for function in (release.wait, lambda: made.append("late")):
         with pytest.raises(TimeoutError):
             calls.run(function, timeout_s=0.02)
@@ -44,7 +45,7 @@ def test_a_call_nobody_waits_for_any_more_is_not_made() -> None:
 
 
 def test_many_callers_all_get_their_own_answer() -> None:
-    calls, answers = BoundedCalls("t", max_threads=3), {}
+    calls, answers = BoundedCalls(Crew(), most=3), {}
 
     def ask(number: int) -> None:
         answers[number] = calls.run(lambda: number * number, timeout_s=10)
@@ -57,10 +58,18 @@ def test_many_callers_all_get_their_own_answer() -> None:
     assert answers == {number: number * number for number in range(50)}
 
 
-def test_calls_still_work_after_the_threads_were_ended() -> None:
-    calls = BoundedCalls("ended")
+def test_a_thousand_hosts_share_the_threads_that_one_at_a_time_needs() -> None:
+    crew = Crew("shared")
+    for _ in range(1000):
+        assert BoundedCalls(crew).run(lambda: 1, timeout_s=5) == 1
+    assert sum(thread.name == "shared" for thread in threading.enumerate()) <= 2
+
+
+def test_threads_that_nobody_needs_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "IDLE_S", 0.05)
+    calls = BoundedCalls(Crew("idle"))
     calls.run(lambda: None, timeout_s=5)
-    calls.close()
-    for thread in [thread for thread in threading.enumerate() if thread.name == "calls-ended"]:
+    for thread in [thread for thread in threading.enumerate() if thread.name == "idle"]:
         thread.join(5)
+        assert not thread.is_alive()
     assert calls.run(lambda: 7, timeout_s=5) == 7

@@ -13,7 +13,8 @@ import pytest
 from service.hypervisor import knock as knock_module
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.errors import HostUnreachableError
-from service.hypervisor.knock import Pki, knock
+from service.hypervisor.knock import knock
+from service.hypervisor.pki import Pki
 
 HERE = HostEndpoint("host1", "127.0.0.1")
 

@@ -1,53 +1,80 @@
-"""Scorers are pure, named and in [0, 1]; 1 is best. Weights come from the settings."""
+"""Scorers of a host alone: pure, named, in [0, 1]; 1 is best. Asked once whenever the host's facts change.
+
+docs/reference/placement.md says of each where its numbers come from and when it tells hosts apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from service.placement.facts import HostFacts, VmRequest
+from service.placement.facts import HostFacts, HostStorage
 
-Scorer = Callable[[HostFacts, VmRequest], float]
+HostScorer = Callable[[HostFacts], float]
 
-# A write that takes longer than this is felt by a guest: the budget that a latency is measured against.
-LATENCY_BUDGET_MS = 50.0
-# What an idle OSD is worth: it tells neither good nor bad.
-NO_DATA = 0.5
-
-
-def _clamp(value: float) -> float:
-    return min(1.0, max(0.0, value))
+NO_DATA = 0.5  # tells neither good nor bad
+LATENCY_HALF_MS = 20.0  # an OSD that takes so long to commit a write is worth half
+PING_HALF_MS = 10.0  # as is a network on which a heartbeat takes so long
+ORDINARY = 0.8  # what a living OSD that has nothing to tell is taken for: in good order, and not the best
+UNKNOWN_CEPH_CPU = 0.25  # what OSDs are taken to burn until it is measured
 
 
-def cpu_headroom(host: HostFacts, want: VmRequest) -> float:
-    """Share of the host's vCPUs still free once the VM is there, less what the guests really burn."""
-    usable = host.vcpus - host.reserved_vcpus
-    if usable <= 0:
-        return 0.0
-    promised = _clamp((host.free_vcpus - want.vcpus) / usable)
-    return promised if host.cpu_load is None else promised * (1.0 - _clamp(host.cpu_load)) ** 0.5
+def cpu_used(host: HostFacts) -> float:
+    """(average + peak) / 2 of the host's CPU, measured; the load of this moment stands in for a missing history. No
+    scorer yet: what the VM would add is not in it."""
+    usage, now = host.usage, host.cpu_load
+    average = usage.cpu_average if usage is not None and usage.cpu_average is not None else now
+    peak = usage.cpu_peak if usage is not None and usage.cpu_peak is not None else average
+    return 1.0 - NO_DATA if average is None or peak is None else (average + peak) / 2
 
 
-def memory_headroom(host: HostFacts, want: VmRequest) -> float:
-    """Share of the host's memory still free once the VM is there."""
-    usable = host.memory_mib - host.reserved_memory_mib
-    return _clamp((host.free_memory_mib - want.memory_mib) / usable) if usable > 0 else 0.0
+def osd_latency(host: HostFacts) -> float:
+    """1 / (1 + (ms / 20)²) of the host's slowest OSD; without a time, 0.8 × share of OSDs up: idle is not the best, and
+    dead is not idle."""
+    seen = host.storage
+    if seen is None or not seen.op_latency_ms or not seen.osds_up:
+        return _untold(seen)
+    return _falling(seen.op_latency_ms, LATENCY_HALF_MS)
 
 
-def osd_latency(host: HostFacts, _want: VmRequest) -> float:
-    """Share of the latency budget that the host's slowest OSD leaves unused; NO_DATA when it is idle."""
-    if host.osd_latency_ms is None:
+def osd_pressure(host: HostFacts) -> float:
+    """Share of healthy PGs × share of OSDs up × 1 / (1 + slow operations) × (1 − half of the CPU that Ceph takes)."""
+    seen = host.storage
+    if seen is None or not seen.osds:
         return NO_DATA
-    return _clamp(1.0 - host.osd_latency_ms / LATENCY_BUDGET_MS)
+    healthy = 1.0 - max(seen.pgs_degraded, seen.pgs_recovering) / seen.pgs if seen.pgs else 1.0
+    ceph_cpu = host.usage.ceph_cpu if host.usage is not None else None
+    left = 1.0 - (UNKNOWN_CEPH_CPU if ceph_cpu is None else ceph_cpu) / 2
+    return healthy * (seen.osds_up / seen.osds) / (1 + seen.slow_ops) * left
 
 
-def osds_up(host: HostFacts, _want: VmRequest) -> float:
-    """Share of the host's OSDs that are up: a host with dead disks is about to be busy recovering."""
-    return host.osds_up / host.osds if host.osds else 1.0
+def network(host: HostFacts) -> float:
+    """1 / (1 + (ms / 10)²) of the heartbeats between the host's OSDs and others; without, 0.8 × share of OSDs up."""
+    seen = host.storage
+    if seen is None or seen.ping_ms is None or not seen.osds_up:
+        return _untold(seen)
+    return _falling(seen.ping_ms, PING_HALF_MS)
 
 
-SCORERS: Mapping[str, Scorer] = {
-    "cpu_headroom": cpu_headroom,
-    "memory_headroom": memory_headroom,
+def trend(host: HostFacts) -> float:
+    """1 − the CPU use that is expected in the coming hours."""
+    if host.usage is None or host.usage.cpu_forecast is None:
+        return NO_DATA
+    return 1.0 - host.usage.cpu_forecast
+
+
+def _untold(seen: HostStorage | None) -> float:
+    """What silence is worth: the part of the OSDs that is dead is the reason for it, and no sign of order."""
+    return ORDINARY if seen is None or not seen.osds else ORDINARY * (seen.osds_up / seen.osds)
+
+
+def _falling(value: float, half: float) -> float:
+    """1 at 0, flat around it, a half at `half`, then soon next to nothing."""
+    return 1.0 / (1.0 + (value / half) * (value / half))
+
+
+HOST_SCORERS: Mapping[str, HostScorer] = {
     "osd_latency": osd_latency,
-    "osds_up": osds_up,
+    "osd_pressure": osd_pressure,
+    "network": network,
+    "trend": trend,
 }

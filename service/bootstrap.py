@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import socket
@@ -22,18 +23,22 @@ from service.jobs.new_bell import new_bell
 from service.meters import Meters
 from service.operations import back_up, note_event, restore, tokens
 from service.operations.images import files
+from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
+from service.operations.write_facts import write_for_ever
 from service.settings import Settings
 from service.worker.loop import Worker
 from service.worker.notify import READY, notify
 from service.worker.process import run_process, wait_for_signal
 from service.worker.schedule import Periodic, Schedule
+from service.worker.tell_meters import tell_for_ever
 from service.world import SystemClock, SystemIds, SystemThreads
 from storage.ceph.backend import CephStorage
 
 MEASURE_INTERVAL_S = 15.0
 PURGE_INTERVAL_S = 300.0
 SWEEP_INTERVAL_S = 60.0
+FORECAST_INTERVAL_S = 300.0
 
 
 def build_context(settings: Settings) -> Context:
@@ -59,6 +64,7 @@ def build_context(settings: Settings) -> Context:
         hypervisors=LibvirtHypervisors(settings.libvirt_pki, migration=MigrationSettings(tls=settings.migration_tls)),
         measurements=open_measurements(settings.metrics),
         meters=Meters(),
+        placer=new_placer(settings, database, ids),
     )
 
 
@@ -74,15 +80,22 @@ def serve_api(settings: Settings) -> None:
     migrate_database(settings)
     _sweep_uploads(build_context(settings))
     options = gunicorn_options(settings.listen_address, settings.listen_port, threads=settings.http_threads)
-    HttpServer(lambda: App(build_context(settings)), options).run()
+    HttpServer(lambda: App(_placing(build_context(settings))), options).run()
+
+
+def _placing(ctx: Context) -> Context:
+    """A process that decides where VMs run, after its last fork."""
+    ctx.threads.start("write-facts", functools.partial(write_for_ever, ctx))
+    return ctx
 
 
 def serve_worker(settings: Settings, worker_id: str) -> None:
     """Run jobs and the service's own rounds until SIGTERM."""
     migrate_database(settings)
-    ctx = build_context(settings)
+    ctx = _placing(build_context(settings))
     _sweep_uploads(ctx)
     ctx.hypervisors.listen(lambda event: note_event.note(ctx, event))
+    ctx.threads.start("tell-meters", functools.partial(tell_for_ever, ctx, f"worker-{worker_id}"))
     slots, rounds = settings.worker_threads, _rounds(settings)
     worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=slots, schedule=rounds, notify=notify)
     run_process(ctx, worker, worker_id=worker_id, state_dir=settings.state_dir)
@@ -146,6 +159,7 @@ def _rounds(settings: Settings) -> Schedule:
             every(settings.facts_interval_s, "observe_hosts"),
             every(settings.facts_interval_s, "observe_storage"),
             every(MEASURE_INTERVAL_S, "observe_vms"),
+            every(FORECAST_INTERVAL_S, "forecast_usage"),
             every(settings.facts_interval_s, "restore_vms"),
             every(PURGE_INTERVAL_S, "purge_jobs"),
             every(SWEEP_INTERVAL_S, "sweep_images"),

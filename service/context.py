@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from service.db.database import Database
+from service.db.placer import Placer
 from service.hypervisor.contract import Hypervisors
+from service.hypervisor.lookout import Lookout
 from service.meters import Meters
+from service.network.addresses import LastGiven
 from service.network.outside import INTERNET, Outside
+from service.resting import Resting
 from service.settings import Settings
 from service.world import Bell, Clock, Ids, Threads
 from storage.contract import Storage
@@ -29,4 +33,8 @@ class Context:
     hypervisors: Hypervisors
     measurements: Database
     meters: Meters
+    placer: Placer
     outside: Outside = INTERNET
+    addresses: LastGiven = field(default_factory=LastGiven)
+    lookout: Lookout = field(default_factory=Lookout)
+    resting: Resting = field(default_factory=Resting)  # placement programs that did not answer

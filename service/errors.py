@@ -57,6 +57,12 @@ class NotFoundError(NacreError):
     default_code = "object.not_found"
 
 
+class GoneError(NacreError):
+    """There was such a thing, and it is no longer kept."""
+
+    default_code = "object.gone"
+
+
 class ConflictError(NacreError):
     """The request is right and the state of the cloud does not allow it now."""
 

@@ -5,9 +5,14 @@ Names: `nacre_…`, with base units. Labels are few and bounded: the route's tem
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which nobody asks for
+
+# Name, type, what it is, and samples: name, labels, value.
+Family: TypeAlias = tuple[str, str, str, list[tuple[str, dict[str, str], float]]]
 
 HTTP_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)
 PLACEMENT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
@@ -30,10 +35,23 @@ class Meters:
         )
         self._placements = Histogram(
             "nacre_placement_seconds",
-            "A decision where a VM shall run, without the reading of facts.",
+            "A decision where a VM shall run, with the reading of what changed since the last one.",
             ("result",),
             registry=self.registry,
             buckets=PLACEMENT_BUCKETS,
+        )
+
+        self._fallbacks = Counter(
+            "nacre_placement_fallbacks",
+            "Decisions that storage_cpu made because the algorithm that was asked had no valid answer.",
+            ("algorithm",),
+            registry=self.registry,
+        )
+
+        self._races = Counter(
+            "nacre_placement_races",
+            "Claims refused because the host had changed since the decision: none, unless something is wrong.",
+            registry=self.registry,
         )
 
     def http(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -44,3 +62,24 @@ class Meters:
     def placed(self, seconds: float, *, fits: bool) -> None:
         """A placement was decided."""
         self._placements.labels("placed" if fits else "nothing_fits").observe(seconds)
+
+    def fell_back(self, algorithm: str) -> None:
+        """Another algorithm than this one had to decide."""
+        self._fallbacks.labels(algorithm).inc()
+
+    def raced(self) -> None:
+        """A claim was refused: the host was another than the decision saw."""
+        self._races.inc()
+
+    def families(self) -> list[Family]:
+        """All that was counted so far, as JSON data."""
+        return [
+            (
+                family.name,
+                family.type,
+                family.documentation,
+                [(one.name, one.labels, one.value) for one in family.samples],
+            )
+            for family in self.registry.collect()
+            if family.samples
+        ]

@@ -11,10 +11,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service import algorithm_names
+
 DEFAULT_PATH = Path("/etc/nacre/settings.toml")
 # A thread reads a longer body itself, so each such request holds one of the upload slots.
 READ_AHEAD_BYTES = 128 << 10
-PLACEMENT_WEIGHTS = {"cpu_headroom": 0.3, "memory_headroom": 0.3, "osd_latency": 0.3, "osds_up": 0.1}
 
 
 def _absolute(path: Path) -> Path:
@@ -24,6 +25,7 @@ def _absolute(path: Path) -> Path:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+OsdNeed = Annotated[float, Field(ge=0, le=64)]
 
 
 class Settings(BaseSettings):
@@ -70,7 +72,19 @@ class Settings(BaseSettings):
     facts_interval_s: Annotated[float, Field(gt=0)] = 10.0
     facts_max_age_s: Annotated[float, Field(gt=0)] = 60.0
     memory_overhead_mib: Annotated[int, Field(ge=0)] = 64
-    placement_weights: dict[str, float] = PLACEMENT_WEIGHTS
+    placement_algorithm: Annotated[str, AfterValidator(algorithm_names.check)] = "storage_cpu"
+    placement_weights: dict[str, float] = Field(default_factory=dict)  # of placement_algorithm; empty: its own
+    placement_exec_timeout_s: Annotated[float, Field(gt=0, le=5)] = 2.0  # an exec: algorithm is killed after so long
+    placement_keep_room: bool = False  # as much as the largest host has, so that one may be lost
+    vcpu_ratio: Annotated[float, Field(ge=0.1, le=64)] = 1.0  # vCPUs promised per thread; a host group may say another
+    memory_ratio: Annotated[float, Field(ge=0.1, le=4)] = 1.0  # beyond 1 only as far as KSM is measured to save
+    osd_memory_factor: OsdNeed = 1.2  # times osd_memory_target is kept back on a host for its OSDs
+    osd_vcpus: OsdNeed = 1.0  # kept back for each OSD
+    osd_recovery_memory_factor: OsdNeed = 1.5  # the same while placement groups of the host recover
+    osd_recovery_vcpus: OsdNeed = 2.0
+    facts_archive_hours: Annotated[float, Field(gt=0)] = 24.0  # what decisions saw can be told for so long
+    facts_archive_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # and takes no more than this
+    max_migrations_per_host: Annotated[int, Field(ge=1, le=64)] = 2  # in flight, counted on both ends
 
     secret_key_file: AbsolutePath | None = None
     upload_dir: AbsolutePath | None = None
@@ -101,11 +115,13 @@ class Settings(BaseSettings):
     @field_validator("placement_weights")
     @classmethod
     def _known_weights(cls, weights: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(weights) - set(PLACEMENT_WEIGHTS))
+        unknown = sorted(set(weights) - set(algorithm_names.TERMS))
         if unknown:
-            raise ValueError(f"unknown scorer {', '.join(unknown)}: known are {', '.join(PLACEMENT_WEIGHTS)}")
-        if not all(0 <= weight < math.inf for weight in weights.values()) or sum(weights.values()) <= 0:
-            raise ValueError("weights are finite numbers, 0 or more, and at least one is more than 0")
+            raise ValueError(f"unknown term {', '.join(unknown)}: known are {', '.join(algorithm_names.TERMS)}")
+        if not all(0 <= weight < math.inf for weight in weights.values()):
+            raise ValueError("weights are finite numbers, 0 or more")
+        if weights and not any(weights.values()):
+            raise ValueError("at least one weight is more than 0")
         return weights
 
     @model_validator(mode="after")
@@ -138,6 +154,11 @@ class Settings(BaseSettings):
     def metrics(self) -> str:
         """The URL of the database that holds measurements: many small writes that nobody else shall wait for."""
         return self.metrics_database or f"sqlite:///{self.state_dir / 'metrics.db'}"
+
+    @property
+    def facts_journal(self) -> str:
+        """The URL of the database of this machine that holds what decisions saw."""
+        return f"sqlite:///{self.state_dir / 'facts.db'}"
 
     @property
     def uploads(self) -> Path:

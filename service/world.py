@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,6 +13,9 @@ from typing import Protocol, Self
 import structlog
 
 log = structlog.get_logger(__name__)
+
+# A UUID of version 4 is 122 random bits around six that say so: it costs half as much as by way of uuid.UUID.
+ID_RANDOM, ID_VERSION_4 = ~(0xF << 76 | 0x3 << 62), 0x4 << 76 | 0x2 << 62
 
 
 class Clock(Protocol):
@@ -67,6 +70,9 @@ class Transactions(Protocol):
     def after_commit(self, function: Callable[[], object]) -> object:
         """Call it once the transaction under way is in the database; at once when there is none."""
 
+    def top_transaction(self) -> object:
+        """The transaction under way, another object for each; None when there is none."""
+
 
 class Bell(Protocol):
     """Tells other threads and processes that something may have changed. It carries no data and may ring in vain."""
@@ -98,7 +104,8 @@ class SystemIds:
     """Random UUIDs."""
 
     def uuid(self) -> str:
-        return str(uuid.uuid4())
+        digits = f"{int.from_bytes(os.urandom(16)) & ID_RANDOM | ID_VERSION_4:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class SystemThreads:

@@ -22,7 +22,7 @@ from service.db.sqlite import PRAGMAS, check_references, open_sqlite, references
 from service.errors import InvalidError
 
 __all__ = ["PRAGMAS", "BaseModel", "Database", "DatabaseBusyError", "DatabaseLostError", "JsonField", "UtcField"]
-__all__ += ["bind", "open_database", "schema_change", "transaction", "unit_of_work"]
+__all__ += ["bind", "open_database", "part", "schema_change", "transaction", "unit_of_work"]
 
 BUSY_TIMEOUT_S = 10.0
 CONNECTIONS = 16
@@ -89,6 +89,13 @@ def transaction(db: Database) -> Iterator[None]:
         else:
             with db.transaction():
                 yield
+
+
+@contextmanager
+def part(db: Database) -> Iterator[None]:
+    """Some of a transaction, that is taken back by itself when it raises. The placer wants to be told (doubt())."""
+    with db.savepoint():
+        yield
 
 
 @contextmanager

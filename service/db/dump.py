@@ -14,7 +14,8 @@ from pathlib import Path
 from psycopg.conninfo import make_conninfo
 
 from service.db.database import Database, unit_of_work
-from service.db.postgres import WRITERS, PostgresDatabase, connect
+from service.db.postgres import WRITERS, PostgresDatabase
+from service.db.postgres_pool import connect
 from service.db.sqlite import KeptSqlite
 from service.errors import ConflictError, UnavailableError
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from peewee import Expression, fn
 
+from service.db.prepared import insert
 from service.db.tables import Event
 
 EVENTS = "events"  # the bell's topic: there may be new events
@@ -29,9 +30,15 @@ def record(
     now: datetime, kind: str, *, object_kind: str, object_id: str, project_id: str | None, data: dict[str, Any]
 ) -> None:
     """Add an event, in the caller's transaction. `project_id` None: the cloud's own, which only its keepers see."""
-    Event.insert(
-        created_at=now, kind=kind, object_kind=object_kind, object_id=object_id, project_id=project_id, data=data
-    ).execute()
+    insert(
+        Event,
+        created_at=now,
+        kind=kind,
+        object_kind=object_kind,
+        object_id=object_id,
+        project_id=project_id,
+        data=data,
+    )
 
 
 def after(position: int, *, limit: int, visible: Expression | None, kinds: tuple[str, ...] = ()) -> list[Event]:

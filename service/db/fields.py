@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = Any  # None, bool, int, float, str, and lists and dicts of them
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class UtcField(BigIntegerField):
@@ -45,7 +46,7 @@ class JsonField(TextField):
         def __new__(cls, *args: object, **kwargs: object) -> Self: ...
 
     def db_value(self, value: Json) -> str | None:
-        return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return None if value is None else ENCODE(value)
 
     def python_value(self, value: str | None) -> Json:
         return None if value is None else json.loads(value)

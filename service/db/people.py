@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from service.db.prepared import Parameter, Prepared
 from service.db.scope import Scope
 from service.db.tables import (
     DEFAULT_PROJECT,
@@ -19,6 +20,15 @@ from service.db.tables import (
 )
 
 ABOUT_PEOPLE = ("project", "token", "user")
+TOKEN = Prepared(
+    Token,
+    lambda: Token.select(Token, User).join(User).where(Token.sha256 == Parameter("digest")).limit(1),
+    beside=Token.user,
+)
+PROJECTS_OF = Prepared(
+    Membership, lambda: Membership.select(Membership.project).where(Membership.user == Parameter("user_id"))
+)
+DEFAULT = Prepared(Project, lambda: Project.select(Project.id).where(Project.name == DEFAULT_PROJECT).limit(1))
 SEES_EVERYTHING = frozenset({"admin", "operator"})  # of every project
 
 
@@ -30,8 +40,7 @@ def user_by_name(name: str) -> User | None:
 
 def token_by_sha256(digest: str) -> Token | None:
     """The token with this SHA-256, as hex, and its user."""
-    row: Token | None = Token.select(Token, User).join(User).where(Token.sha256 == digest).first()
-    return row
+    return TOKEN.first(digest=digest)
 
 
 def token_by_id(token_id: str) -> Token | None:
@@ -59,7 +68,7 @@ def _lives(now: datetime) -> Any:
 
 def projects_of(user_id: str) -> frozenset[str]:
     """Ids of the projects that a user is a member of."""
-    return frozenset(row.project_id for row in Membership.select().where(Membership.user == user_id))
+    return frozenset(project_id for (project_id,) in PROJECTS_OF.tuples(user_id=user_id))
 
 
 def members_of(project_id: str) -> list[User]:
@@ -69,8 +78,8 @@ def members_of(project_id: str) -> list[User]:
 
 def default_project_id() -> str | None:
     """The id of the project `default`; None when somebody removed it."""
-    row = Project.select(Project.id).where(Project.name == DEFAULT_PROJECT).first()
-    return None if row is None else row.id
+    rows = DEFAULT.tuples()
+    return rows[0][0] if rows else None
 
 
 def scope_of(user: User, project_id: str | None = None) -> Scope:

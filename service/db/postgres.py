@@ -7,24 +7,19 @@ holds none, and a restarted server is noticed by the next statement's fresh conn
 
 from __future__ import annotations
 
-import select
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import psycopg
-import structlog
 from peewee import InterfaceError, PostgresqlDatabase
 from psycopg import conninfo, errors
-from psycopg.pq import TransactionStatus
 
 from service.db.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
-from service.db.kept import Kept
+from service.db.postgres_pool import Pool
 from service.db.turns import Turns
 from service.errors import InvalidError
-
-log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_S = 60
 IDLE_IN_TRANSACTION_S = 60
@@ -33,8 +28,15 @@ BEGIN = f"BEGIN READ WRITE; SELECT pg_advisory_xact_lock({WRITERS})"
 TCP_PATIENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected, errors.TooManyConnections)
 
+CHANNEL = "nacre"
+NOTIFY = f"SELECT pg_notify('{CHANNEL}', %s)"
+TOPICS_AT_ONCE = 100  # a message has at most 8000 bytes, a topic about 40
+
 # SQLSTATE: connection exceptions; shutdown, crash, start-up; a transaction that said nothing for too long.
 GONE = ("08", "57P", "25P03")
+
+
+Statement = tuple[str, Sequence[Any]]
 
 
 class PostgresDatabase(PostgresqlDatabase):
@@ -79,12 +81,35 @@ class PostgresDatabase(PostgresqlDatabase):
             raise
 
     def commit(self) -> None:
-        self._end("COMMIT")
+        """With all that was left for later, in one round trip."""
+        rings = [(NOTIFY, (message,)) for message in _messages(vars(self._held).pop("topics", {}))]
+        self._end([*self._put_off(), *rings, ("COMMIT", ())])
 
     def rollback(self) -> None:
         """Silent when the connection is gone: then the server has done it."""
+        self._put_off()
         with suppress(psycopg.Error):
-            self._end("ROLLBACK")
+            self._end([("ROLLBACK", ())])
+
+    def rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All that a statement answers."""
+        found: list[tuple[Any, ...]] = self.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
+        return found
+
+    def changed(self, sql: str, values: Sequence[Any]) -> int:
+        """How many rows a statement has changed."""
+        return int(self.execute_sql(sql, values).rowcount)  # type: ignore[no-untyped-call]
+
+    def later(self, sql: str, values: Sequence[Any]) -> None:
+        """A statement whose outcome nobody waits for: it goes out with the next one, or with the commit."""
+        if self.in_transaction():
+            vars(self._held).setdefault("later", []).append((sql, values))
+        else:
+            self.execute_sql(sql, values)  # type: ignore[no-untyped-call]
+
+    def notify_at_commit(self, sender: str, topics: Iterable[str]) -> None:
+        """Tell all that listen, in the transaction under way and only with its commit; each topic once."""
+        vars(self._held).setdefault("topics", {}).setdefault(sender, {}).update(dict.fromkeys(topics))
 
     def cursor(self, named_cursor: str | None = None) -> psycopg.Cursor:
         """A cursor of the connection that this thread holds."""
@@ -95,7 +120,7 @@ class PostgresDatabase(PostgresqlDatabase):
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         if self.is_closed():
             raise InterfaceError("a query outside a unit of work")
-        with self._connection():
+        with self._connection() as connection, _in_one_go(connection, self._put_off()):
             return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
 
     @contextmanager
@@ -109,16 +134,25 @@ class PostgresDatabase(PostgresqlDatabase):
         finally:
             self._let_go()
 
-    def _end(self, how: str) -> None:
+    def _put_off(self) -> list[Statement]:
+        """What was left for later; it is the caller's to send now."""
+        put_off: list[Statement] = vars(self._held).pop("later", [])
+        return put_off
+
+    def _end(self, statements: list[Statement]) -> None:
+        *put_off, (last, _) = statements
         if not hasattr(self._held, "connection"):
             return
         try:
-            self._held.connection.execute(how)
+            with _in_one_go(self._held.connection, put_off):
+                self._held.connection.execute(last)
         finally:
             self._let_go()
 
     def _let_go(self) -> None:
         held = vars(self._held)
+        for left in ("later", "topics"):
+            held.pop(left, None)
         connection = held.pop("connection", None)
         if connection is not None:
             self._pool.give_back(connection)
@@ -138,55 +172,24 @@ class PostgresDatabase(PostgresqlDatabase):
         self.server_version = 0  # peewee asks for it with other products only
 
 
-class Pool:
-    """At most `most` connections at a time; who finds none free waits for one."""
-
-    def __init__(self, info: str, *, most: int, patience_s: float) -> None:
-        self.conninfo = info
-        self.patience_s = patience_s
-        self._turns = Turns("no connection to the database was free", most, patience_s)
-        self._kept: Kept[psycopg.Connection] = Kept(psycopg.Connection.close, most)
-
-    def take(self) -> psycopg.Connection:
-        """A connection that works. Raises DatabaseBusyError, DatabaseLostError."""
-        self._turns.wait()
-        try:
-            while (connection := self._kept.take()) is not None:
-                if _is_quiet(connection):
-                    return connection
-                connection.close()
-            return connect(self.conninfo)
-        except BaseException:
-            self._turns.end()
-            raise
-
-    def give_back(self, connection: psycopg.Connection) -> None:
-        """One that is broken, or still in a transaction, is closed."""
-        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            self._kept.give_back(connection)
-        else:
-            connection.close()
-        self._turns.end()
-
-    def close_kept(self) -> None:
-        """Close what nobody uses."""
-        self._kept.close_all()
+@contextmanager
+def _in_one_go(connection: psycopg.Connection, first: list[Statement]) -> Iterator[None]:
+    """Send these and what follows in the block without waiting for each. Raises what the first that fails raises."""
+    if not first:
+        yield
+        return
+    with connection.pipeline():
+        for sql, values in first:
+            connection.execute(sql, values)
+        yield
 
 
-def _is_quiet(connection: psycopg.Connection) -> bool:
-    """A server that ended the session has said so: what arrives unasked is its last word."""
-    ears = select.poll()
-    ears.register(connection.fileno(), select.POLLIN | select.POLLRDHUP)
-    return not ears.poll(0)
-
-
-def connect(info: str) -> psycopg.Connection:
-    """A new session. Raises DatabaseLostError."""
-    try:
-        return psycopg.connect(info, autocommit=True)
-    except psycopg.OperationalError as error:  # why is for the log: it names the server
-        log.warning("database.unreachable", reason=str(error))
-        raise DatabaseLostError("the database does not answer: try again when it is back") from error
+def _messages(topics: dict[str, dict[str, None]]) -> Iterator[str]:
+    """Each sender's topics, as few messages as the server's limit allows: `sender` and topics, a line each."""
+    for sender, named in topics.items():
+        lines = list(named)
+        for begin in range(0, len(lines), TOPICS_AT_ONCE):
+            yield "\n".join((sender, *lines[begin : begin + TOPICS_AT_ONCE]))
 
 
 def open_postgres(url: str, *, busy_timeout_s: float, connections: int) -> PostgresDatabase:

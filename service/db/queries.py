@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from peewee import fn
 
-from service.db.scope import Scope
+from service.db.prepared import Parameter, Prepared
+from service.db.scope import EVERYTHING, Scope
 from service.db.tables import (
     Allocation,
     Drive,
@@ -19,6 +22,7 @@ from service.db.tables import (
     Network,
     Nic,
     Placement,
+    PlacementGroup,
     Pool,
     Project,
     ProjectHostGroup,
@@ -31,8 +35,22 @@ from service.db.tables import (
 )
 from service.errors import ConflictError, FieldError, InvalidError, NotFoundError
 
-Named = TypeVar("Named", Host, Flavor, Network, Image, Vm, Volume, Project, User, HostGroup)
+Named = TypeVar("Named", Host, Flavor, Network, Image, Vm, Volume, Project, User, HostGroup, PlacementGroup)
 
+SEEN_POOL = Prepared(
+    Pool, lambda: Pool.select().where((Pool.name == Parameter("name")) & Pool.facts.is_null(False)).limit(1)
+)
+CLASH = Prepared(
+    Nic,
+    lambda: (
+        Nic.select(Nic.id)
+        .where(
+            (Nic.mac == Parameter("mac"))
+            | ((Nic.network == Parameter("network_id")) & (Nic.address == Parameter("address")))
+        )
+        .limit(1)
+    ),
+)
 LONGEST_ECHO = 80  # of what was asked for, told back in an error
 KIND = {
     Host: "host",
@@ -46,8 +64,9 @@ KIND = {
     Token: "token",
     User: "user",
     HostGroup: "host_group",
+    PlacementGroup: "placement_group",
 }
-OWNED = frozenset({Image, Vm, Volume})  # by projects; all else is the cloud's own and seen by everybody
+OWNED = frozenset({Image, PlacementGroup, Vm, Volume})  # by projects; all else is the cloud's own and seen by everybody
 
 
 def find(table: type[Named], ref: str, scope: Scope) -> Named | None:
@@ -55,15 +74,33 @@ def find(table: type[Named], ref: str, scope: Scope) -> Named | None:
 
     Names never look like ids. An image of another project that may be used is found by its name too, when only one is.
     """
-    seen = readable(table, scope)
     row: Named | None
-    if table not in OWNED:
+    if table not in OWNED and table is not Project:
+        return _by_ref(table).first(ref=ref)
+    if scope.visible is None and scope.project_id is not None and table is not Project:
+        row = _by_ref_in_project(table).first(ref=ref, project_id=scope.project_id)
+        return row if row is not None or table is not Image else _offered(readable(table, scope), ref)
+    seen = readable(table, scope)
+    if table is Project:
         row = seen.where((table.id == ref) | (table.name == ref)).first()
         return row
     owned: Any = table
     ours = (owned.id == ref) | ((owned.name == ref) & (owned.project_id == scope.project_id))
     row = seen.where(ours).first()
     return row if row is not None or table is not Image else _offered(seen, ref)
+
+
+@functools.cache
+def _by_ref(table: type[Named]) -> Prepared[Named]:
+    ref = Parameter("ref")
+    return Prepared(table, lambda: table.select().where((table.id == ref) | (table.name == ref)).limit(1))
+
+
+@functools.cache
+def _by_ref_in_project(table: Any) -> Prepared[Any]:
+    ref = Parameter("ref")
+    ours = (table.id == ref) | ((table.name == ref) & (table.project == Parameter("project_id")))
+    return Prepared(table, lambda: readable(table, EVERYTHING).where(ours).limit(1))
 
 
 def _offered(seen: Any, name: str) -> Any:
@@ -96,15 +133,26 @@ def referenced(table: type[Named], ref: str, field: str, scope: Scope) -> Named:
     """The object that a request's body names in `field`. Raises InvalidError with the code `<kind>.not_found`."""
     row = find(table, ref, scope)
     if row is None:
-        kind = KIND[table]
-        told = _is_missing(kind, ref)
-        raise InvalidError(told, code=f"{kind}.not_found", errors=(FieldError(field, told),))
+        raise no_such(KIND[table], ref, field)
     return row
+
+
+def no_such(kind: str, ref: str, field: str) -> InvalidError:
+    """What a body is answered that names a missing object, or another project's."""
+    told = _is_missing(kind, ref)
+    return InvalidError(told, code=f"{kind}.not_found", errors=(FieldError(field, told),))
 
 
 def everything(table: type[Named], scope: Scope) -> list[Named]:
     """All objects of a kind that may be seen, by name."""
+    if table not in OWNED and table is not Project:
+        return _by_names(table).all()
     return list(readable(table, scope).order_by(table.name, table.id))
+
+
+@functools.cache
+def _by_names(table: type[Named]) -> Prepared[Named]:
+    return Prepared(table, lambda: table.select().order_by(table.name, table.id))
 
 
 def by_id(table: type[Named], row_id: str) -> Named:
@@ -123,7 +171,13 @@ def find_by_id(table: type[Named], row_id: str) -> Named | None:
 
 def name_is_taken(table: Any, name: str, project_id: str) -> bool:
     """Whether the project has an object of this kind and name."""
-    return bool(table.select().where((table.project_id == project_id) & (table.name == name)).exists())
+    return bool(_by_name(table).tuples(name=name, project_id=project_id))
+
+
+@functools.cache
+def _by_name(table: Any) -> Prepared[Any]:
+    named = (table.project == Parameter("project_id")) & (table.name == Parameter("name"))
+    return Prepared(table, lambda: table.select(table.id).where(named).limit(1))
 
 
 def readable(table: Any, scope: Scope) -> Any:
@@ -189,8 +243,7 @@ def pools() -> list[Pool]:
 
 def pool(name: str) -> Pool | None:
     """One pool as last observed; None before the first observation."""
-    row: Pool | None = Pool.get_or_none((Pool.name == name) & Pool.facts.is_null(False))
-    return row
+    return SEEN_POOL.first(name=name)
 
 
 def storage() -> Storage | None:
@@ -199,13 +252,18 @@ def storage() -> Storage | None:
     return row
 
 
-def hosts_allowed(project_id: str) -> frozenset[str] | None:
-    """Ids of the hosts that a project's VMs may run on, by its host groups; None: it has none, and may use all."""
+def host_groups_of(project_id: str) -> frozenset[str] | None:
+    """Ids of the host groups whose hosts a project's VMs may run on; None: it has none, and may use all hosts."""
     groups = ProjectHostGroup.select(ProjectHostGroup.group).where(ProjectHostGroup.project == project_id)
-    if not groups.exists():
-        return None
-    members = HostGroupMember.select(HostGroupMember.host).where(HostGroupMember.group.in_(groups))
-    return frozenset(member.host_id for member in members)
+    return frozenset(one.group_id for one in groups) or None
+
+
+def groups_by_host() -> defaultdict[str, frozenset[str]]:
+    """Host id → ids of the host groups that it is in."""
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for member in HostGroupMember.select():
+        found[member.host_id] |= {member.group_id}
+    return found
 
 
 def allocated(host_ids: Iterable[str] | None = None) -> dict[str, tuple[int, int, int]]:
@@ -227,6 +285,11 @@ def taken_addresses(network: Network) -> set[str]:
     owned = (Nic.network == network) & Nic.address.is_null(False)
     rows: Iterable[tuple[str]] = cast(Any, Nic.select(Nic.address).where(owned).tuples())
     return {address for (address,) in rows}
+
+
+def both_are_free(network_id: str, mac: str, address: str) -> bool:
+    """Whether nobody has this MAC, nor this address on the network."""
+    return not CLASH.tuples(network_id=network_id, mac=mac, address=address)
 
 
 class TakenMacs:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from peewee import Case
+
+from service.db.prepared import Parameter, Prepared
 from service.db.tables import Image, Nic, Quota, Vm, Volume
 from service.errors import ConflictError
 
@@ -20,13 +25,36 @@ def claim(project_id: str, amounts: Amounts) -> None:
 
     Exact under concurrency: the update itself compares. Raises ConflictError (`quota.exceeded`): roll back then.
     """
-    for resource, amount in sorted(amounts.items()):
-        if amount <= 0:
-            continue
+    wanted = {resource: amount for resource, amount in sorted(amounts.items()) if amount > 0}
+    missing = _not_counted(project_id, wanted)
+    for resource in missing:  # for the first time
         _begin_to_count(project_id, resource)
-        fits = Quota.limit.is_null() | (Quota.used + amount <= Quota.limit)
-        if Quota.update(used=Quota.used + amount).where(_is(project_id, resource) & fits).execute() != 1:
-            raise _exceeded(project_id, resource, amount)
+    for resource in _not_counted(project_id, {resource: wanted[resource] for resource in missing}):
+        raise _exceeded(project_id, resource, wanted[resource])
+
+
+def _not_counted(project_id: str, amounts: Amounts) -> list[str]:
+    """Count all that may be counted, in one statement; returns what had no counter, or no room in its limit."""
+    if not amounts:
+        return []
+    given: dict[str, Any] = {f"amount{place}": amount for place, amount in enumerate(amounts.values())}
+    given |= {f"resource{place}": resource for place, resource in enumerate(amounts)}
+    counted = {resource for (resource,) in _counting(len(amounts)).tuples(project_id=project_id, **given)}
+    return [resource for resource in amounts if resource not in counted]
+
+
+@functools.cache
+def _counting(count: int) -> Prepared[Quota]:
+    resources = [Parameter(f"resource{place}", Quota.resource) for place in range(count)]
+    amounts = [Parameter(f"amount{place}", Quota.used) for place in range(count)]
+
+    def build() -> Any:
+        more: Any = Quota.used + Case(Quota.resource, list(zip(resources, amounts, strict=True)))
+        mine = (Quota.project == Parameter("project_id")) & Quota.resource.in_(resources)
+        fits = Quota.limit.is_null() | (more <= Quota.limit)
+        return Quota.update(used=more).where(mine & fits).returning(Quota.resource)
+
+    return Prepared(Quota, build)
 
 
 def give_back(project_id: str, amounts: Amounts) -> None:
@@ -38,9 +66,13 @@ def give_back(project_id: str, amounts: Amounts) -> None:
 
 def of_vm(vm: Vm) -> Amounts:
     """What a VM with its volumes and cards counts for, running or not."""
-    amounts: Counter[str] = Counter(vms=1, **size_of(vm))
-    amounts["addresses"] = Nic.select().where(Nic.vm == vm.id).count()
-    for volume in Volume.select().where(Volume.vm == vm.id):
+    return of_parts(vm, Volume.select().where(Volume.vm == vm.id), Nic.select().where(Nic.vm == vm.id).count())
+
+
+def of_parts(vm: Vm, volumes: Iterable[Volume], addresses: int) -> Amounts:
+    """As of_vm(), for who has its parts in hand."""
+    amounts: Counter[str] = Counter(vms=1, addresses=addresses, **size_of(vm))
+    for volume in volumes:
         amounts.update(of_volume(volume.role, volume.pool, volume.size_bytes))
     return amounts
 

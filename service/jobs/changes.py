@@ -16,7 +16,11 @@ ROUNDS_ACTOR = "schedule"  # the service's own rounds: thousands a day that nobo
 
 def job_changed(ctx: JobContext, job_id: str) -> None:
     """Tell what the job's row says now, inside the transaction that changed it."""
-    row = Job.get_by_id(job_id)
+    tell(ctx, Job.get_by_id(job_id))
+
+
+def tell(ctx: JobContext, row: Job) -> None:
+    """As job_changed(), of a row that is as it was written."""
     if row.state in ENDS:
         _count(row)
     if row.actor.partition(":")[0] == ROUNDS_ACTOR:

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
-from service.db.database import unit_of_work
+from service.db.database import transaction, unit_of_work
 from service.db.fields import Json
+from service.db.prepared import insert_all
 from service.jobs import fenced
 from service.jobs.codec import decode, encode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait
@@ -26,28 +27,42 @@ class Undo:
     """The persisted list of what takes things back. Push before the step that makes the thing: verbs are silent when
     there is nothing, and a crash inside the step then leaves nothing behind."""
 
-    def __init__(self, ctx: JobContext, lease: Lease, verbs: Collection[str]) -> None:
+    def __init__(self, lease: Lease, verbs: Collection[str], held: Callable[[], AbstractContextManager[None]]) -> None:
         entries = JobUndo.select().where(JobUndo.job == lease.job_id)
-        self._ctx = ctx
         self._lease = lease
+        self._held = held
         self._verbs = verbs
         self._known = [(entry.verb, entry.args) for entry in entries]
+        self._unwritten: list[dict[str, Any]] = []
         self.dropped = False
 
     def push(self, verb: str, *args: object) -> None:
         """Record an entry; one that is there (a resumed job) or is past the point of no return is not repeated."""
+        self.before_next_step(verb, *args)
+        if self._unwritten:
+            with self._held():
+                pass
+
+    def before_next_step(self, verb: str, *args: object) -> None:
+        """As push(), for who makes the thing in the very next step: recorded in the transaction that begins it."""
         if verb not in self._verbs:
             raise ValueError(f"the operation has no undo verb {verb!r}")
         entry = (verb, encode(list(args)))
         if self.dropped or entry in self._known:
             return
-        with fenced.held(self._ctx, self._lease):
-            JobUndo.insert(job=self._lease.job_id, position=len(self._known), verb=verb, args=entry[1]).execute()
+        row = {"job": self._lease.job_id, "position": len(self._known), "verb": verb, "args": entry[1]}
+        self._unwritten.append(row)
         self._known.append(entry)
+
+    def write(self) -> None:
+        """What is not recorded yet, inside a fenced transaction."""
+        insert_all(JobUndo, self._unwritten)
+        self._unwritten.clear()
 
     def drop(self) -> None:
         """Forget all entries, inside a fenced transaction."""
         JobUndo.delete().where(JobUndo.job == self._lease.job_id).execute()
+        self._unwritten.clear()
         self.dropped = True
 
 
@@ -72,7 +87,9 @@ class Job:
         self._stopping = stopping
         self._steps = {step.name: step for step in JobStep.select().where(JobStep.job == row.id)}
         self._met: set[str] = set()
-        self._undo = Undo(ctx, lease, undo_verbs)
+        self._ended: list[tuple[str, Json, datetime]] = []  # steps whose end is yet to be written down
+        self.succeeded = False
+        self._undo = Undo(lease, undo_verbs, self._held)
         self._undo.dropped = row.committed
         self._progress_at: float | None = None
 
@@ -96,15 +113,17 @@ class Job:
 
         After a crash inside the function it runs again: it is idempotent by name. The result is always
         decode(encode(result)), first time too. Before a new step a wish to cancel or to stop is honoured.
+
+        Its end is written down with what the job writes next, the beginning of the next step as a rule: every
+        transaction waits for the disk, and a step that is done again after a crash is as good as one that was kept.
         """
         kept = self._meet(name)
         if kept is not None and kept.finished_at is not None:
             return cast(T, decode(kept.result))
-        with fenced.held(self._ctx, self._lease, phase=name):
+        with self._held(phase=name):
             self._begin(name, kept)
         data = encode(function(*args, **kwargs))
-        with fenced.held(self._ctx, self._lease, failures=0):
-            self._record(name, data)
+        self._ended.append((name, data, self._ctx.clock.now()))
         return cast(T, decode(data))
 
     def write(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -112,15 +131,28 @@ class Job:
         kept = self._meet(name)
         if kept is not None and kept.finished_at is not None:
             return cast(T, decode(kept.result))
-        with fenced.held(self._ctx, self._lease, phase=name, failures=0):
+        with self._held(phase=name, failures=0):
             self._begin(name, kept)
             data = encode(function(*args, **kwargs))
-            self._record(name, data)
+            self._record(name, data, self._ctx.clock.now())
         return cast(T, decode(data))
+
+    def write_last(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
+        """As write(), and with it the job has succeeded: for the last line of run()."""
+        with transaction(self._ctx.db):
+            self.write(name, function, *args, **kwargs)
+            fenced.succeed(self._ctx, self._lease, self.result)
+        self.succeeded = True
 
     def transaction(self) -> AbstractContextManager[None]:
         """The operation's own database writes, refused when another worker has the job."""
-        return fenced.held(self._ctx, self._lease)
+        return self._held()
+
+    def settle(self, **changes: object) -> None:
+        """Write down what has ended. Raises LostLeaseError."""
+        if self._ended:
+            with self._held(**changes):
+                pass
 
     @contextmanager
     def undo(self) -> Iterator[Undo]:
@@ -131,7 +163,7 @@ class Job:
         """Drop the undo list: from here the job only rolls forward, and cancel is refused. Raises Cancelled."""
         if self.committed:
             return
-        with fenced.held(self._ctx, self._lease, committed=True):
+        with self._held(committed=True):
             self._honour_wishes()
             self._undo.drop()
 
@@ -142,7 +174,7 @@ class Job:
         if recent and fraction < 1.0:
             return
         self._progress_at = now
-        with fenced.held(self._ctx, self._lease, progress=min(max(fraction, 0.0), 1.0), progress_text=text):
+        with self._held(progress=min(max(fraction, 0.0), 1.0), progress_text=text):
             pass
 
     def wait(self, reason: str, wake_at: datetime | None) -> NoReturn:
@@ -163,6 +195,17 @@ class Job:
         """What the job's result will be when run() ends."""
         self.result = encode(result)
 
+    @contextmanager
+    def _held(self, **changes: object) -> Iterator[None]:
+        """A transaction of who has the job, in which all is written down that has ended before."""
+        reset = {"failures": 0} if self._ended else {}
+        with fenced.held(self._ctx, self._lease, **reset | changes):
+            for ended in self._ended:
+                self._record(*ended)
+            self._undo.write()
+            yield
+        self._ended.clear()
+
     def _meet(self, name: str) -> JobStep | None:
         if name in self._met:
             raise ValueError(f"job {self.id}: two steps are named {name!r}")
@@ -178,8 +221,8 @@ class Job:
         position = JobStep.select().where(JobStep.job == self.id).count()
         JobStep.insert(job=self.id, name=name, position=position, started_at=now).execute()
 
-    def _record(self, name: str, data: Json) -> None:
-        changes = {"result": data, "finished_at": self._ctx.clock.now()}
+    def _record(self, name: str, data: Json, ended_at: datetime) -> None:
+        changes = {"result": data, "finished_at": ended_at}
         JobStep.update(**changes).where(JobStep.job == self.id, JobStep.name == name).execute()
 
     def _honour_wishes(self) -> None:

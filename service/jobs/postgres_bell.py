@@ -15,16 +15,15 @@ import psycopg
 import structlog
 
 from service.db.database import unit_of_work
-from service.db.postgres import PostgresDatabase, connect
+from service.db.postgres import CHANNEL, NOTIFY, PostgresDatabase
+from service.db.postgres_pool import connect
 from service.errors import UnavailableError
 from service.jobs.bell import Desk, LocalListener
 from service.world import Clock, Ids, Threads, Transactions
 
 log = structlog.get_logger(__name__)
 
-CHANNEL = "nacre"
 RECONNECT_S = 1.0
-NOTIFY = f"SELECT pg_notify('{CHANNEL}', %s)"
 
 
 class PostgresBell:
@@ -52,7 +51,10 @@ class PostgresBell:
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
         """Wake them when the transaction under way is in the database, and not at all when it is rolled back."""
-        self._notify(topics)
+        if transactions.top_transaction() is None:
+            self.ring(*topics)
+            return
+        self._db.notify_at_commit(self._name, topics)
         transactions.after_commit(lambda: self._desk.ring(topics))
 
     def listen(self, *topics: str) -> LocalListener:

@@ -10,8 +10,9 @@ from typing import Any
 from peewee import Expression, fn
 
 from service.db.database import transaction, unit_of_work
+from service.db.prepared import insert, insert_all
 from service.errors import ConflictError, NotFoundError
-from service.jobs.changes import job_changed
+from service.jobs.changes import job_changed, tell
 from service.jobs.codec import encode
 from service.jobs.job_tables import Job, JobStep, JobUndo
 from service.jobs.ports import QUEUE, JobContext, job_topic
@@ -50,14 +51,19 @@ def enqueue(
     """
     job_id = ctx.ids.uuid()
     with transaction(ctx.db):
-        Job.insert(
-            id=job_id, kind=kind, state="queued", actor=actor, request_id=request_id, code_version=code_version,
+        row = insert(
+            Job, id=job_id, kind=kind, state="queued", actor=actor, request_id=request_id, code_version=code_version,
             object_kind=object_kind, object_id=object_id, args=encode(dict(args or {})), created_at=ctx.clock.now(),
             project_id=project_id,
-        ).execute()  # fmt: skip
-        for position, (verb, *values) in enumerate(undo):
-            JobUndo.insert(job=job_id, position=position, verb=verb, args=encode(values)).execute()
-        job_changed(ctx, job_id)
+        )  # fmt: skip
+        insert_all(
+            JobUndo,
+            [
+                {"job": job_id, "position": position, "verb": verb, "args": encode(values)}
+                for position, (verb, *values) in enumerate(undo)
+            ],
+        )
+        tell(ctx, row)
         ring_after_commit(ctx, job_id, QUEUE)
     return job_id
 

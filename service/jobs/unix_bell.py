@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 # is 10). Reading that many in one go means that some may have been lost: then everybody is woken.
 LONG_QUEUE = 8
 MAX_DATAGRAM_BYTES = 4096
+TOPICS_AT_ONCE = 50  # of about 40 bytes each
 
 
 class UnixBell:
@@ -38,6 +39,7 @@ class UnixBell:
         self._desk = Desk()
         self._lock = threading.Lock()
         self._listening = False
+        self._gathered = threading.local()  # topics of each thread's transaction
 
     def ring(self, *topics: str) -> None:
         """Wake everybody who listens to one of the topics. Never blocks, never raises."""
@@ -48,8 +50,22 @@ class UnixBell:
             log.warning("bell.failed", folder=str(self._folder), error=str(error))
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
-        """Wake them once the transaction under way is in the database."""
-        transactions.after_commit(lambda: self.ring(*topics))
+        """Wake them once the transaction under way is in the database: one ring for all of its topics."""
+        under_way, mine = transactions.top_transaction(), vars(self._gathered)
+        if under_way is None:
+            self.ring(*topics)
+            return
+        if mine.get("transaction") is not under_way:
+            mine |= {"transaction": under_way, "topics": {}}
+            transactions.after_commit(self._ring_gathered)
+        mine["topics"] |= dict.fromkeys(topics)
+
+    def _ring_gathered(self) -> None:
+        mine = vars(self._gathered)
+        del mine["transaction"]
+        topics = list(mine.pop("topics"))
+        for begin in range(0, len(topics), TOPICS_AT_ONCE):
+            self.ring(*topics[begin : begin + TOPICS_AT_ONCE])
 
     def _ring_others(self, message: bytes) -> None:
         with _reachable(self._folder) as root, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

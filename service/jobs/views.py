@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from service.db.database import unit_of_work
+from service.db.prepared import Parameter, Prepared
 from service.db.scope import Scope
 from service.errors import NotFoundError
 from service.jobs.codec import decode
@@ -15,6 +16,8 @@ from service.jobs.job_tables import Job, JobStep, ScheduleRun
 from service.jobs.ports import JobContext, job_topic
 
 FINISHED = ("succeeded", "failed", "cancelled")
+ONE = Prepared(Job, lambda: Job.select().where(Job.id == Parameter("job_id")).limit(1))
+STEPS = Prepared(JobStep, lambda: JobStep.select().where(JobStep.job == Parameter("job_id")).order_by(JobStep.position))
 LOOK_AGAIN_S = 10.0  # a ring can be lost with the process that should have rung
 
 
@@ -62,12 +65,16 @@ class JobView:
         return self.state in FINISHED
 
 
+AS_IN_THE_ROW = tuple({field.name for field in fields(JobView)} - {"phases", "args", "result"})
+
+
 def job_view(job_id: str) -> JobView:
     """One job. Inside a unit of work. Raises NotFoundError."""
-    row = Job.get_or_none(Job.id == job_id)
+    row = ONE.first(job_id=job_id)
     if row is None:
         raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
-    return job_views([row])[0]
+    steps = STEPS.all(job_id=job_id) if row.attempts else []  # one that nobody has begun has none
+    return _view(row, tuple(map(_phase, steps)))
 
 
 def visible_job(job_id: str, scope: Scope) -> JobView:
@@ -122,6 +129,5 @@ def _phase(step: JobStep) -> PhaseView:
 
 
 def _view(row: Job, phases: tuple[PhaseView, ...]) -> JobView:
-    same = {field.name for field in fields(JobView)} - {"phases", "args", "result"}
-    values = {name: getattr(row, name) for name in same}
+    values = {name: getattr(row, name) for name in AS_IN_THE_ROW}
     return JobView(phases=phases, args=decode(row.args), result=decode(row.result), **values)

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from service.context import Context
-from service.db.database import unit_of_work
+from service.db.database import transaction, unit_of_work
 from service.db.errors import DatabaseUnavailableError
 from service.jobs import fenced
 from service.jobs.codec import decode
@@ -67,9 +67,17 @@ class Runner:
         else:
             error = self._error_of(partial(self.operation.run, self.ctx, job))
         if error is None:
-            fenced.succeed(self.ctx, self.lease, job.result)
+            self._succeed(job)
         else:
+            if not isinstance(error, LostLeaseError):
+                job.settle()
             self._stopped_by(error)
+
+    def _succeed(self, job: Job) -> None:
+        if not job.succeeded:
+            with transaction(self.ctx.db):
+                job.settle()
+                fenced.succeed(self.ctx, self.lease, job.result)
 
     def _stopped_by(self, error: Exception) -> None:
         if isinstance(error, LostLeaseError):

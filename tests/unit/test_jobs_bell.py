@@ -70,11 +70,13 @@ def listening_process(tmp_path):
 
 def listening(folder, url):
     process = subprocess.Popen([sys.executable, "-c", LISTEN, str(folder), url], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_a_ring_before_the_wait_is_not_missed(bell):
@@ -135,6 +137,9 @@ class Transactions:
 
     def after_commit(self, function):
         self.callbacks.append(function)
+
+    def top_transaction(self):
+        return self
 
 
 @pytest.mark.parametrize("kind", ["memory", "unix"])

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from peewee import BooleanField, CharField, CompositeKey, ForeignKeyField, IntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
 
 from service.db.database import BaseModel, JsonField, UtcField
 from service.db.tables.base import Row
@@ -10,7 +18,10 @@ from service.db.tables.people import Project
 
 
 class Host(Row):
-    """A machine that runs guests. `generation` guards every claim of its capacity."""
+    """A machine that runs guests. `generation` guards every claim of its capacity.
+
+    The counters of what is promised are written by db/allocations.py alone, `changed` by db/host_changes.py.
+    """
 
     name = CharField(unique=True, max_length=63)
     address = CharField(unique=True, max_length=45)
@@ -30,6 +41,25 @@ class Host(Row):
     hardware = JsonField(null=True)  # CPU model and features, versions: as found before its use
     findings = JsonField(null=True)  # of the last check
     checked_at = UtcField(null=True)
+    changed = BigIntegerField(default=0, index=True)  # placement_version.value of the last change that matters
+    allocated_vcpus = IntegerField(default=0)  # sums over `allocation`
+    allocated_memory_mib = IntegerField(default=0)
+    vm_count = IntegerField(default=0)
+    storage = JsonField(null=True)  # placement.facts.HostStorage: what Ceph goes through on the host
+    storage_observed_at = UtcField(null=True)
+    usage = JsonField(null=True)  # placement.facts.HostUsage: what the host was seen to use over time
+    usage_observed_at = UtcField(null=True)
+
+
+class PlacementVersion(BaseModel):
+    """One row that every change of a host counts up: who read all hosts up to `value` need not read them again.
+
+    `removed` counts the hosts that went, which leave no row behind to tell.
+    """
+
+    id = IntegerField(primary_key=True)
+    value = BigIntegerField()
+    removed = BigIntegerField()
 
 
 class Pool(BaseModel):
@@ -61,11 +91,15 @@ class HostGroup(Row):
 
     name = CharField(unique=True, max_length=63)
     description = TextField(default="")
+    vcpu_ratio_milli = IntegerField(null=True)  # vCPUs promised per thread, in thousandths; null: the setting
+    memory_ratio_milli = IntegerField(null=True)
+    algorithm = CharField(null=True, max_length=255)  # of placement; null: the setting
 
 
 class HostGroupMember(BaseModel):
     """A host is in a group."""
 
+    group_id: str
     group = ForeignKeyField(HostGroup, on_delete="CASCADE")
     host_id: str
     host = ForeignKeyField(Host, on_delete="CASCADE")
@@ -77,6 +111,7 @@ class HostGroupMember(BaseModel):
 class ProjectHostGroup(BaseModel):
     """A project's VMs run on these groups' hosts only. A project with none of them may use every host."""
 
+    group_id: str
     project = ForeignKeyField(Project, on_delete="CASCADE")
     group = ForeignKeyField(HostGroup, on_delete="CASCADE")
 
@@ -84,4 +119,4 @@ class ProjectHostGroup(BaseModel):
         primary_key = CompositeKey("project", "group")
 
 
-TABLES = (Host, Pool, Storage, HostGroup, HostGroupMember, ProjectHostGroup)
+TABLES = (Host, PlacementVersion, Pool, Storage, HostGroup, HostGroupMember, ProjectHostGroup)

@@ -124,6 +124,7 @@ class Allocation(Row):
     """A host's capacity promised to a VM; a VM that moves holds two for a while."""
 
     vm = ForeignKeyField(Vm, on_delete="RESTRICT")
+    host_id: str
     host = ForeignKeyField(Host, on_delete="RESTRICT")
     vcpus = IntegerField()
     memory_mib = IntegerField()
@@ -133,15 +134,25 @@ class Allocation(Row):
 
 
 class Placement(Row):
-    """A decision as it was made, with its explanation."""
+    """A decision as it was made: what was asked, by which policy on which facts, the best hosts, why not the others.
+
+    The facts are in a journal (db/facts_journal.py) under a number of its own, for as long as they are kept.
+    """
 
     vm_id = CharField(index=True, max_length=36)
     host_id = CharField(null=True, max_length=36)
-    decision = JsonField()
     project_id = CharField(null=True, max_length=36)
+    request = JsonField(null=True)  # placement.facts.VmRequest
+    algorithm = CharField(default="", max_length=255)
+    policy_hash = CharField(default="", max_length=64)  # of the algorithm and its weights
+    fallback = TextField(null=True)  # why another algorithm than the one that was asked decided
+    facts_version = BigIntegerField(null=True)
+    journal = CharField(null=True, max_length=36)
+    top = JsonField(default=list)  # the best hosts with every term
+    reasons = JsonField(default=dict)  # filter → hosts that it ruled out
 
     class Meta:
-        indexes = ((("created_at", "id"), False),)
+        indexes = ((("created_at", "id"), False), (("project_id", "created_at", "id"), False))
 
 
 TABLES = (

@@ -1,0 +1,19 @@
+"""The same small change of many rows, each with a value of its own: one statement, prepared once and run for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from peewee import Field
+
+from service.db.database import BaseModel
+from service.db.fields import Json
+
+
+def set_each(table: type[BaseModel], field: Field, values: Mapping[str, Json]) -> None:
+    """Row id → the column's new value, inside the caller's transaction. Silent about rows that are gone."""
+    if not values:
+        return
+    statement, _ = table.update({field: None}).where(table.id == "").sql()  # type: ignore[attr-defined]
+    rows = [(field.db_value(value), row_id) for row_id, value in values.items()]  # type: ignore[no-untyped-call]
+    table._meta.database.cursor().executemany(statement, rows)

@@ -1,0 +1,263 @@
+"""What every decision saw: changes of the table of hosts, one after the other, in a database of their own.
+
+A process keeps one journal, and numbers the states of its table in it. Its requests only append to a list in memory; a
+thread of its own packs and writes what is there, so a process that dies takes the last second along. The file is
+bounded in hours and bytes: the oldest goes first, and with it what can be told of the decisions of its time. Where it
+cannot be written, nothing else stops: what waits is forgotten, and the journal begins anew with all hosts.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from math import inf
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from peewee import BigIntegerField, BlobField, BooleanField, CharField, CompositeKey, PeeweeException, fn
+
+from service.db.database import BaseModel, Database, UtcField, bind, open_database, transaction, unit_of_work
+from service.db.errors import DatabaseLostError, DatabaseUnavailableError
+from service.db.fields import EPOCH
+from service.errors import GoneError
+from service.placement.facts import HostFacts
+from service.placement.plain import host_facts, plain
+
+Ages: TypeAlias = Sequence[tuple[float | None, float | None]]
+
+MOST_WAITING = 20_000  # changes of hosts in memory, or so many times all of them
+TIMES_ALL = 4
+AGES_OF_A_CHANGE = 50  # ages that take as much room as a change of a host
+LEAST_CHANGES = 256
+WHOLE_AFTER = 4  # times as many changes as there are hosts: then all of them are written again
+WHOLE_EVERY_S = 3600.0
+CODE = "placement.facts_gone"
+
+
+class FactsPage(BaseModel):
+    """Packed changes, those from `first` to `last` of a journal; `whole`: all hosts as they were at that number."""
+
+    journal = CharField(max_length=36)
+    first = BigIntegerField()
+    last = BigIntegerField()
+    whole = BooleanField()
+    at = UtcField(index=True)
+    body = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("journal", "first", "whole")
+
+
+class FactsPolicy(BaseModel):
+    """The algorithm and weights behind a hash that decisions are kept with."""
+
+    hash = CharField(primary_key=True, max_length=64)
+    body = BlobField()
+
+
+TABLES = (FactsPage, FactsPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A step from one state of the table to the next: hosts as they are now, or, of all hosts by name, the ages."""
+
+    number: int
+    hosts: tuple[HostFacts, ...] = ()
+    ages: Ages | None = None
+    whole: bool = False  # `hosts` are all that there are
+
+
+@dataclass(slots=True)
+class FactsJournal:
+    """One per process. `note_…` are quick, and for one thread at a time; flush() is the writing thread's."""
+
+    db: Database
+    name: str
+    number: int = 0
+    _waiting: list[Change] = field(default_factory=list)
+    _policies: dict[str, Any] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _since_whole: int = 0
+    _whole_at: float = -inf
+    _waiting_hosts: int = 0
+    _prepared: bool = False
+
+    def note(self, hosts: Iterable[HostFacts]) -> None:
+        """These hosts are now so."""
+        self._append(Change(self.number + 1, tuple(hosts)))
+
+    def note_ages(self, ages: Ages) -> None:
+        """When the hosts, all of them by name, and their storage were last observed."""
+        self._append(Change(self.number + 1, ages=ages))
+
+    def note_all(self, hosts: Iterable[HostFacts], now_s: float) -> None:
+        """There are these hosts and no others."""
+        self._append(Change(self.number + 1, tuple(hosts), whole=True))
+        self._since_whole, self._whole_at = 0, now_s
+
+    def note_policy(self, policy_hash: str, told: Mapping[str, Any]) -> None:
+        """What the hash stands for, as plain data; once is enough."""
+        if policy_hash not in self._known:
+            self._known.add(policy_hash)
+            with self._lock:
+                self._policies[policy_hash] = dict(told)
+
+    def wants_all(self, hosts: int, now_s: float) -> bool:
+        """Whether it is time for note_all(), so that a state can be found without reading a day's changes."""
+        return now_s - self._whole_at >= WHOLE_EVERY_S or self._since_whole > WHOLE_AFTER * max(hosts, LEAST_CHANGES)
+
+    def is_full(self, hosts: int) -> bool:
+        """Whether nobody writes although much is waiting."""
+        return self._waiting_hosts > max(MOST_WAITING, TIMES_ALL * hosts)
+
+    def forget(self) -> None:
+        """Give up what is waiting: to decide is more than to tell of it later."""
+        with self._lock:
+            self._waiting, self._waiting_hosts = [], 0
+        self._whole_at = -inf
+
+    def flush(self, now_s: float) -> None:
+        """Write what is waiting; it is forgotten where that fails. Raises DatabaseUnavailableError."""
+        with self._writing:
+            with self._lock:
+                changes, self._waiting, self._waiting_hosts = self._waiting, [], 0
+                policies, self._policies = self._policies, {}
+            try:
+                self._store(changes, policies, EPOCH + timedelta(seconds=now_s))
+            except DatabaseUnavailableError:
+                with self._lock:
+                    self._policies = policies | self._policies
+                self._whole_at = -inf
+                raise
+
+    def _store(self, changes: list[Change], policies: dict[str, Any], now: datetime) -> None:
+        pages = list(self._pages(changes, now))  # packing takes longer than writing: no other process waits for it
+        told = [{"hash": policy_hash, "body": _packed(one)} for policy_hash, one in policies.items()]
+        with _usable():
+            self._prepare()
+            if pages or told:
+                with transaction(self.db):
+                    for policy in told:
+                        FactsPolicy.insert(**policy).on_conflict_ignore().execute()
+                    for page in pages:
+                        FactsPage.insert(**page).execute()
+
+    def _prepare(self) -> None:
+        if not self._prepared:
+            prepare(self.db)
+            self._prepared = True
+
+    def _append(self, change: Change) -> None:
+        self.number = change.number
+        self._since_whole += len(change.hosts)
+        with self._lock:
+            self._waiting.append(change)
+            self._waiting_hosts += len(change.hosts) + len(change.ages or ()) // AGES_OF_A_CHANGE
+
+    def _pages(self, changes: list[Change], now: datetime) -> Iterator[dict[str, Any]]:
+        for whole, some in groupby(changes, key=attrgetter("whole")):
+            for page in ([change] for change in some) if whole else [list(some)]:
+                body = _packed([_plain(change) for change in page])
+                first, last = page[0].number, page[-1].number
+                yield {"journal": self.name, "first": first, "last": last, "whole": whole, "at": now, "body": body}
+
+
+def open_journals(url: str) -> Database:
+    """The database, not connected yet."""
+    db = open_database(url)
+    bind(db, TABLES)
+    return db
+
+
+def prepare(db: Database) -> None:
+    """Make the tables where they are missing."""
+    with transaction(db):
+        db.create_tables(TABLES, safe=True)
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """A full disk, a damaged file: it is the journal's trouble alone. Raises DatabaseUnavailableError."""
+    try:
+        yield
+    except PeeweeException as error:
+        raise DatabaseLostError(f"the journal of facts cannot be used: {error}") from error
+
+
+def purge(db: Database, before: datetime, *, keep_bytes: int) -> None:
+    """Forget what is older, and the oldest of what would be too much. Raises DatabaseUnavailableError."""
+    with _usable(), transaction(db):
+        FactsPage.delete().where(FactsPage.at < before - timedelta(seconds=WHOLE_EVERY_S)).execute()
+        size = fn.SUM(fn.LENGTH(FactsPage.body))
+        total = FactsPage.select(size).scalar() or 0
+        while total > keep_bytes:
+            oldest = FactsPage.select(fn.MIN(FactsPage.at))
+            total -= FactsPage.select(size).where(FactsPage.at == oldest).scalar()
+            FactsPage.delete().where(FactsPage.at == oldest.scalar()).execute()
+
+
+def hosts_at(db: Database, journal: str, number: int) -> list[HostFacts]:
+    """All hosts as the table had them at that number of the journal. Raises GoneError (`placement.facts_gone`)."""
+    with _usable(), unit_of_work(db):
+        mine = (FactsPage.journal == journal) & (FactsPage.first <= number)
+        start = FactsPage.select(fn.MAX(FactsPage.first)).where(mine & FactsPage.whole).scalar()
+        pages = list(FactsPage.select().where(mine & (FactsPage.first >= start)).order_by(FactsPage.first))
+    if start is None or pages[-1].last < number:
+        raise _gone()
+    hosts: dict[str, HostFacts] = {}
+    reached = start - 1
+    for page in pages:
+        for step, whole, told, ages in _unpacked(page.body):
+            if step > number:
+                break
+            if step != reached + 1:
+                raise _gone()
+            reached = step
+            hosts = _after({} if whole else hosts, told, ages)
+    return sorted(hosts.values(), key=lambda host: host.name)
+
+
+def policy_of(db: Database, policy_hash: str) -> dict[str, Any]:
+    """What note_policy() was told of the hash. Raises GoneError (`placement.facts_gone`)."""
+    with _usable(), unit_of_work(db):
+        row = FactsPolicy.get_or_none(FactsPolicy.hash == policy_hash)
+    if row is None:
+        raise _gone()
+    return dict(_unpacked(row.body))
+
+
+def _plain(change: Change) -> list[Any]:
+    ages = None if change.ages is None else [list(pair) for pair in change.ages]
+    return [change.number, change.whole, [plain(host) for host in change.hosts], ages]
+
+
+def _after(hosts: dict[str, HostFacts], told: list[Any], ages: list[Any] | None) -> dict[str, HostFacts]:
+    hosts |= {host.host_id: host for host in map(host_facts, told)}
+    if ages is None:
+        return hosts
+    by_name = sorted(hosts.values(), key=lambda host: host.name)
+    return {
+        host.host_id: replace(host, observed_at_s=seen, storage_observed_at_s=storage_seen)
+        for host, (seen, storage_seen) in zip(by_name, ages, strict=True)
+    }
+
+
+def _packed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+
+
+def _unpacked(body: bytes) -> Any:
+    return json.loads(zlib.decompress(body))
+
+
+def _gone() -> GoneError:
+    return GoneError("The facts of that moment are no longer kept, or not on this machine.", code=CODE)

@@ -1,0 +1,145 @@
+"""From a host's rows to the facts that a decision is made from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias, cast
+
+from peewee import JOIN, fn
+
+from service.db import host_ratios, placement_groups
+from service.db.fields import EPOCH, Json
+from service.db.tables import Allocation, Host, HostGroupMember, Vm
+from service.placement.facts import HostFacts, HostStorage, HostUsage, read
+from service.placement.reservations import ReservationRules, Reserved, reserved
+
+Ids: TypeAlias = list[str] | None  # None: of all hosts
+OLD_FIRMWARES = ("bios", "uefi")  # of hosts that were looked at before anybody asked
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """How far hosts may be promised unless their groups say otherwise, and what is kept back for their OSDs."""
+
+    vcpu_ratio: float = 1.0
+    memory_ratio: float = 1.0
+    reservations: ReservationRules = field(default_factory=ReservationRules)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A host's facts, and what a claim and a start need of its row."""
+
+    facts: HostFacts
+    generation: int
+    machine: str | None
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What other tables say of the hosts, by their ids."""
+
+    groups: Mapping[str, frozenset[str]]
+    ratios: Mapping[str, tuple[int | None, int | None]]
+    projects: Mapping[str, dict[str, int]]
+    migrations: Mapping[str, int]
+    members: Mapping[str, dict[str, int]]
+
+
+def candidates(rows: Iterable[Host], promises: Promises, *, ids: Ids) -> list[Candidate]:
+    """One for each row; `ids` are those of the rows, None where these are all hosts. Inside a unit of work."""
+    around = _around(ids)
+    return [Candidate(_facts(row, promises, around), row.generation, row.machine, row.changed) for row in rows]
+
+
+def seconds(at: datetime | None) -> float | None:
+    """Since 1970."""
+    return None if at is None else (at - EPOCH).total_seconds()
+
+
+def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
+    seen, hardware = row.facts or {}, row.hardware or {}
+    storage = read(HostStorage, row.storage)
+    kept = reserved(Reserved(row.reserved_vcpus, row.reserved_memory_mib), storage, promises.reservations)
+    vcpu_milli, memory_milli = around.ratios.get(row.id, (None, None))
+    return HostFacts(
+        host_id=row.id,
+        name=row.name,
+        state=row.state,
+        observed_at_s=seconds(row.observed_at),
+        problem=row.problem,
+        virt_type=row.virt_type,
+        vcpus=row.vcpus,
+        reserved_vcpus=kept.vcpus,
+        vcpu_ratio=_ratio(vcpu_milli, promises.vcpu_ratio),
+        allocated_vcpus=row.allocated_vcpus,
+        memory_mib=row.memory_mib,
+        reserved_memory_mib=kept.memory_mib,
+        memory_ratio=_ratio(memory_milli, promises.memory_ratio),
+        allocated_memory_mib=row.allocated_memory_mib,
+        vm_count=row.vm_count,
+        migrations=around.migrations.get(row.id, 0),
+        cpu_load=seen.get("cpu_load"),
+        local_disk_free_bytes=hardware.get("local_disk_free_bytes"),
+        firmwares=_set(hardware.get("firmwares")) or frozenset(OLD_FIRMWARES),
+        cpu_model=hardware.get("cpu_model"),
+        cpu_features=_set(hardware.get("cpu_features")) or frozenset(),
+        bridges=_set(hardware.get("bridges")),
+        host_groups=around.groups.get(row.id, frozenset()),
+        projects=around.projects.get(row.id, {}),
+        members=around.members.get(row.id, {}),
+        storage=storage,
+        storage_observed_at_s=seconds(row.storage_observed_at),
+        usage=_usage(row.usage, seen),
+    )
+
+
+def _usage(usage: Json, seen: Mapping[str, Any]) -> HostUsage | None:
+    """Memory that is saved now counts now; the history has it later."""
+    told = {name: seen[name] for name in ("ksm_saved_mib", "memory_used_mib", "ceph_cpu") if seen.get(name) is not None}
+    return read(HostUsage, told | {name: value for name, value in (usage or {}).items() if value is not None} or None)
+
+
+def _ratio(milli: int | None, usual: float) -> float:
+    return usual if milli is None else milli / 1000
+
+
+def _set(told: Iterable[str] | None) -> frozenset[str] | None:
+    return None if told is None else frozenset(told)
+
+
+def _around(ids: Ids) -> _Around:
+    projects, migrations = _promised(ids)
+    return _Around(_groups(ids), host_ratios.of_hosts(ids), projects, migrations, placement_groups.members_on(ids))
+
+
+def _groups(ids: Ids) -> Mapping[str, frozenset[str]]:
+    rows: Any = HostGroupMember.select(HostGroupMember.host, HostGroupMember.group)
+    rows = rows if ids is None else rows.where(HostGroupMember.host.in_(ids))
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for host_id, group_id in rows.tuples():
+        found[host_id].add(group_id)
+    return {host_id: frozenset(groups) for host_id, groups in found.items()}
+
+
+def _promised(ids: Ids) -> tuple[Mapping[str, dict[str, int]], Mapping[str, int]]:
+    """Host id → project id → its VMs there; host id → VMs that hold another host as well: they move."""
+    other = Allocation.alias()
+    rows = (
+        Allocation.select(Allocation.host, Vm.project, fn.COUNT(Allocation.id), fn.COUNT(other.id))
+        .join(Vm)
+        .switch(Allocation)
+        .join(other, JOIN.LEFT_OUTER, on=(other.vm == Allocation.vm) & (other.host != Allocation.host))
+        .group_by(Allocation.host, Vm.project)
+    )
+    rows = rows if ids is None else rows.where(Allocation.host.in_(ids))
+    projects: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    migrations: defaultdict[str, int] = defaultdict(int)
+    for host_id, project_id, vms, moving in cast(Any, rows.tuples()):
+        projects[host_id][project_id] = vms
+        migrations[host_id] += moving
+    return projects, migrations

@@ -1,0 +1,30 @@
+"""How far a host may be promised: the ratios of its host groups. The lowest of those that say one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias, cast
+
+from peewee import fn
+
+from service.db.tables import HostGroup, HostGroupMember
+
+Ratios: TypeAlias = tuple[int | None, int | None]
+NOT_SAID: Ratios = (None, None)
+
+
+def of_hosts(host_ids: Iterable[str] | None = None) -> dict[str, Ratios]:
+    """Host id → its ratios of vCPUs and of memory, in thousandths; None: no group of it says one, the setting counts.
+
+    Hosts in no group are left out. `host_ids` None: all hosts.
+    """
+    rows = (
+        HostGroupMember.select(
+            HostGroupMember.host, fn.MIN(HostGroup.vcpu_ratio_milli), fn.MIN(HostGroup.memory_ratio_milli)
+        )
+        .join(HostGroup)
+        .group_by(HostGroupMember.host)
+    )
+    if host_ids is not None:
+        rows = rows.where(HostGroupMember.host.in_(list(host_ids)))
+    return {host_id: (vcpus, memory) for host_id, vcpus, memory in cast(Any, rows.tuples())}

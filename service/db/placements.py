@@ -1,0 +1,106 @@
+"""Decisions as they are kept: short, with the number of the facts that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.db.facts_journal import FactsJournal
+from service.db.prepared import insert
+from service.db.scope import Scope
+from service.db.tables import Placement, Vm
+from service.errors import NotFoundError
+from service.placement.facts import VmRequest
+from service.placement.place import Decision, Verdict
+from service.placement.plain import plain, vm_request
+
+LONGEST_ECHO = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose decision it is: a VM's, of a project."""
+
+    vm_id: str
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactsVersion:
+    """A state of the table of hosts: its number in the journal of the process that had it."""
+
+    journal: str
+    number: int
+
+    @classmethod
+    def now(cls, journal: FactsJournal) -> FactsVersion:
+        """The state that the journal is at."""
+        return cls(journal.name, journal.number)
+
+
+def keep(
+    *, row_id: str, now: datetime, asked: Asked, want: VmRequest, decision: Decision, version: FactsVersion
+) -> None:
+    """Write a decision down, inside the transaction that claims what it chose."""
+    insert(
+        Placement,
+        id=row_id,
+        created_at=now,
+        vm_id=asked.vm_id,
+        project_id=asked.project_id,
+        host_id=decision.chosen.host_id if decision.chosen else None,
+        request=plain(want),
+        algorithm=decision.algorithm,
+        policy_hash=decision.policy_hash,
+        fallback=decision.fallback,
+        facts_version=version.number,
+        journal=version.journal,
+        top=[told(verdict) for verdict in _shown(decision)],
+        reasons=dict(decision.reasons),
+    )
+
+
+def _shown(decision: Decision) -> tuple[Verdict, ...]:
+    """The best, and the one that was picked all the same."""
+    chosen = decision.chosen
+    return decision.top if chosen is None or chosen in decision.top else (*decision.top, chosen)
+
+
+def told(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain data."""
+    return {
+        "host_id": verdict.host_id,
+        "host_name": verdict.host_name,
+        "reasons": list(verdict.reasons),
+        "score": verdict.score,
+        "terms": [list(term) for term in verdict.terms],
+    }
+
+
+def request_of(row: Placement) -> VmRequest | None:
+    """What was asked for; None of a decision of a time when that was not kept."""
+    kept: Mapping[str, Any] | None = row.request
+    return vm_request(kept) if kept is not None else None
+
+
+def readable(scope: Scope) -> Any:
+    """A query of the decisions on VMs of the projects that are seen."""
+    seen = scope.owns(Placement)
+    return Placement.select() if seen is None else Placement.select().where(seen)
+
+
+def vm_names(rows: Iterable[Placement]) -> dict[str, str]:
+    """VM id → name, of VMs that are still there."""
+    asked = {row.vm_id for row in rows}
+    return {vm.id: vm.name for vm in Vm.select(Vm.id, Vm.name).where(Vm.id.in_(asked))} if asked else {}
+
+
+def get(row_id: str, scope: Scope) -> Placement:
+    """One decision. Raises NotFoundError (`placement.not_found`): another project's is a missing one."""
+    row: Placement | None = readable(scope).where(Placement.id == row_id).first()
+    if row is None:
+        told = f"There is no placement '{row_id[:LONGEST_ECHO]}': 'nacre placement list' shows them."
+        raise NotFoundError(told, code="placement.not_found")
+    return row

@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL: so many at a time, kept open, and none that the server has let go of."""
+
+from __future__ import annotations
+
+import select
+
+import psycopg
+import structlog
+from psycopg.pq import TransactionStatus
+
+from service.db.errors import DatabaseLostError
+from service.db.kept import Kept
+from service.db.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Pool:
+    """At most `most` connections at a time; who finds none free waits for one."""
+
+    def __init__(self, info: str, *, most: int, patience_s: float) -> None:
+        self.conninfo = info
+        self.patience_s = patience_s
+        self._turns = Turns("no connection to the database was free", most, patience_s)
+        self._kept: Kept[psycopg.Connection] = Kept(psycopg.Connection.close, most)
+
+    def take(self) -> psycopg.Connection:
+        """A connection that works. Raises DatabaseBusyError, DatabaseLostError."""
+        self._turns.wait()
+        try:
+            while (connection := self._kept.take()) is not None:
+                if _is_quiet(connection):
+                    return connection
+                connection.close()
+            return connect(self.conninfo)
+        except BaseException:
+            self._turns.end()
+            raise
+
+    def give_back(self, connection: psycopg.Connection) -> None:
+        """One that is broken, or still in a transaction, is closed."""
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._kept.give_back(connection)
+        else:
+            connection.close()
+        self._turns.end()
+
+    def close_kept(self) -> None:
+        """Close what nobody uses."""
+        self._kept.close_all()
+
+
+def _is_quiet(connection: psycopg.Connection) -> bool:
+    """A server that ended the session has said so: what arrives unasked is its last word."""
+    ears = select.poll()
+    ears.register(connection.fileno(), select.POLLIN | select.POLLRDHUP)
+    return not ears.poll(0)
+
+
+def connect(info: str) -> psycopg.Connection:
+    """A new session. Raises DatabaseLostError."""
+    try:
+        return psycopg.connect(info, autocommit=True)
+    except psycopg.OperationalError as error:  # why is for the log: it names the server
+        log.warning("database.unreachable", reason=str(error))
+        raise DatabaseLostError("the database does not answer: try again when it is back") from error

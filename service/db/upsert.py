@@ -1,0 +1,22 @@
+"""Very many rows at once: a statement that is prepared once, run for each row, without an object for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.db.database import BaseModel
+
+
+def upsert(model: type[BaseModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, or replace those with the same first column; inside the caller's transaction.
+
+    `rows` hold what the database holds: integers and text, in the order of `columns` (names of fields).
+    """
+    if not rows:
+        return
+    db, names = model._meta.database, [model._meta.fields[column].column_name for column in columns]
+    fresh = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in names[1:])
+    listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join([db.param] * len(names))
+    into = f'INSERT INTO "{model._meta.table_name}" ({listed}) VALUES ({marks})'  # noqa: S608 - the code's own names
+    db.cursor().executemany(f'{into} ON CONFLICT ("{names[0]}") DO UPDATE SET {fresh}', rows)

@@ -24,14 +24,16 @@ def accept(
     args: Mapping[str, Any] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
     before: Json = None,
+    is_as_written: bool = False,
     **detail: Any,
 ) -> str:
     """Enqueue `operation` on the object in `row`; returns the job's id. `undo` runs last if the job fails.
 
     `before` is audit.definition() of the row as it was; None for a new one, or when this call changed nothing of it.
+    What the audit tells is read again, whatever the caller holds in hand, unless that `is_as_written`.
     """
     kind = KIND[type(row)]
-    after = audit.definition(type(row).get_by_id(row.id))  # as it was written, whatever the caller holds in hand
+    after = audit.definition(row if is_as_written else type(row).get_by_id(row.id))
     audit.record(ctx, actor, operation.kind, kind, row, before=before, after=after, **detail)
     return queue.enqueue(
         ctx,

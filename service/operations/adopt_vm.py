@@ -16,6 +16,7 @@ from service.jobs.operation import Operation
 from service.operations import volume_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
+from service.operations.choose_host import host_facts
 from service.operations.domain_spec import endpoint
 from service.operations.remove_pool import own_pools
 from storage.refs import VolumeInfo, VolumeRef
@@ -191,14 +192,15 @@ def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[
 
 
 def _claim(ctx: Context, vm: Vm, host: Host) -> None:
-    vcpus, memory_mib, _ = queries.allocated([host.id]).get(host.id, (0, 0, 0))
-    needed_mib = vm.memory_mib + ctx.settings.memory_overhead_mib
-    if (
-        vcpus + vm.vcpus > host.vcpus - host.reserved_vcpus
-        or memory_mib + needed_mib > host.memory_mib - host.reserved_memory_mib
-    ):
+    (facts,), needed_mib = host_facts(ctx, [host]), vm.memory_mib + ctx.settings.memory_overhead_mib
+    if vm.vcpus > facts.free_vcpus or needed_mib > facts.free_memory_mib:
         told = f"Host '{host.name}' is promised too far for it: raise what it is granted ('nacre host set')."
         raise ConflictError(told, code="host.over_committed")
-    allocations.claim(
-        allocation_id=ctx.ids.uuid(), vm=vm, host=host, vcpus=vm.vcpus, memory_mib=needed_mib, now=ctx.clock.now()
+    allocations.hold(
+        allocation_id=ctx.ids.uuid(),
+        vm=vm,
+        host_id=host.id,
+        vcpus=vm.vcpus,
+        memory_mib=needed_mib,
+        now=ctx.clock.now(),
     )

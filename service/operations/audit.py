@@ -7,6 +7,7 @@ from typing import Any
 from service.context import Context
 from service.db import events
 from service.db.fields import Json
+from service.db.prepared import insert
 from service.db.tables import (
     Audit,
     Flavor,
@@ -14,6 +15,7 @@ from service.db.tables import (
     HostGroup,
     Image,
     Network,
+    PlacementGroup,
     Pool,
     Project,
     Row,
@@ -30,9 +32,10 @@ from service.operations.actor import Actor
 DEFINED: dict[type[Row], tuple[str, ...]] = {
     Flavor: ("name", "vcpus", "max_vcpus", "memory_mib", "max_memory_mib", "disk_bytes"),
     Host: ("name", "address", "state", "vcpus", "memory_mib", "reserved_vcpus", "reserved_memory_mib", "ceph_user"),
-    HostGroup: ("name", "description"),
+    HostGroup: ("name", "description", "vcpu_ratio_milli", "memory_ratio_milli", "algorithm"),
     Image: ("name", "format", "default_user", "size_bytes", "sha256", "visibility", "labels", "min_disk_bytes"),
     Network: ("name", "bridge", "cidr", "gateway", "first_address", "last_address", "dns"),
+    PlacementGroup: ("name", "kind", "hard"),
     Project: ("name", "description"),
     Token: ("name", "user_id", "permissions", "project_id"),
     Upload: ("name", "size_bytes", "image"),
@@ -62,7 +65,8 @@ def record(
     **detail: Any,
 ) -> None:
     """Add the row, inside the caller's transaction. `before` and `after` are definitions; None: there was none."""
-    Audit.create(
+    insert(
+        Audit,
         id=ctx.ids.uuid(),
         created_at=ctx.clock.now(),
         actor=actor.name,

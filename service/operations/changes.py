@@ -30,15 +30,13 @@ def change_vm(ctx: Context, vm_id: str, **columns: Any) -> None:
         audit.record(ctx, SERVICE, "vm_state", "vm", vm, before=before, after=after, **after)
 
 
-def observe_host(ctx: Context, host: Host, **columns: Any) -> None:
-    """Set what was observed of a host; that it fell silent, answers again, or has strays is a change of its state."""
-    before = host.problem
-    Host.update(**columns).where(Host.id == host.id).execute()
-    after = columns.get("problem", before)
-    if (before is None) != (after is None):
-        told = {"state": host.state, "answers": after is None, "problem": after}
+def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) -> None:
+    """What was observed of a host is written by the caller; that it fell silent, answers again, or has strays is a
+    change of its state. `host` is as it was before."""
+    if (host.problem is None) != (problem is None):
+        told = {"state": host.state, "answers": problem is None, "problem": problem}
         audit.record(ctx, SERVICE, "host_state", "host", host, **told)
-    known, seen = _strays(host.facts), _strays(columns.get("facts", host.facts))
+    known, seen = _strays(host.facts), _strays(facts)
     if known != seen:
         audit.record(ctx, SERVICE, "host_strays", "host", host, before=known, after=seen, strays=seen)
 

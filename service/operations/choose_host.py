@@ -1,118 +1,120 @@
-"""From rows to facts to a decision that is kept, inside the caller's transaction."""
+"""Where a VM shall run: decided, claimed and kept, inside the caller's transaction."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections import defaultdict
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
 
 from service.context import Context
-from service.db import queries
-from service.db.scope import EVERYTHING
-from service.db.tables import Host, Placement, Vm
+from service.db import allocations, placements
+from service.db.host_facts import candidates
+from service.db.placements import Asked, FactsVersion
+from service.db.placer import Placer
+from service.db.tables import Host, Vm
 from service.errors import ConflictError
-from service.placement.facts import HostFacts, PoolFacts, VmRequest
-from service.placement.place import Decision, place
+from service.operations import algorithms
+from service.operations.new_placer import promises
+from service.operations.placement_request import vm_request
+from service.placement.explain import nearest_misses
+from service.placement.facts import HostFacts, VmRequest
+from service.placement.place import Decision
+from service.placement.policy import Policy
+
+MOST_TOLD = 100  # hosts with their reasons in one refusal
 
 
-def choose_host(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None) -> Host:
-    """Decide where `vm` shall run and keep the decision. Raises ConflictError (`placement.no_host`) with reasons."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The host that a VM was given, and what its start there needs to know."""
+
+    id: str
+    name: str
+    virt_type: str | None
+    machine: str | None
+
+
+def claim_host(
+    ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None, algorithm: str | None = None
+) -> Chosen:
+    """Choose a host, promise its capacity to the VM, keep the decision. `algorithm` was checked.
+
+    Raises ConflictError (`placement.no_host`, `host.migrations`).
+    """
     want = vm_request(ctx, vm, excluded=excluded, only=only)
-    hosts = {host.id: host for host in queries.everything(Host, EVERYTHING)}
-    facts, began_s = host_facts(ctx, list(hosts.values())), ctx.clock.monotonic()
-    decision = place(facts, want, ctx.settings.placement_weights)
-    ctx.meters.placed(ctx.clock.monotonic() - began_s, fits=decision.chosen is not None)
-    if decision.chosen is None:
-        raise _nothing_fits(vm, decision, only)
-    _keep(ctx, vm, decision)
-    return hosts[decision.chosen.host_id]
+    policy = algorithms.policy(ctx, asked=algorithm, project_id=vm.project_id)
+    with ctx.placer as placer:
+        decision = _decide(ctx, placer, want, policy)
+        if decision.chosen is None:
+            raise nothing_fits(placer, vm, want, policy, decision)
+        if excluded is not None:
+            _check_source(placer.table.facts(excluded.id), want)
+        keep(ctx, placer, vm, want, decision)
+        return claim(ctx, placer, vm, want, decision.chosen.host_id)
 
 
-def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None, only: Host | None) -> VmRequest:
-    """What the VM needs of a host; QEMU's own memory counts. A move writes no disk: a full pool does not stop it."""
-    return VmRequest(
-        vcpus=vm.vcpus,
-        memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
-        pool=_pool_facts(ctx, ctx.settings.vm_pool) if excluded is None else None,
-        virt_type=vm.virt_type if excluded is not None else None,
-        excluded_hosts=frozenset({excluded.id} if excluded else ()),
-        only_host=only.id if only else None,
-        allowed_hosts=queries.hosts_allowed(vm.project_id),
-        max_facts_age_s=ctx.settings.facts_max_age_s,
+def claim(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, host_id: str) -> Chosen:
+    """Promise what the VM wants of a host. With the placer's lock held, on the facts that it was decided on."""
+    facts = placer.table.facts(host_id)
+    try:
+        number = allocations.claim(
+            allocation_id=ctx.ids.uuid(),
+            vm=vm,
+            room=placer.room(host_id),
+            vcpus=want.vcpus,
+            memory_mib=want.memory_mib,
+            now=ctx.clock.now(),
+        )
+    except ConflictError:
+        ctx.meters.raced()
+        raise
+    if number is not None:
+        placer.claimed(host_id, want, number)
+    return Chosen(host_id, facts.name, facts.virt_type, placer.machine(host_id))
+
+
+def keep(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, decision: Decision) -> None:
+    """Write the decision down. With the placer's lock held, before the claim: on the facts that it was decided on."""
+    placements.keep(
+        row_id=ctx.ids.uuid(),
+        now=ctx.clock.now(),
+        asked=Asked(vm.id, vm.project_id),
+        want=want,
+        decision=decision,
+        version=FactsVersion.now(placer.journal),
     )
 
 
 def host_facts(ctx: Context, hosts: list[Host]) -> list[HostFacts]:
-    """Every host with what is promised on it, what it was seen doing, and how its OSDs fare."""
-    promised = queries.allocated()
-    osds = _osds_by_host()
-    now = ctx.clock.now()
-    return [_facts(host, promised.get(host.id, (0, 0, 0)), osds[host.name], now) for host in hosts]
+    """Hosts as their rows and those around them say now, in the same order."""
+    found = candidates(hosts, promises(ctx.settings), ids=[host.id for host in hosts])
+    return [candidate.facts for candidate in found]
 
 
-def _facts(host: Host, promised: tuple[int, int, int], osds: list[dict[str, Any]], now: datetime) -> HostFacts:
-    latencies = [osd["commit_latency_ms"] for osd in osds if osd["commit_latency_ms"] is not None]
-    vcpus, memory_mib, vm_count = promised
-    return HostFacts(
-        host_id=host.id,
-        name=host.name,
-        state=host.state,
-        age_s=(now - host.observed_at).total_seconds() if host.observed_at else None,
-        problem=host.problem,
-        virt_type=host.virt_type,
-        vcpus=host.vcpus,
-        reserved_vcpus=host.reserved_vcpus,
-        allocated_vcpus=vcpus,
-        memory_mib=host.memory_mib,
-        reserved_memory_mib=host.reserved_memory_mib,
-        allocated_memory_mib=memory_mib,
-        vm_count=vm_count,
-        cpu_load=(host.facts or {}).get("cpu_load"),
-        osds=len(osds),
-        osds_up=sum(osd["up"] for osd in osds),
-        osd_latency_ms=max(latencies, default=None),
-    )
-
-
-def _osds_by_host() -> defaultdict[str, list[dict[str, Any]]]:
-    by_host: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    seen = queries.storage()
-    for osd in seen.osds if seen else ():
-        by_host[osd["host"]].append(osd)
-    return by_host
-
-
-def _pool_facts(ctx: Context, name: str) -> PoolFacts:
-    seen = queries.pool(name)
-    if seen is None:
-        return PoolFacts(name=name, age_s=None, free_bytes=0, near_full=False, full=False)
-    return PoolFacts(
-        name=name,
-        age_s=(ctx.clock.now() - seen.observed_at).total_seconds(),
-        free_bytes=seen.facts["free_bytes"],
-        near_full=seen.facts["near_full"],
-        full=seen.facts["full"],
-    )
-
-
-def _nothing_fits(vm: Vm, decision: Decision, only: Host | None) -> ConflictError:
-    where = f"Host {only.name} cannot take" if only else "No host can take"
-    if not decision.verdicts:
+def nothing_fits(placer: Placer, vm: Vm, want: VmRequest, policy: Policy, decision: Decision) -> ConflictError:
+    """Why: of each host, or of those that came nearest and how many the others are."""
+    hosts = len(placer.table)
+    if not hosts:
         return ConflictError("There is no host yet: add one with 'nacre host add'.", code="placement.no_host")
+    where = f"Host {placer.table.facts(want.only_host).name} cannot take" if want.only_host else "No host can take"
+    counts = ", ".join(f"{name} {number}" for name, number in sorted(decision.reasons.items()))
+    beyond = f" Of all {hosts} hosts: {counts}." if hosts > MOST_TOLD else ""
     return ConflictError(
-        f"{where} VM '{vm.name}' ({vm.vcpus} vCPU, {vm.memory_mib} MiB): see reasons for each host.",
+        f"{where} VM '{vm.name}' ({vm.vcpus} vCPU, {vm.memory_mib} MiB): see reasons for each host.{beyond}",
         code="placement.no_host",
-        reasons=decision.reasons(),
+        reasons={
+            one.host_name: list(one.reasons) for one in nearest_misses(placer.table, want, policy, most=MOST_TOLD)
+        },
     )
 
 
-def _keep(ctx: Context, vm: Vm, decision: Decision) -> None:
-    Placement.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
-        vm_id=vm.id,
-        project_id=vm.project_id,
-        host_id=decision.chosen.host_id if decision.chosen else None,
-        decision=dataclasses.asdict(decision),
-    )
+def _check_source(source: HostFacts, want: VmRequest) -> None:
+    """A move loads the host that it leaves as it does the other one, and no filter asks the former."""
+    if source.migrations >= want.max_migrations:
+        told = f"{source.migrations} migrations from or to host '{source.name}' are in flight, at most"
+        raise ConflictError(f"{told} {want.max_migrations} are allowed at once: try again.", code="host.migrations")
+
+
+def _decide(ctx: Context, placer: Placer, want: VmRequest, policy: Policy) -> Decision:
+    began_s = ctx.clock.monotonic()
+    decision = placer.decide(want, policy)
+    ctx.meters.placed(ctx.clock.monotonic() - began_s, fits=decision.chosen is not None)
+    return decision

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.database import part, transaction
 from service.db.tables import Vm, Volume
-from service.errors import FieldError, InvalidError
+from service.errors import ConflictError, FieldError, InvalidError
 from service.hypervisor.spec import UEFI_VARIABLES
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import changes, undo, vm_rows, volume_rows
+from service.operations import algorithms, changes, undo, vm_rows, volume_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
+from service.operations.choose_host import claim_host
 from service.operations.cloud_init import Seed, build_iso
 from service.operations.new_vm import NewVm
 from service.operations.start_vm import start_domain
@@ -30,24 +33,45 @@ def request(ctx: Context, actor: Actor, new: NewVm) -> str:
     """Check, place, claim and enqueue in one transaction; returns the job's id."""
     with transaction(ctx.db):
         _check_firmware(new)
-        vm = make_rows(ctx, actor, new)
+        algorithm = algorithms.asked_by(ctx, actor, new.placement_algorithm)
+        vm, volumes = make_rows(ctx, actor, new)
         host = None
         if new.start != "stopped":
-            host = vm_rows.claim_host(ctx, vm)
+            host = claim_host(ctx, vm, algorithm=algorithm)
             vm_rows.put_on(vm, host)
-        removals = [("remove_volume", volume.pool, volume.rbd_name) for volume in queries.volumes(vm)]
-        undo = [("forget_vm", vm.id), *removals]
-        return accept(ctx, actor, OPERATION, vm, undo=undo, host=host.name if host is not None else None)
+        undo = [("forget_vm", vm.id), *(("remove_volume", volume.pool, volume.rbd_name) for volume in volumes)]
+        told = host.name if host is not None else None
+        return accept(ctx, actor, OPERATION, vm, undo=undo, is_as_written=True, host=told)
 
 
-def request_many(ctx: Context, actor: Actor, new: NewVm, count: int) -> tuple[str, ...]:
-    """As many VMs, name-1 to name-N, each placed with the others in view: all of them or none; returns their jobs."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The jobs of the VMs that found a host, and why the next one did not: in a sentence, and of each host."""
+
+    jobs: tuple[str, ...]
+    why_not_all: str | None = None
+    reasons: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def request_many(ctx: Context, actor: Actor, new: NewVm, count: int, *, as_many_as_fit: bool = False) -> Batch:
+    """As many VMs, name-1 to name-N, each placed with the others in view: all of them or none, unless as many as fit
+    (at least one). Raises ConflictError, InvalidError."""
     names = [f"{new.name}-{number}" for number in range(1, count + 1)]
     if len(names[-1]) > LONGEST_NAME:
         told = f"'{names[-1]}' would be longer than {LONGEST_NAME} characters"
         raise InvalidError(f"The name is too long: {told}.", errors=(FieldError("name", told),))
+    jobs: list[str] = []
     with transaction(ctx.db):
-        return tuple(request(ctx, actor, replace(new, name=name)) for name in names)
+        for name in names:
+            try:
+                with part(ctx.db) if as_many_as_fit and jobs else nullcontext():
+                    jobs.append(request(ctx, actor, replace(new, name=name)))
+            except ConflictError as full:
+                if full.code != "placement.no_host" or not (as_many_as_fit and jobs):
+                    raise
+                ctx.placer.doubt()
+                return Batch(tuple(jobs), full.detail, full.reasons)
+    return Batch(tuple(jobs))
 
 
 def run(ctx: Context, job: Job) -> None:
@@ -57,9 +81,9 @@ def run(ctx: Context, job: Job) -> None:
         job.step(_step_name(volume), _make, ctx, vm, volume, job.id)
     if vm.host is not None:
         with job.undo() as undo_stack:
-            undo_stack.push("force_off", vm.id, vm.host.id)
+            undo_stack.before_next_step("force_off", vm.id, vm.host.id)
             job.step("start", start_domain, ctx, vm, job.id)
-    job.write("record", _record, ctx, vm.id, vm.desired_state)
+    job.write_last("record", _record, ctx, vm.id, vm.desired_state)
 
 
 OPERATION = Operation(

@@ -14,7 +14,7 @@ from service.operations.actor import Actor
 from service.operations.busy import check_idle, job_at_work
 from service.operations.vm_difference import Declared, Difference, differences
 
-EDITED = ("description", "tags", "boot")
+EDITED = ("description", "tags", "boot", "placement_groups")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Change what only people and the next start read of a VM: description, tags, boot order. No host is asked."""
+"""Change what only people, the next start and the next placement read of a VM. No host is asked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.context import Context
+from service.db import placement_groups as groups
 from service.db.database import transaction
+from service.db.fields import Json
 from service.db.tables import Vm
-from service.operations import audit, vm_rows
+from service.operations import audit, placement_groups, vm_rows
 from service.operations.actor import Actor
 
 
@@ -19,24 +21,41 @@ class VmChanges:
     description: str | None = None
     tags: tuple[str, ...] | None = None
     boot: tuple[str, ...] | None = None
+    placement_groups: tuple[str, ...] | None = None
+
+
+NOTHING = VmChanges()
 
 
 def edit(ctx: Context, actor: Actor, ref: str, changes: VmChanges) -> Vm:
-    """The VM with its changes, at once. Raises NotFoundError, ConflictError (`vm.busy`, `vm.deleting`)."""
-    values: dict[str, Any] = {}
-    if changes.description is not None:
-        values["description"] = changes.description
-    if changes.tags is not None:
-        values["tags"] = sorted(set(changes.tags))
-    if changes.boot is not None:
-        values["boot"] = list(changes.boot)
+    """The VM with its changes, at once. A guest that runs stays where it is, whatever its new rules say.
+
+    Raises NotFoundError, InvalidError (`placement_group.not_found`), ConflictError (`vm.busy`, `vm.deleting`,
+    `placement_group.contradiction`).
+    """
     with transaction(ctx.db):
         vm = vm_rows.changeable(ref, actor.scope)
-        if values:
-            Vm.update(**values).where(Vm.id == vm.id).execute()
-            vm_rows.changed(vm.id)
+        if changes == NOTHING:
+            return vm
+        before, columns = _defined(vm), _columns(changes)
+        if columns:
+            Vm.update(**columns).where(Vm.id == vm.id).execute()
+        if changes.placement_groups is not None:
+            placement_groups.put(vm, placement_groups.named(changes.placement_groups, vm.project_id, actor.scope))
+        vm_rows.changed(vm.id)
         changed: Vm = Vm.get_by_id(vm.id)
-        if values:
-            before, after = audit.definition(vm), audit.definition(changed)
-            audit.record(ctx, actor, "edit_vm", "vm", changed, before=before, after=after)
+        audit.record(ctx, actor, "edit_vm", "vm", changed, before=before, after=_defined(changed))
         return changed
+
+
+def _columns(changes: VmChanges) -> dict[str, Any]:
+    wanted = {
+        "description": changes.description,
+        "tags": sorted(set(changes.tags)) if changes.tags is not None else None,
+        "boot": list(changes.boot) if changes.boot is not None else None,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _defined(vm: Vm) -> dict[str, Json]:
+    return {**audit.definition(vm), "placement_groups": groups.names_of(vm.id)}

@@ -15,6 +15,7 @@ from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.findings import Expectations, Finding, HostReport
 from service.hypervisor.spec import CephAccess
 from service.jobs.job import Job
+from service.operations import host_sight
 from storage.errors import StorageError
 from storage.refs import VolumeRef
 
@@ -78,14 +79,4 @@ def judge(name: str, found: list[dict[str, str]], *, force: bool) -> None:
 
 def hardware(report: HostReport) -> dict[str, Any]:
     """What is remembered of the machine itself."""
-    facts = report.facts
-    if facts is None:
-        return {}
-    return {
-        "cpus": facts.cpus,
-        "memory_mib": facts.memory_mib,
-        "cpu_model": facts.cpu_model,
-        "cpu_features": list(facts.cpu_features),
-        "libvirt_version": facts.libvirt_version,
-        "qemu_version": facts.qemu_version,
-    }
+    return {} if report.facts is None else host_sight.hardware(report.facts)

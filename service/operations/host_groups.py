@@ -1,14 +1,27 @@
-"""Host groups, and which of them a project may use."""
+"""Host groups: which of them a project may use, how far their hosts are promised, and by what they are chosen."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from service.context import Context
 from service.db import queries
 from service.db.database import transaction
-from service.db.tables import Host, HostGroup, HostGroupMember, Project, ProjectHostGroup
+from service.db.host_changes import touch, touch_group
+from service.db.prepared import Parameter, Prepared
+from service.db.tables import Host, HostGroup, HostGroupMember, Project, ProjectHostGroup, Row
 from service.errors import ConflictError
 from service.operations import audit
 from service.operations.actor import Actor
+
+
+def _first_algorithm() -> Any:
+    mine = (ProjectHostGroup.project == Parameter("project_id")) & HostGroup.algorithm.is_null(False)
+    return HostGroup.select(HostGroup.algorithm).join(ProjectHostGroup).where(mine).order_by(HostGroup.name).limit(1)
+
+
+FIRST_ALGORITHM = Prepared(HostGroup, _first_algorithm)
 
 
 def create(ctx: Context, actor: Actor, name: str, description: str) -> HostGroup:
@@ -19,7 +32,24 @@ def create(ctx: Context, actor: Actor, name: str, description: str) -> HostGroup
         group: HostGroup = HostGroup.create(
             id=ctx.ids.uuid(), created_at=ctx.clock.now(), name=name, description=description
         )
-        audit.record(ctx, actor, "create_host_group", "host_group", group)
+        audit.record(ctx, actor, "create_host_group", "host_group", group, after=audit.definition(group))
+        return group
+
+
+def change(ctx: Context, actor: Actor, ref: str, columns: Mapping[str, str | int | None]) -> HostGroup:
+    """Set columns of a group: `description`, `vcpu_ratio_milli`, `memory_ratio_milli`, `algorithm`.
+
+    Less than is promised on a host already is allowed: nothing new comes there until it fits again.
+    """
+    with transaction(ctx.db):
+        group = queries.get(HostGroup, ref, actor.scope)
+        if columns:
+            before = audit.definition(group)
+            HostGroup.update(**columns).where(HostGroup.id == group.id).execute()
+            touch_group(group.id)
+            group = queries.by_id(HostGroup, group.id)
+            after = audit.definition(group)
+            audit.record(ctx, actor, "change_host_group", "host_group", group, before=before, after=after)
         return group
 
 
@@ -31,46 +61,39 @@ def delete(ctx: Context, actor: Actor, ref: str) -> None:
         if bound:  # without its last group a project could use every host
             told = f"{bound} projects may use host group '{group.name}' only: free them from it first."
             raise ConflictError(told, code="host_group.in_use")
-        audit.record(ctx, actor, "delete_host_group", "host_group", group)
+        audit.record(ctx, actor, "delete_host_group", "host_group", group, before=audit.definition(group))
+        touch_group(group.id)
         group.delete_instance()
 
 
-def add_host(ctx: Context, actor: Actor, ref: str, host_ref: str) -> HostGroup:
-    """Put a host into the group; one that is in it stays."""
+def put_host(ctx: Context, actor: Actor, ref: str, host_ref: str, *, inside: bool) -> HostGroup:
+    """Have a host in the group, or not in it. VMs that run there stay until they move."""
     with transaction(ctx.db):
         group, host = queries.get(HostGroup, ref, actor.scope), queries.get(Host, host_ref, actor.scope)
-        HostGroupMember.insert(group=group, host=host).on_conflict_ignore().execute()
-        audit.record(ctx, actor, "add_host_to_group", "host_group", group, host=host.name)
+        _relate(HostGroupMember, wanted=inside, group=group, host=host)
+        touch([host.id])
+        action = "add_host_to_group" if inside else "remove_host_from_group"
+        audit.record(ctx, actor, action, "host_group", group, host=host.name)
         return group
 
 
-def remove_host(ctx: Context, actor: Actor, ref: str, host_ref: str) -> HostGroup:
-    """Take a host out of the group. VMs that run there stay until they move."""
-    with transaction(ctx.db):
-        group, host = queries.get(HostGroup, ref, actor.scope), queries.get(Host, host_ref, actor.scope)
-        member = (HostGroupMember.group == group) & (HostGroupMember.host == host)
-        HostGroupMember.delete().where(member).execute()
-        audit.record(ctx, actor, "remove_host_from_group", "host_group", group, host=host.name)
-        return group
+def bind(ctx: Context, actor: Actor, project_ref: str, ref: str, *, bound: bool) -> Project:
+    """Let a project use the group's hosts, and no others than its groups'; or not any more.
 
-
-def allow(ctx: Context, actor: Actor, project_ref: str, ref: str) -> Project:
-    """Let a project use the group's hosts; from its first group on it may use no others."""
+    Without its last group the project may use every host again.
+    """
     with transaction(ctx.db):
         project, group = queries.get(Project, project_ref, actor.scope), queries.get(HostGroup, ref, actor.scope)
-        ProjectHostGroup.insert(project=project, group=group).on_conflict_ignore().execute()
-        audit.record(ctx, actor, "allow_host_group", "project", project, host_group=group.name)
+        _relate(ProjectHostGroup, wanted=bound, project=project, group=group)
+        action = "allow_host_group" if bound else "disallow_host_group"
+        audit.record(ctx, actor, action, "project", project, host_group=group.name)
         return project
 
 
-def disallow(ctx: Context, actor: Actor, project_ref: str, ref: str) -> Project:
-    """Take a group from a project. Without its last one the project may use every host again."""
-    with transaction(ctx.db):
-        project, group = queries.get(Project, project_ref, actor.scope), queries.get(HostGroup, ref, actor.scope)
-        bound = (ProjectHostGroup.project == project) & (ProjectHostGroup.group == group)
-        ProjectHostGroup.delete().where(bound).execute()
-        audit.record(ctx, actor, "disallow_host_group", "project", project, host_group=group.name)
-        return project
+def algorithm_for(project_id: str) -> str | None:
+    """The algorithm that places a project's VMs: that of the first of its groups, by name, that has one; None: none."""
+    found = FIRST_ALGORITHM.tuples(project_id=project_id)
+    return str(found[0][0]) if found else None
 
 
 def hosts_of(group: HostGroup) -> list[str]:
@@ -83,3 +106,11 @@ def groups_of(project: Project) -> list[str]:
     """Names of the groups that a project is bound to."""
     bound = ProjectHostGroup.select(ProjectHostGroup.group).where(ProjectHostGroup.project == project)
     return [group.name for group in HostGroup.select().where(HostGroup.id.in_(bound)).order_by(HostGroup.name)]
+
+
+def _relate(table: Any, *, wanted: bool, **keys: Row) -> None:
+    """Have the row with these keys, or have none. Silent when it is so already."""
+    if wanted:
+        table.insert(**keys).on_conflict_ignore().execute()
+    else:
+        table.delete().where(*(getattr(table, name) == row for name, row in keys.items())).execute()

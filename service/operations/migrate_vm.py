@@ -19,6 +19,7 @@ from service.jobs.operation import Operation
 from service.operations import changes, open_vnc, vm_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
+from service.operations.choose_host import claim_host
 from service.operations.domain_spec import domain_spec, endpoint
 
 
@@ -30,7 +31,7 @@ def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str
         source = queries.host_of(vm)
         if only is not None and only.id == source.id:
             raise ConflictError(f"VM '{vm.name}' runs on {only.name} already.", code="vm.same_host")
-        target = vm_rows.claim_host(ctx, vm, excluded=source, only=only)
+        target = claim_host(ctx, vm, excluded=source, only=only)
         return accept(
             ctx,
             actor,

@@ -53,4 +53,6 @@ class NewVm:
     video: str = "vga"
     tags: tuple[str, ...] = ()
     description: str = ""
+    placement_groups: tuple[str, ...] = ()
     start: Start = "running"
+    placement_algorithm: str | None = None  # for this placement alone; None: what its host groups or the settings say

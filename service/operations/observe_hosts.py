@@ -1,114 +1,76 @@
-"""Look at every host at once and write down what is seen: of the host, and of the VMs that should be on it.
+"""Look at every host and write down what is seen, as the answers come.
 
-Only a VM that no job was at work on since the look began is judged: what a job does to it is the job's to record, and
-what was seen before its end may be over.
+The hosts that answered last time are asked by a few lanes. One that did not is first knocked at by the hypervisor's
+own prober, all such together, and less often the longer it is silent: it costs the others nothing.
 """
 
 from __future__ import annotations
 
-import functools
-import threading
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field
 
 from service.context import Context
-from service.db import queries
-from service.db.scope import EVERYTHING
 from service.db.tables import Host
-from service.errors import NacreError
-from service.hypervisor.contract import DomainState
 from service.jobs.job import Job
 from service.jobs.operation import Operation
-from service.operations import changes, strays, vm_rows
-from service.operations.busy import busy_ids
+from service.operations import write_sights
 from service.operations.domain_spec import endpoint
+from service.operations.host_sight import Sight, Sights
+from service.operations.look_at_hosts import look_at
 
-# A host that does not answer by then is written down as silent; the next look tries again.
-PATIENCE_S = 20.0
+KNOCKS_AT_ONCE = 500
+KNOCK_S = 10.0  # after which a round begins with no more of the silent: the others wait for the next round
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What one host answered, and when: its domains, or why there was no answer."""
+@dataclass(slots=True)
+class _Round:
+    """The hosts to look at now."""
 
-    seen_at: datetime
-    domains: tuple[DomainState, ...] | None
-    problem: str | None
+    answering: list[Host] = field(default_factory=list)
+    silent: list[Host] = field(default_factory=list)  # and due again
 
 
 def run(ctx: Context, job: Job) -> None:
-    """One thread per host, so that a silent one delays nobody."""
-    hosts = queries.everything(Host, EVERYTHING)
+    """One round. What it has not come to when it ends is the next one's first."""
+    began, hosts = ctx.clock.now(), _hosts()
     ctx.hypervisors.keep([endpoint(host) for host in hosts])
-    began = ctx.clock.now()
-    silent = Sight(began, None, f"no answer within {PATIENCE_S:.0f} s")
-    sights = look_at_all(ctx, hosts)
-    with job.transaction():
-        busy = busy_ids(since=began)
-        for host in hosts:
-            _record(ctx, host, sights.get(host.id, silent), busy)
+    ctx.lookout.keep(host.id for host in hosts)
+    due = _due(ctx, hosts)
+    for sights in look_at(ctx, due.answering):
+        write_sights.write(ctx, job, sights, began=began)
+    knocking_ends_s = ctx.clock.monotonic() + KNOCK_S
+    for first in range(0, len(due.silent), KNOCKS_AT_ONCE):
+        if first and ctx.clock.monotonic() >= knocking_ends_s:
+            break
+        back, still_silent = _knock(ctx, due.silent[first : first + KNOCKS_AT_ONCE])
+        write_sights.write(ctx, job, still_silent, began=began)
+        for sights in look_at(ctx, back):
+            write_sights.write(ctx, job, sights, began=began)
 
 
 OPERATION = Operation(kind="observe_hosts", run=run, steps_version=1)
 
 
-def look_at_all(ctx: Context, hosts: list[Host]) -> dict[str, Sight]:
-    """Host id → what it answered; without those that have not by PATIENCE_S."""
-    sights: dict[str, Sight] = {}
-    all_seen = threading.Event()
+def _hosts() -> list[Host]:
+    """Who was not seen for longest comes first."""
+    columns = (Host.id, Host.name, Host.address, Host.problem, Host.observed_at)
+    return list(Host.select(*columns).order_by(Host.observed_at, Host.name))
 
-    def look(host: Host) -> None:
-        sights[host.id] = _look(ctx, host)
-        if len(sights) == len(hosts):
-            all_seen.set()
 
+def _due(ctx: Context, hosts: list[Host]) -> _Round:
+    due, now_s = _Round(), ctx.clock.monotonic()
     for host in hosts:
-        ctx.threads.start(f"observe-{host.name}", functools.partial(look, host))
-    if hosts:
-        ctx.clock.wait(all_seen, PATIENCE_S)
-    return dict(sights)
+        known = ctx.lookout.of(host.id)
+        if host.problem is None and not known.silences:
+            due.answering.append(host)
+        elif now_s >= known.again_s:
+            due.silent.append(host)
+    due.silent.sort(key=lambda host: ctx.lookout.of(host.id).again_s)  # those that have waited for longest
+    return due
 
 
-def _look(ctx: Context, host: Host) -> Sight:
-    asked_at = ctx.clock.now()
-    try:
-        return Sight(asked_at, ctx.hypervisors.on(endpoint(host)).domains(), None)
-    except NacreError as error:
-        return Sight(asked_at, None, error.detail)
-
-
-def _record(ctx: Context, host: Host, sight: Sight, busy: frozenset[str]) -> None:
-    if sight.domains is None:
-        changes.observe_host(ctx, host, problem=sight.problem)
-        return
-    facts = _host_facts(host, sight.domains, sight.seen_at)
-    facts |= {"strays": strays.strays(host, sight.domains, busy), "foreign": strays.foreign(sight.domains)}
-    changes.observe_host(ctx, host, facts=facts, observed_at=sight.seen_at, problem=None)
-    seen = {domain.vm_id: domain for domain in sight.domains}
-    for vm in queries.vms_on(host):
-        if vm.id in busy:
-            continue
-        if vm.id in seen:
-            vm_rows.observe(ctx, vm.id, seen[vm.id].state)
-        else:
-            vm_rows.take_off(ctx, vm.id)
-
-
-def _host_facts(host: Host, domains: tuple[DomainState, ...], now: datetime) -> dict[str, Any]:
-    """`cpu_load` is the share of the host's vCPUs that its guests burnt since the last look; None at the first."""
-    cpu_time_s = sum(domain.cpu_time_s for domain in domains)
-    before = host.facts or {}
-    load = None
-    if host.observed_at is not None and "cpu_time_s" in before:
-        elapsed_s = (now - host.observed_at).total_seconds()
-        # A domain that ended took its counter with it: no number is better than a negative one.
-        burnt_s = max(0.0, cpu_time_s - before["cpu_time_s"])
-        load = round(min(1.0, burnt_s / (elapsed_s * host.vcpus)), 4) if elapsed_s > 0 and host.vcpus else None
-    return {
-        "cpu_time_s": cpu_time_s,
-        "cpu_load": load,
-        "domains": len(domains),
-        "used_vcpus": sum(domain.vcpus for domain in domains),
-        "used_memory_mib": sum(domain.memory_mib for domain in domains),
-    }
+def _knock(ctx: Context, hosts: list[Host]) -> tuple[list[Host], Sights]:
+    """Who of these is back, and the others with what is wrong."""
+    asked_at, troubles = ctx.clock.now(), ctx.hypervisors.reach([endpoint(host) for host in hosts])
+    told = [(host, troubles[endpoint(host)]) for host in hosts]
+    back = [host for host, trouble in told if trouble is None]
+    return back, [(host.id, Sight(asked_at, None, trouble)) for host, trouble in told if trouble is not None]

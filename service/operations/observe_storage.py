@@ -10,29 +10,34 @@ from service.context import Context
 from service.db.tables import Pool, Storage
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.operations import host_storage
 from storage.errors import UnreachableError
-from storage.facts import OsdFacts, PoolFacts, StorageHealth
+from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
 
 log = structlog.get_logger(__name__)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Health, pools and OSDs. When the storage does not answer the job fails and the facts grow old."""
-    health, pools, osds = ctx.storage.health(), ctx.storage.pools(), _osds(ctx)
+    """Health, pools, OSDs, and hosts by their OSDs. Without an answer the job fails and the facts grow old."""
+    health, pools, (osds, hosts) = ctx.storage.health(), ctx.storage.pools(), _counted(ctx)
     with job.transaction():
         _record(ctx, health, pools, osds)
+        if hosts is not None:
+            host_storage.record(ctx, hosts)
 
 
 OPERATION = Operation(kind="observe_storage", run=run, steps_version=1)
 
 
-def _osds(ctx: Context) -> tuple[OsdFacts, ...]:
-    """None are known while no manager is alive to count them; the monitors' health says so by itself."""
+def _counted(ctx: Context) -> tuple[tuple[OsdFacts, ...], tuple[HostStorage, ...] | None]:
+    """What only a manager counts: without one no OSD is known, and the hosts' facts stay as old as they are."""
+    osds: tuple[OsdFacts, ...] = ()
     try:
-        return ctx.storage.osds()
+        osds = ctx.storage.osds()
+        return osds, ctx.storage.hosts(osds)
     except UnreachableError as error:
-        log.warning("observe_storage.no_osds", reason=str(error))
-        return ()
+        log.warning("observe_storage.not_counted", reason=str(error))  # the monitors' health says so by itself
+        return osds, None
 
 
 def _record(ctx: Context, health: StorageHealth, pools: tuple[PoolFacts, ...], osds: tuple[OsdFacts, ...]) -> None:

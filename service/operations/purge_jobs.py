@@ -1,21 +1,27 @@
-"""Forget what has been kept for long enough. What the audit says stays."""
+"""Forget what has been kept for long enough; what the audit says stays. Counters are counted again."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import structlog
 from peewee import fn
 
 from service.context import Context
-from service.db import events
+from service.db import allocations, events
 from service.db.tables import IdempotencyKey, Placement, Vm
 from service.jobs.job import Job
 from service.jobs.job_tables import Job as JobRow
 from service.jobs.operation import Operation
 from service.jobs.views import FINISHED
 
+log = structlog.get_logger(__name__)
+
 KEEP_ROUNDS = timedelta(minutes=10)  # nobody asks for last hour's looks
-ROUNDS = ("observe_hosts", "observe_storage", "observe_vms", "restore_vms", "purge_jobs", "sweep_images")
+ROUNDS = (
+    *("forecast_usage", "observe_hosts", "observe_storage", "observe_vms"),
+    *("restore_vms", "purge_jobs", "sweep_images"),
+)
 
 
 def run(ctx: Context, job: Job) -> None:
@@ -29,6 +35,9 @@ def run(ctx: Context, job: Job) -> None:
         old_keys = IdempotencyKey.created_at < now - timedelta(hours=settings.idempotency_hours)
         IdempotencyKey.delete().where(old_keys).execute()
         events.purge(old, keep_at_most=settings.max_events)
+        wrong = allocations.recount()
+    if wrong:
+        log.error("allocations.recounted", hosts=wrong)
 
 
 OPERATION = Operation(kind="purge_jobs", run=run, steps_version=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.context import Context
-from service.db import queries
+from service.db import host_changes, queries
 from service.db.database import transaction
 from service.db.tables import Allocation, Host
 from service.errors import ConflictError
@@ -22,3 +22,4 @@ def remove(ctx: Context, actor: Actor, ref: str) -> None:
             raise ConflictError(f"{vms} VMs are on host '{host.name}': move them first.", code="host.in_use")
         audit.record(ctx, actor, "remove_host", "host", host, before=audit.definition(host))
         host.delete_instance()
+        host_changes.note_removed()

@@ -9,13 +9,14 @@ from service.context import Context
 from service.db import allocations, dump, queries
 from service.db.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING
-from service.db.tables import Allocation, Host, Vm
+from service.db.tables import Host, Vm
 from service.errors import ConflictError
 from service.hypervisor.contract import DomainState
 from service.jobs import queue
 from service.operations import vm_rows
 from service.operations.changes import change_vm
-from service.operations.observe_hosts import Sight, look_at_all
+from service.operations.host_sight import Sight
+from service.operations.look_at_hosts import look_at
 
 TOLD = "a back-up was restored that was made while this job was under way: look what is true, then ask again"
 
@@ -39,7 +40,7 @@ def settle(ctx: Context, *, silent_hosts_are_off: bool) -> Settled:
     """
     with unit_of_work(ctx.db):
         hosts = queries.everything(Host, EVERYTHING)
-        sights = look_at_all(ctx, hosts)
+        sights = dict(one for some in look_at(ctx, hosts) for one in some)
     silent = tuple(host.name for host in hosts if not _answered(sights.get(host.id)))
     if silent and not silent_hosts_are_off:
         told = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
@@ -63,14 +64,14 @@ def _unknown(seen: dict[str, tuple[Host, DomainState]], known: set[str]) -> tupl
 
 
 def _answered(sight: Sight | None) -> bool:
-    return sight is not None and sight.domains is not None
+    return sight is not None and sight.answer is not None
 
 
 def _where(hosts: Iterable[Host], sights: dict[str, Sight]) -> dict[str, tuple[Host, DomainState]]:
     found: dict[str, tuple[Host, DomainState]] = {}
     for host in hosts:
         sight = sights.get(host.id)
-        for domain in (sight.domains or ()) if sight else ():
+        for domain in sight.answer.domains if sight and sight.answer else ():
             if domain.vm_id in found:
                 told = f"VM {domain.vm_id} is on {found[domain.vm_id][0].name} and on {host.name}: end one of them."
                 raise ConflictError(told, code="restore.vm_twice")
@@ -82,17 +83,16 @@ def _found(ctx: Context, vm: Vm, host: Host, domain: DomainState) -> bool:
     """It is there, so its capacity is taken there. Whether that is elsewhere than the back-up says."""
     moved = bool(vm.host is None or vm.host.id != host.id)
     allocations.release(vm.id)
-    Allocation.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
+    allocations.hold(
+        allocation_id=ctx.ids.uuid(),
         vm=vm,
-        host=host,
+        host_id=host.id,
         vcpus=vm.vcpus,
         memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
+        now=ctx.clock.now(),
     )
     wanted = vm.desired_state if vm.desired_state == "paused" else "running"
     change_vm(ctx, vm.id, host=host, observed_state=domain.state, desired_state=wanted, observed_at=ctx.clock.now())
-    Host.update(generation=Host.generation + 1).where(Host.id == host.id).execute()
     return moved
 
 

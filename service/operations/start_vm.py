@@ -12,6 +12,7 @@ from service.jobs.operation import Operation
 from service.operations import audit, open_vnc, undo, vm_rows
 from service.operations.accept import accept
 from service.operations.actor import Actor
+from service.operations.choose_host import claim_host
 from service.operations.domain_spec import domain_spec, endpoint
 from service.operations.sizes import put, sizes_of
 
@@ -29,7 +30,7 @@ def request(ctx: Context, actor: Actor, ref: str, *, paused: bool = False) -> st
             raise ConflictError(f"Deleting VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
         before = audit.definition(vm)
         put(ctx, vm, sizes_of(vm).at_next_start(), flavor_id=vm.flavor_id)
-        host = vm_rows.claim_host(ctx, vm)
+        host = claim_host(ctx, vm)
         wanted_before, vm.desired_state = vm.desired_state, "paused" if paused else "running"
         vm.epoch += 1
         vm_rows.put_on(vm, host)
@@ -42,9 +43,9 @@ def run(ctx: Context, job: Job) -> None:
     """Create the domain."""
     vm = queries.by_id(Vm, job.object_id)
     with job.undo() as undo_stack:
-        undo_stack.push("force_off", vm.id, queries.host_of(vm).id)
+        undo_stack.before_next_step("force_off", vm.id, queries.host_of(vm).id)
         job.step("start", _start, ctx, vm, job.id)
-        job.write("record", vm_rows.observe, ctx, vm.id, vm.desired_state)
+        job.write_last("record", vm_rows.observe, ctx, vm.id, vm.desired_state)
 
 
 OPERATION = Operation(

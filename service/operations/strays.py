@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from service.db import queries
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainState
 
 OWN_TRIALS = ("nacre-probe-", "nacre-preflight-")  # guests of a look at the host itself
 
 
-def strays(host: Host, domains: Iterable[DomainState], busy: frozenset[str]) -> list[dict[str, Any]]:
-    """Domains that bear Nacre's mark and should not be here, each with why; those that a job is at work on apart."""
+def strays(
+    host: Host, domains: Iterable[DomainState], known: Mapping[str, Vm], busy: frozenset[str]
+) -> list[dict[str, Any]]:
+    """Domains that bear Nacre's mark and should not be here, each with why; those that a job is at work on apart.
+
+    `known`: the VMs of these domains, by id, as far as there are any.
+    """
     found = []
     for domain in domains:
         if domain.epoch is not None and domain.vm_id not in busy:
-            why = _astray(host, domain)
+            why = _astray(host, domain, known.get(domain.vm_id))
             if why is not None:
                 found.append({"vm_id": domain.vm_id, "name": domain.name, "state": domain.state, "why": why})
     return found
@@ -38,14 +42,15 @@ def foreign(domains: Iterable[DomainState]) -> list[dict[str, Any]]:
     ]
 
 
-def _astray(host: Host, domain: DomainState) -> str | None:
-    vm = queries.find_by_id(Vm, domain.vm_id)
+def _astray(host: Host, domain: DomainState, vm: Vm | None) -> str | None:
     if vm is None:
         return "no VM of this id is known"
-    if vm.host is None:
+    if vm.host_id == host.id:
+        return None if vm.epoch == domain.epoch else _of_another_epoch(vm, domain)
+    if vm.host is None:  # read only now: it costs a query
         return f"VM '{vm.name}' should run nowhere"
-    if vm.host.id != host.id:
-        return f"VM '{vm.name}' belongs on host {vm.host.name}"
-    if vm.epoch != domain.epoch:
-        return f"VM '{vm.name}' is in epoch {vm.epoch}, this is epoch {domain.epoch}"
-    return None
+    return f"VM '{vm.name}' belongs on host {vm.host.name}"
+
+
+def _of_another_epoch(vm: Vm, domain: DomainState) -> str:
+    return f"VM '{vm.name}' is in epoch {vm.epoch}, this is epoch {domain.epoch}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from service.context import Context
-from service.db import queries
+from service.db import host_changes, queries
 from service.db.database import transaction
 from service.db.tables import Host
-from service.errors import ConflictError, InvalidError
+from service.errors import InvalidError
 from service.operations import audit
 from service.operations.actor import Actor
 
@@ -26,29 +25,19 @@ class HostChange:
 
 
 def update(ctx: Context, actor: Actor, ref: str, change: HostChange) -> Host:
-    """The host as it is now. Raises NotFoundError, InvalidError, ConflictError (`host.over_committed`)."""
+    """The host as it is now. Raises NotFoundError, InvalidError (`host.reservation`).
+
+    Less than is promised already is allowed: nothing new comes to the host until it fits again.
+    """
     wanted = {name: value for name, value in asdict(change).items() if value is not None}
     with transaction(ctx.db):
         host = queries.get(Host, ref, actor.scope)
         before = {name: getattr(host, name) for name in wanted}
-        for name, value in wanted.items():
-            setattr(host, name, value)
-        _check(host)
-        host.generation += 1  # a decision that was made from the old numbers shall not count
-        host.save()
+        # A decision that was made from the old numbers shall not count.
+        Host.update(**wanted, generation=Host.generation + 1).where(Host.id == host.id).execute()
+        host_changes.touch([host.id])
+        host = queries.by_id(Host, host.id)
+        if host.reserved_vcpus >= host.vcpus or host.reserved_memory_mib >= host.memory_mib:
+            raise InvalidError(f"The reservation would take all of host '{host.name}'.", code="host.reservation")
         audit.record(ctx, actor, "update_host", "host", host, before=before, after=wanted)
         return host
-
-
-def _check(host: Host) -> None:
-    if host.reserved_vcpus >= host.vcpus or host.reserved_memory_mib >= host.memory_mib:
-        raise InvalidError(f"The reservation would take all of host '{host.name}'.", code="host.reservation")
-    vcpus, memory_mib, _ = queries.allocated([host.id]).get(host.id, (0, 0, 0))
-    promised: list[tuple[str, int, Any]] = [
-        ("vCPUs", vcpus, host.vcpus - host.reserved_vcpus),
-        ("MiB of memory", memory_mib, host.memory_mib - host.reserved_memory_mib),
-    ]
-    for what, used, usable in promised:
-        if used > usable:
-            told = f"{used} {what} are promised on host '{host.name}', {usable} would be left: move VMs away first."
-            raise ConflictError(told, code="host.over_committed")

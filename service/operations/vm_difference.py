@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.context import Context
+from service.db import placement_groups as groups
 from service.db import queries
 from service.db.scope import Scope
 from service.db.tables import Drive, Flavor, Image, Nic, Vm, Volume
 from service.errors import FieldError, InvalidError
-from service.operations import resize_vm, volume_rows
+from service.operations import placement_groups, resize_vm, volume_rows
 from service.operations.images.definition import told_name
 from service.operations.new_vm import NewDisk, NewVm
 
@@ -54,7 +55,7 @@ def differences(ctx: Context, scope: Scope, vm: Vm, declared: Declared) -> tuple
     off = vm.host is None or any(one.verb == "shut_down" for one in state)
     changes = [
         *_fixed(vm, declared),
-        *_edits(vm, declared, off=off),
+        *_edits(scope, vm, declared, off=off),
         *_flavor(ctx, scope, vm, declared, off=off),
         *_root(vm, declared),
         *_disks(scope, vm, declared),
@@ -87,12 +88,14 @@ def _fixed(vm: Vm, declared: Declared) -> Iterator[Difference]:
 HARDWARE = ("firmware", "chipset", "clock", "video")
 
 
-def _edits(vm: Vm, declared: Declared, *, off: bool) -> Iterator[Difference]:
+def _edits(scope: Scope, vm: Vm, declared: Declared, *, off: bool) -> Iterator[Difference]:
     new = declared.vm
+    rules = [group.name for group in placement_groups.named(new.placement_groups, vm.project_id, scope)]
     for name, before, to in (
         ("description", vm.description, new.description),
         ("tags", vm.tags, sorted(set(new.tags))),
         ("boot", vm.boot, list(new.boot)),
+        ("placement_groups", groups.names_of(vm.id), rules),
     ):
         if name in declared.stated and before != to:
             yield Difference(name, before, to, "next_start" if name == "boot" and not off else "now")

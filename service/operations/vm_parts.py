@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 from service.context import Context
 from service.db import queries, quotas
+from service.db.prepared import insert, insert_all
 from service.db.scope import Scope
 from service.db.tables import Flavor, Image, Network, Nic, Vm, Volume
 from service.errors import ConflictError, InvalidError
 from service.hypervisor.spec import NVRAM_BYTES
 from service.network.addresses import AddressPool, new_mac
-from service.operations import volume_rows
+from service.operations import placement_groups, volume_rows
 from service.operations.actor import Actor
 from service.operations.change_medium import BUS, add_drive, add_medium, lay_in
 from service.operations.cloud_init import SEED_BYTES
@@ -23,7 +26,7 @@ SEED_BUS = "scsi"  # cloud kernels have no AHCI driver
 USER = "nacre"
 
 
-def make_rows(ctx: Context, actor: Actor, new: NewVm) -> Vm:
+def make_rows(ctx: Context, actor: Actor, new: NewVm) -> tuple[Vm, list[Volume]]:
     """Check what can be checked without asking Ceph or a host; make every row, count it all for the project."""
     if queries.name_is_taken(Vm, new.name, actor.scope.home()):
         raise ConflictError(f"There is a VM '{new.name}' already.", code="vm.name_taken")
@@ -32,20 +35,32 @@ def make_rows(ctx: Context, actor: Actor, new: NewVm) -> Vm:
     network = _network(new.network, actor.scope)
     has_seed = _wants_seed(new, image)
     vm = _vm(ctx, actor, new, flavor, image, user=_user(new, image) if has_seed else None)
-    _root(ctx, vm, new.root, image, flavor)
+    own = [_root(ctx, vm, new.root, image, flavor)]
     if has_seed:
-        _own(ctx, vm, 1, "seed", SEED_BYTES, bus=SEED_BUS, target=next_target(SEED_BUS, volume_rows.targets(vm)))
+        target = next_target(SEED_BUS, [own[0]["target"]])
+        own.append(_own(ctx, vm, 1, "seed", SEED_BYTES, bus=SEED_BUS, target=target))
     if new.firmware == "uefi":
-        _own(ctx, vm, 2, "nvram", NVRAM_BYTES, bus=ROOT_BUS, target=None)
+        own.append(_own(ctx, vm, 2, "nvram", NVRAM_BYTES, bus=ROOT_BUS, target=None))
+    volumes = [*insert_all(Volume, own), *_more(ctx, actor, vm, new)]
+    _nic(ctx, vm, network, new.nic_model)
+    if new.placement_groups:
+        placement_groups.put(vm, placement_groups.named(new.placement_groups, vm.project_id, actor.scope))
+    quotas.claim(vm.project_id, quotas.of_parts(vm, volumes, addresses=1))
+    return vm, volumes
+
+
+def _more(ctx: Context, actor: Actor, vm: Vm, new: NewVm) -> Iterator[Volume]:
+    """Disks beside the root, and what lies in drives."""
     for disk in new.disks:
         name = disk.name or volume_rows.free_name(vm)
-        volume_rows.add_data(ctx, vm.project_id, disk, actor.scope, name=name, vm=vm)
+        yield volume_rows.add_data(ctx, vm.project_id, disk, actor.scope, name=name, vm=vm)
     for drive in new.drives:
         iso = volume_rows.ready_image(drive.image, "cdroms", actor.scope, kind="iso") if drive.image else None
-        lay_in(add_drive(ctx, vm, drive.bus or BUS[vm.chipset]), add_medium(ctx, vm, iso) if iso else None)
-    _nic(ctx, vm, network, new.nic_model)
-    quotas.claim(vm.project_id, quotas.of_vm(vm))
-    return vm
+        row = add_drive(ctx, vm, drive.bus or BUS[vm.chipset])
+        if iso is not None:
+            medium = add_medium(ctx, vm, iso)
+            lay_in(row, medium)
+            yield medium
 
 
 def address_pool(network: Network) -> AddressPool:
@@ -82,7 +97,8 @@ def _network(ref: str | None, scope: Scope) -> Network:
 
 
 def _vm(ctx: Context, actor: Actor, new: NewVm, flavor: Flavor, image: Image | None, *, user: str | None) -> Vm:
-    vm: Vm = Vm.create(
+    return insert(
+        Vm,
         id=ctx.ids.uuid(),
         created_at=ctx.clock.now(),
         name=new.name,
@@ -107,10 +123,9 @@ def _vm(ctx: Context, actor: Actor, new: NewVm, flavor: Flavor, image: Image | N
         video=new.video,
         boot=list(new.boot),
     )
-    return vm
 
 
-def _root(ctx: Context, vm: Vm, root: NewDisk, image: Image | None, flavor: Flavor) -> None:
+def _root(ctx: Context, vm: Vm, root: NewDisk, image: Image | None, flavor: Flavor) -> dict[str, Any]:
     if image is not None and root.size_bytes is None and flavor.disk_bytes < volume_rows.least_for(image):
         raise InvalidError(
             f"Flavor '{flavor.name}' has a disk of {flavor.disk_bytes} bytes, image '{image.name}' needs "
@@ -118,7 +133,7 @@ def _root(ctx: Context, vm: Vm, root: NewDisk, image: Image | None, flavor: Flav
             code="flavor.disk_too_small",
         )
     bus = root.bus or ROOT_BUS
-    _own(
+    return _own(
         ctx,
         vm,
         0,
@@ -142,36 +157,49 @@ def _own(
     target: str | None,
     pool: str | None = None,
     image: Image | None = None,
-) -> None:
-    """A volume that lives and dies with its VM."""
-    Volume.create(
-        id=ctx.ids.uuid(),
-        created_at=ctx.clock.now(),
-        vm=vm,
-        project=vm.project_id,
-        role=role,
-        bus=bus,
-        target=target,
-        pool=pool or ctx.settings.vm_pool,
-        rbd_name=f"vm-{vm.id}-{number}",
-        size_bytes=size_bytes,
-        image=image,
-    )
+) -> dict[str, Any]:
+    """The columns of a volume that lives and dies with its VM."""
+    return {
+        "id": ctx.ids.uuid(),
+        "created_at": ctx.clock.now(),
+        "vm": vm,
+        "project": vm.project_id,
+        "role": role,
+        "bus": bus,
+        "target": target,
+        "pool": pool or ctx.settings.vm_pool,
+        "rbd_name": f"vm-{vm.id}-{number}",
+        "size_bytes": size_bytes,
+        "image": image,
+    }
 
 
 def _nic(ctx: Context, vm: Vm, network: Network, model: str) -> None:
-    taken = {IPv4Address(address) for address in queries.taken_addresses(network)}
-    address = address_pool(network).lowest_free(taken)
-    if address is None:
-        raise ConflictError(
-            f"Network '{network.name}' has no free address: delete VMs or widen its range.", code="network.exhausted"
-        )
-    Nic.create(
+    mac, address = _free(ctx, network)
+    insert(
+        Nic,
         id=ctx.ids.uuid(),
         created_at=ctx.clock.now(),
         vm=vm,
         network=network,
-        mac=new_mac(ctx.random, queries.TakenMacs()),
+        mac=mac,
         address=str(address),
         model=model,
     )
+
+
+def _free(ctx: Context, network: Network) -> tuple[str, IPv4Address]:
+    """A MAC and an address that nobody has. Raises ConflictError (`network.exhausted`)."""
+    pool = address_pool(network)
+    for address in ctx.addresses.after_the_last(network.id, pool):
+        mac = new_mac(ctx.random)
+        if queries.both_are_free(network.id, mac, str(address)):
+            break
+    else:
+        lowest = pool.lowest_free({IPv4Address(taken) for taken in queries.taken_addresses(network)})
+        if lowest is None:
+            told = f"Network '{network.name}' has no free address: delete VMs or widen its range."
+            raise ConflictError(told, code="network.exhausted")
+        mac, address = new_mac(ctx.random, queries.TakenMacs()), lowest
+    ctx.addresses.give(network.id, address)
+    return mac, address

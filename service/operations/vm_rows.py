@@ -6,13 +6,14 @@ from typing import cast
 
 from service.context import Context
 from service.db import allocations, queries, quotas
+from service.db.prepared import write_back
 from service.db.scope import Scope
-from service.db.tables import Drive, Host, Nic, Screenshot, Vm, Volume
+from service.db.tables import Drive, Nic, Screenshot, Vm, Volume
 from service.errors import ConflictError
 from service.hypervisor.spec import Chipset, machine_of
 from service.operations import changes
 from service.operations.busy import check_idle, waits_for_guest
-from service.operations.choose_host import choose_host
+from service.operations.choose_host import Chosen
 
 
 def existing(ref: str, scope: Scope) -> Vm:
@@ -66,26 +67,12 @@ def awake(ref: str, scope: Scope) -> Vm:
     return vm
 
 
-def claim_host(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None) -> Host:
-    """Choose a host and promise its capacity to the VM. Raises ConflictError when none fits."""
-    host = choose_host(ctx, vm, excluded=excluded, only=only)
-    allocations.claim(
-        allocation_id=ctx.ids.uuid(),
-        vm=vm,
-        host=host,
-        vcpus=vm.vcpus,
-        memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
-        now=ctx.clock.now(),
-    )
-    return host
-
-
-def put_on(vm: Vm, host: Host) -> None:
+def put_on(vm: Vm, host: Chosen) -> None:
     """The VM is to be started on `host`: the kind of virtualisation is fixed now, for as long as it runs."""
-    vm.host = host
+    vm.host_id = host.id
     vm.virt_type = host.virt_type
     vm.machine = machine_of(cast(Chipset, vm.chipset), str(host.machine))
-    vm.save()
+    write_back(vm, "host", "virt_type", "machine", "epoch", "desired_state")
 
 
 def observe(ctx: Context, vm_id: str, state: str) -> None:

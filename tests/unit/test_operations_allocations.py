@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.db import allocations, queries
+from service.db import allocations, host_changes, queries
 from service.db.database import bind, open_database, transaction
 from service.db.migrate import migrate
-from service.db.tables import TABLES, Flavor, Host, Image, Project, Vm
+from service.db.tables import TABLES, Allocation, Flavor, Host, Image, Project, Vm
 from service.errors import ConflictError
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -40,7 +40,21 @@ def db(tmp_path):
 
 def claim(vm: str, host: Host, number: int = 1):
     row = Vm.get_by_id(vm)
-    return allocations.claim(allocation_id=str(number), vm=row, host=host, vcpus=1, memory_mib=512, now=NOW)
+    room = allocations.Room(host.id, host.name, host.generation, host.vcpus, host.memory_mib)
+    return allocations.claim(allocation_id=str(number), vm=row, room=room, vcpus=1, memory_mib=512, now=NOW)
+
+
+def counters() -> dict[str, tuple[int, int, int]]:
+    """What the hosts' rows say is promised on them."""
+    return {
+        host.id: (host.allocated_vcpus, host.allocated_memory_mib, host.vm_count)
+        for host in Host.select()
+        if host.vm_count
+    }
+
+
+def changed() -> dict[str, int]:
+    return {host.id: host.changed for host in Host.select()}
 
 
 def test_of_two_claims_decided_on_the_same_numbers_one_counts(db):
@@ -52,7 +66,7 @@ def test_of_two_claims_decided_on_the_same_numbers_one_counts(db):
         assert raced.value.code == "placement.raced"
         assert queries.allocated() == {"a": (1, 512, 1)}
         claim("vm-b", Host.get_by_id("a"), 2)
-        assert queries.allocated(["a"]) == {"a": (2, 1024, 2)}
+        assert queries.allocated(["a"]) == {"a": (2, 1024, 2)} == counters()
 
 
 def test_a_move_holds_both_hosts_and_gives_back_the_one_it_left(db):
@@ -61,7 +75,71 @@ def test_a_move_holds_both_hosts_and_gives_back_the_one_it_left(db):
         claim("vm-a", Host.get_by_id("b"), 2)
         claim("vm-b", Host.get_by_id("a"), 3)
         allocations.release_elsewhere("vm-a", "b")
-        assert queries.allocated() == {"a": (1, 512, 1), "b": (1, 512, 1)}
+        assert queries.allocated() == {"a": (1, 512, 1), "b": (1, 512, 1)} == counters()
         allocations.release("vm-a")
         allocations.release("vm-a")
-        assert queries.allocated() == {"a": (1, 512, 1)}
+        assert queries.allocated() == {"a": (1, 512, 1)} == counters()
+
+
+def test_a_claim_that_would_not_fit_is_refused_whatever_its_generation_says(db):
+    with transaction(db):
+        for vm, vcpus, memory_mib in (("vm-a", 9, 1), ("vm-b", 1, 8193)):
+            host = Host.get_by_id("a")
+            room = allocations.Room(host.id, host.name, host.generation, host.vcpus, host.memory_mib)
+            with pytest.raises(ConflictError) as raced:
+                allocations.claim(
+                    allocation_id=vm, vm=Vm.get_by_id(vm), room=room, vcpus=vcpus, memory_mib=memory_mib, now=NOW
+                )
+            assert raced.value.code == "placement.raced"
+        assert counters() == {} == queries.allocated()
+
+
+def test_a_resize_changes_the_counters_by_the_difference(db):
+    with transaction(db):
+        claim("vm-a", Host.get_by_id("a"), 1)
+        claim("vm-b", Host.get_by_id("a"), 2)
+        allocations.resize(Vm.get_by_id("vm-a"), vcpus=3, memory_mib=2048)
+        assert queries.allocated() == {"a": (4, 2560, 2)} == counters()
+
+
+def test_what_a_vm_was_found_to_hold_counts_without_room(db):
+    with transaction(db):
+        allocations.hold(allocation_id="1", vm=Vm.get_by_id("vm-a"), host_id="a", vcpus=99, memory_mib=99_999, now=NOW)
+        assert queries.allocated() == {"a": (99, 99_999, 1)} == counters()
+
+
+def test_counters_that_somebody_left_wrong_are_counted_again(db):
+    with transaction(db):
+        claim("vm-a", Host.get_by_id("a"), 1)
+        claim("vm-b", Host.get_by_id("b"), 2)
+        assert allocations.recount() == []
+        before = host_changes.last()
+        Allocation.delete().where(Allocation.vm == "vm-a").execute()  # as a release without counters does
+        assert allocations.recount() == ["a"]
+        assert counters() == {"b": (1, 512, 1)} == queries.allocated()
+        assert host_changes.last() > before
+        assert allocations.recount() == []
+
+
+def test_every_change_of_a_hosts_promises_is_seen_by_its_number(db):
+    with transaction(db):
+        first = claim("vm-a", Host.get_by_id("a"), 1)
+        assert changed() == {"a": first, "b": 0}
+        Vm.update(host="a").where(Vm.id == "vm-a").execute()
+        assert claim("vm-a", Host.get_by_id("b"), 2) is None, "more than one host has changed"
+        second, _ = host_changes.last()
+        assert changed() == {"a": second, "b": second}, "a move counts on both ends"
+        allocations.release_elsewhere("vm-a", "b")
+        assert min(changed().values()) > second
+        assert host_changes.last() == (max(changed().values()), 0)
+
+
+def test_a_touch_numbers_the_hosts_it_names(db):
+    with transaction(db):
+        number = host_changes.touch(["b"])
+        assert changed() == {"a": 0, "b": number}
+        again = host_changes.touch_all()
+        assert again > number
+        assert set(changed().values()) == {again}
+        host_changes.note_removed()
+        assert host_changes.last() == (again, 1)

@@ -1,0 +1,132 @@
+"""What one look at a host tells, and what of it is worth writing down: numbers in, plain facts out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.hypervisor.contract import DomainState, HypervisorFacts
+from service.hypervisor.lookout import Remembered
+from service.hypervisor.values import HostCounters
+
+SHARES = frozenset({"cpu_load", "guest_cpu_load", "ceph_cpu"})
+SHARE_STEP = 0.02  # a load that moved by less is the same load
+SIZES = frozenset({"memory_used_mib", "ksm_saved_mib", "local_disk_free_bytes"})
+SIZE_STEP = 0.01
+DIGITS = 4
+NO_NUMBER = -1  # JSON has no word for NaN
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a host said. `facts` only when it was time to ask what it is made of."""
+
+    domains: tuple[DomainState, ...]
+    counters: HostCounters
+    facts: HypervisorFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at one host: what it answered to what was asked at `seen_at`, or why there was no answer."""
+
+    seen_at: datetime
+    answer: Answer | None
+    problem: str | None = None
+
+
+Sights = Sequence[tuple[str, Sight]]  # host id, what was seen
+
+
+def guests_s(domains: tuple[DomainState, ...]) -> dict[str, float]:
+    """CPU seconds of every guest, by VM id."""
+    return {domain.vm_id: domain.cpu_time_s for domain in domains}
+
+
+def loads(before: Remembered, now: HostCounters, guests: Mapping[str, float], vcpus: int) -> dict[str, float | None]:
+    """Shares of the CPUs that the inventory grants (at most those that are there), each 0 to 1, since the look before.
+
+    `cpu_load` is all work, `guest_cpu_load` that of QEMU, `ceph_cpu` the rest: on a hyperconverged host its OSDs.
+    None at the first look; NO_NUMBER when the host counts nonsense.
+    """
+    last, cpus = before.counters, min(now.cpus, vcpus)
+    if last is None or now.total_s <= last.total_s or now.busy_s < last.busy_s or cpus < 1:
+        return dict.fromkeys(sorted(SHARES))
+    capacity_s, busy_s = (now.total_s - last.total_s) * cpus / now.cpus, now.busy_s - last.busy_s
+    known = before.guests_s or {}
+    # A guest that came meanwhile began at nought; one that ended took its counter with it.
+    guests_s = sum(max(0.0, used_s - known.get(vm_id, 0.0)) for vm_id, used_s in guests.items())
+    if not all(map(math.isfinite, (capacity_s, busy_s, guests_s, *guests.values()))):
+        return dict.fromkeys(sorted(SHARES), float(NO_NUMBER))
+    burnt_s = min(busy_s, guests_s)
+    return {
+        "cpu_load": _share(busy_s, capacity_s),
+        "guest_cpu_load": _share(burnt_s, capacity_s),
+        "ceph_cpu": _share(busy_s - burnt_s, capacity_s),
+    }
+
+
+def _share(used_s: float, capacity_s: float) -> float:
+    return round(min(1.0, used_s / capacity_s), DIGITS)
+
+
+def facts(before: Remembered, seen: Answer, *, vcpus: int, memory_mib: int) -> dict[str, Any]:
+    """What a decision and people want to know of the host now; `vcpus` and `memory_mib` are the inventory's.
+
+    What is no number becomes NO_NUMBER, and what is negative stays so: no decision believes either.
+    """
+    counters, domains = seen.counters, seen.domains
+    return {
+        **loads(before, counters, guests_s(domains), vcpus),
+        "memory_used_mib": _capped(counters.memory_used_mib, memory_mib),
+        "ksm_saved_mib": _capped(counters.ksm_saved_mib, memory_mib),
+        "domains": len(domains),
+        "used_vcpus": sum(domain.vcpus for domain in domains),
+        "used_memory_mib": sum(domain.memory_mib for domain in domains),
+    }
+
+
+def _capped(size_mib: int | None, most_mib: int) -> int | None:
+    if size_mib is None:
+        return None
+    return min(size_mib, most_mib) if math.isfinite(size_mib) else NO_NUMBER
+
+
+def hardware(facts: HypervisorFacts) -> dict[str, Any]:
+    """What is remembered of the machine itself."""
+    return {
+        "cpus": facts.cpus,
+        "memory_mib": facts.memory_mib,
+        "cpu_model": facts.cpu_model,
+        "cpu_features": list(facts.cpu_features),
+        "libvirt_version": facts.libvirt_version,
+        "qemu_version": facts.qemu_version,
+        "firmwares": list(facts.firmwares),
+        "numa": [dataclasses.asdict(cell) for cell in facts.numa],
+        "bridges": None if facts.bridges is None else list(facts.bridges),
+        "links": [dataclasses.asdict(link) for link in facts.links],
+        "local_disk_free_bytes": facts.local_disk_free_bytes,
+    }
+
+
+def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+    """Whether anything is another than it was, beyond what rounding explains."""
+    if before is None or before.keys() != after.keys():
+        return True
+    return any(_moved(name, before[name], value) for name, value in after.items())
+
+
+def _moved(name: str, before: Any, after: Any) -> bool:
+    if name not in SHARES | SIZES or not _is_number(before) or not _is_number(after):
+        return bool(before != after)
+    step = SHARE_STEP if name in SHARES else SIZE_STEP * max(abs(before), 1)
+    # A host that has become idle is told so: otherwise the last bit of a load would stay for ever.
+    return bool(abs(before - after) > step or (after == 0) != (before == 0))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from service import bootstrap, logs
 from service.api import reference
@@ -27,7 +28,7 @@ def main() -> int:
     try:
         _run(arguments, load_settings(arguments.settings))
     except ValidationError as failure:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in failure.errors())
+        wrong = "; ".join(map(_told, failure.errors()))
         return _refuse(f"{arguments.settings}: {wrong}")
     except (OSError, tomllib.TOMLDecodeError) as failure:
         return _refuse(f"{arguments.settings}: {failure}")
@@ -78,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--role", choices=ROLES, default="user")
     token.add_argument("--out", type=Path, required=True, help="file that the secret is written to, mode 0600")
     return parser
+
+
+def _told(wrong: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse(message: str) -> int:

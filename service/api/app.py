@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,7 @@ ROUTER_ERRORS: dict[int, tuple[type[NacreError], str]] = {
     404: (NotFoundError, "request.no_such_path"),
     405: (InvalidError, "request.method_not_allowed"),
 }
+VERB = re.compile(r":(\w+)$")
 RETRY_AFTER_S = {429: "60", 503: "5"}
 
 
@@ -53,7 +55,8 @@ class App(bottle.Bottle):
         self._kept = KeptAnswers(ctx.settings.kept_answers_bytes)
         for route in (*ROUTES, *reference.routes(ROUTES)):
             answer = functools.partial(self._answer, route, layered(route))
-            self.route(route.path, route.method, self._guarded(route.path, answer))
+            path = VERB.sub(r"<:re:[:]\1>", route.path)  # to Bottle a bare colon begins a variable
+            self.route(path, route.method, self._guarded(route.path, answer))
 
     def default_error_handler(self, res: bottle.HTTPError) -> str:
         """What the router itself refuses, as a problem document too."""
@@ -112,7 +115,8 @@ class App(bottle.Bottle):
             actor = self._actor(route, environ, request_id)
             check_path(environ)
             call = read_call(self._ctx, route, actor, params, environ, self._slots)
-            call = replace(call, actor=in_project(actor, getattr(call.query, "project", None)))
+            at_work = in_project(actor, getattr(call.query, "project", None))
+            call = call if at_work is actor else replace(call, actor=at_work)
             outcome = handler(call)
         keep(call, outcome)
         return self._sent(call, outcome)

@@ -13,6 +13,8 @@ from service.db.database import transaction
 from service.db.tables import Placement
 from service.jobs.views import job_view
 
+TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request would have answered
+
 
 class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction back
     """What the request would have come to."""
@@ -47,12 +49,13 @@ def _take_back(handler: Handler, call: Call) -> NoReturn:
 
 def _trial(outcome: Outcome) -> dict[str, Any]:
     trial: dict[str, Any] = {"dry_run": True, "job": None, "placements": [], "changed": None, "diff": None}
+    trial |= {"why_not_all": None, "reasons": {}}
     if isinstance(outcome, Accepted):
         view = job_view(outcome.job_id)
         trial["job"] = {"kind": view.kind, "object": {"kind": view.object_kind, "id": view.object_id}}
     told = outcome.told if isinstance(outcome, Accepted) else outcome.body if isinstance(outcome, Reply) else None
     if isinstance(told, Mapping):
-        trial |= {name: told[name] for name in ("changed", "diff") if name in told}
+        trial |= {name: told[name] for name in TOLD if name in told}
     return trial
 
 

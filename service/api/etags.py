@@ -25,7 +25,9 @@ OBJECT = re.compile(r"(/v1/[a-z-]+/<ref>)(/.*)?")
 OBSERVED = frozenset(
     (
         "state", "observed_state", "observed_at", "desired_state", "host", "epoch", "virt_type", "machine", "facts",
-        "problem", "allocated", "pending", "progress", "used", "last_used_at", "offset",
+        "problem", "allocated", "pending", "progress", "used", "last_used_at", "offset", "broken",
+        "broken_rules", "overcommitted_by", "usable", "free", "reserved_for_osds", "usage", "usage_observed_at",
+        "storage", "storage_observed_at",
     )
 )  # fmt: skip
 

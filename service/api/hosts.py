@@ -12,8 +12,9 @@ from service.db import queries
 from service.db.people import SEES_EVERYTHING
 from service.db.tables import Host
 from service.operations import add_host, check_host, remove_host, update_host
-
-NOTHING_PROMISED = (0, 0, 0)
+from service.operations.choose_host import host_facts
+from service.operations.new_placer import reservation_rules
+from service.placement.reservations import for_osds
 
 
 def listing(call: Call) -> Reply:
@@ -35,7 +36,10 @@ def add(call: Call) -> Accepted:
 
 
 def update(call: Call) -> Reply:
-    """Change what is granted of a host, or cordon it."""
+    """Change what is granted of a host, or cordon it.
+
+    Less than is promised already is allowed: `overcommitted_by` says so, and the host gets no new VMs.
+    """
     change = update_host.HostChange(**cast(UpdateHost, call.body).model_dump())
     return Reply(_shown(call, [update_host.update(call.ctx, call.actor, call.ref, change)])[0])
 
@@ -56,6 +60,10 @@ def remove(call: Call) -> Reply:
 
 
 def _shown(call: Call, rows: list[Host]) -> list[show.Json]:
-    promised = queries.allocated([row.id for row in rows])
     to_keepers = call.actor.role in SEES_EVERYTHING
-    return [show.host(row, promised.get(row.id, NOTHING_PROMISED), to_keepers=to_keepers) for row in rows]
+    seen = host_facts(call.ctx, rows)
+    rules = reservation_rules(call.ctx.settings)
+    return [
+        show.host(row, facts, for_osds(facts.storage, rules), to_keepers=to_keepers)
+        for row, facts in zip(rows, seen, strict=True)
+    ]

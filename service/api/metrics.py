@@ -14,13 +14,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.api import show, vm_metrics
+from service.api import host_metrics, vm_metrics, worker_meters
 from service.api.call import Call, Reply
+from service.api.history import told
 from service.api.models.metrics import AskHistory
 from service.db import measurements, queries
 from service.db.database import unit_of_work
-from service.db.measurements import RAW_S, ROLLED_S
-from service.db.tables import Vm
+from service.db.measurements import KEPT, RAW_S, ROLLED_S, VMS
+from service.db.scope import EVERYTHING
+from service.db.tables import Host, Vm
 from service.jobs import counts
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,19 +32,20 @@ STALE_AFTER = timedelta(seconds=90)
 def scrape(call: Call) -> Reply:
     """Everything that is counted, in Prometheus' text format."""
     database = CollectorRegistry(auto_describe=False)
-    database.register(_Collected([*_of_the_cloud(), *_of_slots(call), *_of_vms(call)]))
-    return Reply(generate_latest(call.ctx.meters.registry) + generate_latest(database), media_type=MEDIA_TYPE)
+    families = [*_of_processes(call), *_of_the_cloud(), *_of_slots(call), *_of_hosts(), *_of_vms(call)]
+    database.register(_Collected(families))
+    return Reply(generate_latest(database), media_type=MEDIA_TYPE)
 
 
 def history(call: Call) -> Reply:
-    """How busy a VM was: fine steps for the last two hours, coarse ones for two weeks."""
+    """How busy a VM was: fine steps for the last two hours, coarse ones for two weeks. `…/history` knows more."""
     query = cast(AskHistory, call.query)
     vm = queries.get(Vm, call.ref, call.actor.scope)
-    step_s = RAW_S if timedelta(minutes=query.minutes) <= measurements.KEEP_RAW else ROLLED_S
-    since = call.ctx.clock.now() - timedelta(minutes=query.minutes)
+    now, back = call.ctx.clock.now(), timedelta(minutes=query.minutes)
+    step_s = RAW_S if back <= KEPT[RAW_S] else ROLLED_S
     with unit_of_work(call.ctx.measurements):
-        samples = measurements.history(vm.id, since, step_s=step_s)
-    return Reply({"step_s": step_s, "samples": [show.sample(row) for row in samples]})
+        samples = measurements.points(VMS, vm.id, now - back, now, step_s=step_s)
+    return Reply({"step_s": step_s, "samples": told(VMS.names, samples)})
 
 
 class _Collected(Collector):
@@ -53,6 +56,16 @@ class _Collected(Collector):
 
     def collect(self) -> list[Metric]:
         return self._families
+
+
+def _of_processes(call: Call) -> list[Metric]:
+    with unit_of_work(call.ctx.measurements):
+        kept = measurements.kept_meters(call.ctx.clock.now() - STALE_AFTER)
+    return worker_meters.joined(call.ctx.meters.registry.collect(), kept)
+
+
+def _of_hosts() -> list[Metric]:
+    return host_metrics.families(queries.everything(Host, EVERYTHING))
 
 
 def _of_the_cloud() -> Iterator[Metric]:

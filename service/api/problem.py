@@ -11,6 +11,7 @@ from service.errors import (
     ConflictError,
     FieldError,
     ForbiddenError,
+    GoneError,
     InvalidError,
     NacreError,
     NotFoundError,
@@ -28,6 +29,7 @@ STATUS_BY_CLASS: tuple[tuple[type[NacreError], int], ...] = (
     (UnauthenticatedError, 401),
     (ForbiddenError, 403),
     (NotFoundError, 404),
+    (GoneError, 410),
     (ConflictError, 409),
     (UnavailableError, 503),
 )

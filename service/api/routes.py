@@ -10,12 +10,15 @@ from service.api import (
     disks,
     events,
     health,
+    history,
     host_groups,
     hosts,
     images,
     jobs,
     metrics,
     people,
+    placement_groups,
+    placements,
     pools,
     projects,
     screens,
@@ -23,7 +26,7 @@ from service.api import (
     vms,
     volumes,
 )
-from service.api.models.base import Body, ListNamed, Page, Trying, Waiting
+from service.api.models.base import Body, ListNamed, Page, Query, Trying, Waiting
 from service.api.models.catalogue import CreateFlavor, CreateNetwork, ShownFlavor, ShownNetwork
 from service.api.models.consoles import OpenConsole, ShownConsole
 from service.api.models.contract import ShownDeclared
@@ -41,10 +44,12 @@ from service.api.models.disks import (
 )
 from service.api.models.edge import ShownHealth
 from service.api.models.events import ListenEvents
+from service.api.models.history import AskPast, ShownHostPast, ShownVmPast
 from service.api.models.hosts import (
     AddHost,
     AddPool,
     AdoptVm,
+    ChangeHostGroup,
     CheckHost,
     CreateHostGroup,
     ListHosts,
@@ -90,6 +95,21 @@ from service.api.models.people import (
     ShownTokens,
     ShownUser,
 )
+from service.api.models.placement_groups import (
+    ChangePlacementGroup,
+    CreatePlacementGroup,
+    ListPlacementGroups,
+    ShownPlacementGroup,
+)
+from service.api.models.placements import (
+    AskPlacement,
+    ListPlacements,
+    ReplayPlacement,
+    ShownKeptPlacement,
+    ShownReplay,
+    ShownSimulation,
+    SimulatePlacements,
+)
 from service.api.models.vms import (
     CreateVm,
     CreateVms,
@@ -118,17 +138,86 @@ ROUTES = (
     Route("GET", "/v1/hosts/<ref>", hosts.one, "host:read", reply=ShownHost),
     Route("PATCH", "/v1/hosts/<ref>", hosts.update, "host:write", UpdateHost, reply=ShownHost),
     Route("DELETE", "/v1/hosts/<ref>", hosts.remove, "host:write", status=204),
+    Route(
+        "GET", "/v1/hosts/<ref>/history", history.of_host, "host:read", query=AskPast, reply=ShownHostPast, pure=False
+    ),
     Route("POST", "/v1/host-checks", hosts.check, "host:write", CheckHost, reply=ShownJob, status=202),
     Route("GET", "/v1/host-groups", host_groups.listing, "host:read", query=ListNamed, reply=Page[ShownHostGroup]),
     Route(
         "POST", "/v1/host-groups", host_groups.create, "host:write", CreateHostGroup, reply=ShownHostGroup, status=201
     ),
     Route("GET", "/v1/host-groups/<ref>", host_groups.one, "host:read", reply=ShownHostGroup),
+    Route("PATCH", "/v1/host-groups/<ref>", host_groups.change, "host:write", ChangeHostGroup, reply=ShownHostGroup),
     Route("DELETE", "/v1/host-groups/<ref>", host_groups.delete, "host:write", status=204),
     Route("PUT", "/v1/host-groups/<ref>/hosts/<host>", host_groups.add_host, "host:write", reply=ShownHostGroup),
     Route("DELETE", "/v1/host-groups/<ref>/hosts/<host>", host_groups.remove_host, "host:write", reply=ShownHostGroup),
     Route("PUT", "/v1/projects/<ref>/host-groups/<group>", host_groups.allow, "project:write", status=204),
     Route("DELETE", "/v1/projects/<ref>/host-groups/<group>", host_groups.disallow, "project:write", status=204),
+    Route(
+        "GET",
+        "/v1/placements",
+        placements.listing,
+        "placement:read",
+        query=ListPlacements,
+        reply=Page[ShownKeptPlacement],
+    ),
+    Route(
+        "GET",
+        "/v1/placements/<ref>",
+        placements.one,
+        "placement:read",
+        query=AskPlacement,
+        reply=ShownKeptPlacement,
+        errors=(410,),
+        pure=False,
+    ),
+    Route(
+        "POST",
+        "/v1/placements/<ref>/replay",
+        placements.replay,
+        "placement:simulate",
+        ReplayPlacement,
+        query=Query,
+        reply=ShownReplay,
+        errors=(410,),
+    ),
+    Route(
+        "POST",
+        "/v1/placements:simulate",
+        placements.simulate,
+        "placement:simulate",
+        SimulatePlacements,
+        query=Query,
+        reply=ShownSimulation,
+        errors=(503,),
+    ),
+    Route(
+        "GET",
+        "/v1/placement-groups",
+        placement_groups.listing,
+        "placement_group:read",
+        query=ListPlacementGroups,
+        reply=Page[ShownPlacementGroup],
+    ),
+    Route(
+        "POST",
+        "/v1/placement-groups",
+        placement_groups.create,
+        "placement_group:write",
+        CreatePlacementGroup,
+        reply=ShownPlacementGroup,
+        status=201,
+    ),
+    Route("GET", "/v1/placement-groups/<ref>", placement_groups.one, "placement_group:read", reply=ShownPlacementGroup),
+    Route(
+        "PATCH",
+        "/v1/placement-groups/<ref>",
+        placement_groups.change,
+        "placement_group:write",
+        ChangePlacementGroup,
+        reply=ShownPlacementGroup,
+    ),
+    Route("DELETE", "/v1/placement-groups/<ref>", placement_groups.delete, "placement_group:write", status=204),
     Route("GET", "/v1/pools", pools.listing, "pool:read", query=ListPools, reply=Page[ShownPool]),
     Route("POST", "/v1/pools", pools.add, "pool:write", AddPool, reply=ShownJob, status=202),
     Route("GET", "/v1/pools/<ref>", pools.one, "pool:read", reply=ShownPool),
@@ -174,6 +263,7 @@ ROUTES = (
         "PUT", "/v1/vms/<ref>", declare.declare_vm, "vm:write", CreateVm, query=Trying, reply=ShownDeclared, status=202
     ),
     Route("DELETE", "/v1/vms/<ref>", vms.delete, "vm:write", query=DeleteVm, reply=ShownJob, status=202),
+    Route("GET", "/v1/vms/<ref>/history", history.of_vm, "vm:read", query=AskPast, reply=ShownVmPast, pure=False),
     Route("GET", "/v1/vms/<ref>/metrics", metrics.history, "vm:read", query=AskHistory, reply=ShownHistory, pure=False),
     Route("GET", "/v1/vms/<ref>/placement", vms.placement, "placement:read", reply=ShownPlacement),
     Route("POST", "/v1/vms/<ref>/start", vms.start, "vm:write", StartVm, reply=ShownJob, status=202),

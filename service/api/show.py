@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from service.db import queries
-from service.db.measurements import Sample
 from service.db.tables import (
     Event,
     Flavor,
@@ -23,7 +22,10 @@ from service.db.tables import (
     Volume,
 )
 from service.jobs.views import JobView
+from service.operations import placement_groups
 from service.operations.images.definition import told_name
+from service.placement.facts import HostFacts
+from service.placement.reservations import Reserved
 
 Json = dict[str, Any]
 
@@ -38,9 +40,17 @@ def named(row: Any) -> Json:
     return {"id": row.id, "name": row.name}
 
 
-def host(row: Host, promised: tuple[int, int, int], *, to_keepers: bool) -> Json:
+USAGE = ("cpu_average", "cpu_peak", "cpu_forecast", "ceph_cpu", "memory_used_mib", "ksm_saved_mib")
+# Without the names of a hundred CPU features: a list of hosts is read often.
+HARDWARE = (
+    "cpu_model", "cpus", "memory_mib", "numa", "firmwares", "bridges", "links", "local_disk_free_bytes",
+    "libvirt_version", "qemu_version",
+)  # fmt: skip
+
+
+def host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: bool) -> Json:
     """A host, with what is promised on it. What was found there names everybody's guests: only its keepers see that."""
-    vcpus, memory_mib, vm_count = promised
+    over = {"vcpus": max(0, -seen.free_vcpus), "memory_mib": max(0, -seen.free_memory_mib)}
     facts = row.facts if to_keepers or row.facts is None else {**row.facts, "strays": [], "foreign": []}
     return {
         **named(row),
@@ -50,14 +60,33 @@ def host(row: Host, promised: tuple[int, int, int], *, to_keepers: bool) -> Json
         "vcpus": row.vcpus,
         "memory_mib": row.memory_mib,
         "reserved": {"vcpus": row.reserved_vcpus, "memory_mib": row.reserved_memory_mib},
-        "allocated": {"vcpus": vcpus, "memory_mib": memory_mib, "vms": vm_count},
+        "reserved_for_osds": {"vcpus": for_osds.vcpus, "memory_mib": for_osds.memory_mib},
+        "usable": {"vcpus": seen.usable_vcpus, "memory_mib": seen.usable_memory_mib},
+        "allocated": {
+            "vcpus": seen.allocated_vcpus,
+            "memory_mib": seen.allocated_memory_mib,
+            "vms": seen.vm_count,
+        },
+        "free": {"vcpus": max(0, seen.free_vcpus), "memory_mib": max(0, seen.free_memory_mib)},
+        "overcommitted_by": over if any(over.values()) else None,
         "facts": facts,
         "observed_at": time(row.observed_at),
-        "problem": row.problem or _astray(facts),
+        "hardware": row.hardware and {name: row.hardware.get(name) for name in HARDWARE},
+        "usage": row.usage and {name: row.usage.get(name) for name in USAGE},
+        "usage_observed_at": time(row.usage_observed_at),
+        "storage": row.storage,
+        "storage_observed_at": time(row.storage_observed_at),
+        "problem": row.problem or _astray(facts) or _crowded(over),
         "findings": row.findings if to_keepers else None,
         "checked_at": time(row.checked_at),
         "created_at": time(row.created_at),
     }
+
+
+def _crowded(over: Json) -> str | None:
+    """What its OSDs need may grow after its room was promised; a smaller inventory does the same."""
+    told = [f"{over[name]} {what}" for name, what in (("vcpus", "vCPU"), ("memory_mib", "MiB of memory")) if over[name]]
+    return f"{' and '.join(told)} more are promised than there is room: it gets no new VMs" if told else None
 
 
 def _astray(facts: Json | None) -> str | None:
@@ -65,7 +94,16 @@ def _astray(facts: Json | None) -> str | None:
     return "; ".join(f"domain {stray['vm_id']} runs here: {stray['why']}" for stray in strays) or None
 
 
-POOL_FACTS = ("replicas", "stored_bytes", "free_bytes", "near_full", "full")
+POOL_FACTS = (
+    "replicas",
+    "stored_bytes",
+    "free_bytes",
+    "near_full",
+    "full",
+    "quota_bytes",
+    "crush_rule",
+    "device_class",
+)
 
 
 def pool(row: Pool, *, vm_pool: str, image_pool: str) -> Json:
@@ -83,7 +121,19 @@ def pool(row: Pool, *, vm_pool: str, image_pool: str) -> Json:
 
 def host_group(row: HostGroup, hosts: list[str]) -> Json:
     """A host group with its hosts."""
-    return {**named(row), "description": row.description, "hosts": hosts, "created_at": time(row.created_at)}
+    return {
+        **named(row),
+        "description": row.description,
+        "hosts": hosts,
+        "vcpu_ratio": _ratio(row.vcpu_ratio_milli),
+        "memory_ratio": _ratio(row.memory_ratio_milli),
+        "algorithm": row.algorithm,
+        "created_at": time(row.created_at),
+    }
+
+
+def _ratio(milli: int | None) -> float | None:
+    return None if milli is None else milli / 1000
 
 
 def storage(row: Storage) -> Json:
@@ -192,6 +242,7 @@ def vm(row: Vm, nics: list[Nic] | None = None) -> Json:
 
 def vm_in_full(row: Vm) -> Json:
     """A VM with its disks, drives and network cards."""
+    ties = placement_groups.ties_of(row)
     nics, shown = queries.nics(row), ("description", "firmware", "chipset", "clock", "video", "boot", "ssh_keys")
     return {
         **vm(row, nics),
@@ -199,6 +250,8 @@ def vm_in_full(row: Vm) -> Json:
         "max_vcpus": row.max_vcpus,
         "max_memory_mib": row.max_memory_mib,
         **{name: getattr(row, name) for name in shown},
+        "placement_groups": [tie.name for tie in ties],
+        "broken_rules": placement_groups.broken_by(row, ties),
         "vnc_expires_at": time(row.vnc_expires_at),
         "volumes": [_vm_volume(volume) for volume in queries.volumes(row)],
         "cdroms": [
@@ -239,7 +292,19 @@ def volume(row: Volume) -> Json:
 
 def placement(row: Placement) -> Json:
     """A decision with its explanation."""
-    return {"id": row.id, "vm_id": row.vm_id, "created_at": time(row.created_at), **row.decision}
+    best = next((verdict for verdict in row.top if verdict["host_id"] == row.host_id), None)
+    return {
+        "id": row.id,
+        "vm_id": row.vm_id,
+        "created_at": time(row.created_at),
+        "algorithm": row.algorithm,
+        "policy_hash": row.policy_hash or None,
+        "fallback": row.fallback,
+        "facts": {"journal": row.journal, "number": row.facts_version} if row.journal else None,
+        "reasons": row.reasons,
+        "chosen": best,
+        "verdicts": row.top,
+    }
 
 
 def job(view: JobView) -> Json:
@@ -277,17 +342,4 @@ def event(row: Event) -> Json:
         "object": {"kind": row.object_kind, "id": row.object_id},
         "project_id": row.project_id,
         "data": row.data,
-    }
-
-
-def sample(row: Sample) -> Json:
-    """How busy a VM was for a step of time."""
-    return {
-        "at": time(row.at),
-        "cpus": row.cpu_milli / 1000,
-        "memory_bytes": row.memory_bytes,
-        "read_bps": row.read_bps,
-        "written_bps": row.written_bps,
-        "received_bps": row.received_bps,
-        "sent_bps": row.sent_bps,
     }

@@ -55,19 +55,23 @@ def create(call: Call) -> Accepted:
 
 
 def create_many(call: Call) -> Reply:
-    """Make several VMs alike, placed as one batch: all of them or none."""
+    """Make several VMs alike, placed as one batch: all of them or none, or as many as fit."""
     body = cast(CreateVms, call.body)
-    jobs = create_vm.request_many(call.ctx, call.actor, new_vm(body), body.count)
-    return Reply({"items": [show.job(job_view(job_id)) for job_id in jobs]}, status=202)
+    most = body.fit == "most"
+    batch = create_vm.request_many(call.ctx, call.actor, new_vm(body), body.count, as_many_as_fit=most)
+    items = [show.job(job_view(job_id)) for job_id in batch.jobs]
+    why_not = {"why_not_all": batch.why_not_all, "reasons": dict(batch.reasons)}
+    return Reply({"items": items} | why_not, status=202)
 
 
 def edit(call: Call) -> Reply:
-    """Change a VM's description, tags and boot order."""
+    """Change a VM's description, tags, boot order and placement groups."""
     body = cast(EditVm, call.body)
     changes = edit_vm.VmChanges(
         description=body.description,
         tags=tuple(body.tags) if body.tags is not None else None,
         boot=tuple(body.boot) if body.boot is not None else None,
+        placement_groups=tuple(body.placement_groups) if body.placement_groups is not None else None,
     )
     return Reply(show.vm_in_full(edit_vm.edit(call.ctx, call.actor, call.ref, changes)))
 
@@ -146,5 +150,7 @@ def new_vm(body: CreateVm) -> NewVm:
         video=body.video,
         tags=tuple(body.tags),
         description=body.description,
+        placement_groups=tuple(body.placement_groups),
         start=body.start,
+        placement_algorithm=body.placement_algorithm,
     )

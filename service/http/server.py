@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket
 import struct
@@ -18,6 +19,7 @@ CLIENT_SILENCE_S = 30
 MOST_CONNECTIONS = 4096
 HEADER_LINE_BYTES = 8190
 HEADER_LINES = 64
+GARBAGE_AFTER = 10_000  # objects: a request makes and drops some hundreds, most of them in no cycle
 
 
 def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]:
@@ -55,7 +57,10 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Callable[..., Any]:
         """Called by gunicorn."""
-        return self._make_app()
+        app = self._make_app()
+        gc.freeze()  # all that is there now stays: it need not be looked through for garbage again and again
+        gc.set_threshold(GARBAGE_AFTER)
+        return app
 
 
 def _prepare(server: Any) -> None:

@@ -9,6 +9,7 @@ READ_AHEAD_BYTES or of unknown length: the API has slots for such requests (serv
 from __future__ import annotations
 
 import functools
+import math
 import selectors
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from service.world import SystemClock, SystemIds
 log = structlog.get_logger(__name__)
 clock, ids = SystemClock(), SystemIds()
 
+NOTIFY_S = 1.0
+
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """Every connection is in one place: gathering, in a thread, answering, kept alive or lingering."""
@@ -39,6 +42,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         # gunicorn's pending_conns and these are each sorted by deadline: all that enter one get the same time.
         self.answering: deque[Connection] = deque()
         self.lingering: deque[Connection] = deque()
+        self._notified_at = -math.inf
+
+    def notify(self) -> None:
+        """Tell the arbiter that the main loop turns: once a second. It is a write to a file, as dear as a small query,
+        and gunicorn does it at every turn, of which each request makes several."""
+        now = clock.monotonic()
+        if now - self._notified_at >= NOTIFY_S:
+            self._notified_at = now
+            super().notify()
 
     def accept(self, listener: Any) -> None:
         """A new connection. When there are too many, the one that has dribbled longest goes."""

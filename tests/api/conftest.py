@@ -5,16 +5,22 @@ With NACRE_TEST_DATABASE=postgresql all clouds are on PostgreSQL.
 
 import os
 import shutil
+import socketserver
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 import structlog
 
+from service.cli import main as cli
+from service.cli import session
 from service.db.database import Database, open_database
 from service.db.migrate import migrate
-from tests.api.world import Cloud
+from tests.api.world import KEY, MIB, Cloud
 from tests.postgres import name_in
 
 
@@ -96,3 +102,72 @@ def copied(request, template: str | None) -> Iterator[str | None]:
 
 def opened(url: str | None) -> Database | None:
     return None if url is None else open_database(url)
+
+
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, format, *args):  # noqa: A002 - the base class's name
+        """Silent."""
+
+
+@pytest.fixture
+def served(cloud):
+    """The cloud's API on loopback; `break_after` hangs up on that many first answers once they are done."""
+    cloud.break_after = 0
+
+    def app(environ, start_response):
+        body = cloud.app(environ, start_response)
+        if cloud.break_after and environ["REQUEST_METHOD"] == "POST":
+            cloud.break_after -= 1
+            raise ConnectionAbortedError("the answer is lost on its way")
+        return body
+
+    server = make_server("127.0.0.1", 0, app, Server, Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def _without_logs(text):
+    """The server's log is this process's, too."""
+    return "".join(line for line in text.splitlines(keepends=True) if '"event": "http.request"' not in line)
+
+
+@pytest.fixture
+def nacre(cloud, served, tmp_path, monkeypatch, capsys):
+    """Runs the command; returns (exit status, standard output, standard error)."""
+    (tmp_path / "token").write_text(cloud.tokens["admin"] + "\n")
+    (tmp_path / "key.pub").write_text(KEY + "\n")
+    monkeypatch.setenv("NACRE_URL", served)
+    monkeypatch.setenv("NACRE_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("NACRE_SSH_KEY", str(tmp_path / "key"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*arguments):
+        session.client.cache_clear()
+        monkeypatch.setattr("sys.argv", ["nacre", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        session.client.cache_clear()
+        return int(ended.value.code or 0), _without_logs(out), _without_logs(err)
+
+    return run
+
+
+@pytest.fixture
+def qcow2(tmp_path):
+    """Makes a qcow2 file with the given options of qemu-img create; returns its bytes."""
+
+    def make(*options: str, size: str = "1M") -> bytes:
+        path = tmp_path / "made.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, str(path), size], check=True, cwd=tmp_path)
+        return path.read_bytes()
+
+    (tmp_path / "base.raw").write_bytes(bytes(MIB))
+    return make

@@ -26,6 +26,7 @@ from service.jobs import job_tables
 from service.jobs.new_bell import new_bell
 from service.logs import set_up_logging
 from service.meters import Meters
+from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
 from service.settings import Settings
 from service.worker.loop import Worker
@@ -106,6 +107,7 @@ def context(folder: Path, url: str) -> Context:
         hypervisors=RemoteHypervisors(twins),
         measurements=measurements,
         meters=Meters(),
+        placer=new_placer(settings, db, world["ids"]),
         **world,
     )
 

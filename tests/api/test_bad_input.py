@@ -103,7 +103,7 @@ WITH_TEXT = [route for route in BODIES if fields(route, {"string"})]
 @pytest.mark.parametrize("route", WITH_NUMBERS, ids=named)
 @pytest.mark.parametrize("value", ["true", "false", '"1"', "1.5", "[1]", "{}", "-1", "99999999999999999999999"])
 def test_only_a_number_in_its_bounds_is_a_number(cloud, route, value):
-    for field in fields(route, {"integer", "number"}):
+    for field in fields(route, {"integer"} if value == "1.5" else {"integer", "number"}):
         document = expect(ask(cloud, route, f'{{"{field}": {value}}}'.encode()), 422, "request.invalid")
         assert field in [error["field"] for error in document["errors"]]
 

@@ -1,16 +1,11 @@
 """`nacre vm apply`, `nacre events` and `--dry-run`, against the real API."""
 
 import json
-import socketserver
 import threading
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
-from service.cli import main as cli
-from service.cli import session
 from service.db.tables import Event, Vm
-from tests.api.world import KEY
 
 FILE = """
 name: web
@@ -22,62 +17,6 @@ name: db
 image: mini
 flavor: small
 """
-
-
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format, *args):  # noqa: A002 - the base class's name
-        """Silent."""
-
-
-@pytest.fixture
-def served(cloud):
-    """The cloud's API on loopback; `break_after` hangs up on that many first answers once they are done."""
-    cloud.break_after = 0
-
-    def app(environ, start_response):
-        body = cloud.app(environ, start_response)
-        if cloud.break_after and environ["REQUEST_METHOD"] == "POST":
-            cloud.break_after -= 1
-            raise ConnectionAbortedError("the answer is lost on its way")
-        return body
-
-    server = make_server("127.0.0.1", 0, app, Server, Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def _without_logs(text):
-    """The server's log is this process's, too."""
-    return "".join(line for line in text.splitlines(keepends=True) if '"event": "http.request"' not in line)
-
-
-@pytest.fixture
-def nacre(cloud, served, tmp_path, monkeypatch, capsys):
-    """Runs the command; returns (exit status, standard output, standard error)."""
-    (tmp_path / "token").write_text(cloud.tokens["admin"] + "\n")
-    (tmp_path / "key.pub").write_text(KEY + "\n")
-    monkeypatch.setenv("NACRE_URL", served)
-    monkeypatch.setenv("NACRE_TOKEN_FILE", str(tmp_path / "token"))
-    monkeypatch.setenv("NACRE_SSH_KEY", str(tmp_path / "key"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-    def run(*arguments):
-        session.client.cache_clear()
-        monkeypatch.setattr("sys.argv", ["nacre", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        session.client.cache_clear()
-        return int(ended.value.code or 0), _without_logs(out), _without_logs(err)
-
-    return run
 
 
 @pytest.fixture
@@ -124,9 +63,10 @@ def test_a_create_that_is_tried_shows_the_hosts_and_their_scores(cloud, nacre):
     assert code == 0, told
     assert "this would be done: create_vm" in told
     heading, *hosts = out.splitlines()
-    assert heading.split() == ["HOST", "SCORE", "WHY"]
+    assert heading.split() == ["HOST", "SCORE", "TERMS"]
+    assert "chosen: host1, by storage_cpu" in told
     assert {line.split()[0] for line in hosts} == {"host1", "host2"}
-    assert "memory_headroom" in out
+    assert "balance" in out
     assert cloud.rows(Vm) == []
 
 

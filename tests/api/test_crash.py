@@ -75,7 +75,7 @@ def deaths(moments: int, every: int = 1) -> list[tuple[list[int], bool]]:
 def test_a_create_ends_once_or_not_at_all(mortal):
     cloud = mortal.cloud
     moments = mortal.moments(cloud.create("first"))
-    assert moments > 20
+    assert moments > 15
     cloud.done(cloud.api.delete("/v1/vms/first"))
     for number, (at, same) in enumerate(deaths(moments)):
         assert mortal.die(cloud.create(f"vm-{number}"), at, same=same) == "succeeded", at

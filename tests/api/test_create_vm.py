@@ -184,6 +184,24 @@ def test_a_batch_that_does_not_fit_as_a_whole_leaves_nothing(cloud):
     cloud.assert_clean(vms=0)
 
 
+def test_of_a_batch_as_many_are_made_as_find_a_host(cloud):
+    cloud.flavor("half", vcpus=3)
+    told = batch(cloud, 9, flavor="half", fit="most").json()
+    assert len(told["items"]) == 4, "two of 3 vCPUs on each host of 8"
+    assert "No host can take VM 'web-5'" in told["why_not_all"]
+    assert told["reasons"] == {host: ["1 vCPU short (2 free)"] for host in ("host1", "host2")}
+    cloud.settle()
+    assert {cloud.vm(f"web-{number}")["observed_state"] for number in range(1, 5)} == {"running"}
+    cloud.assert_clean(vms=4)
+    expect(batch(cloud, 2, name="more", flavor="half", fit="most"), 409, "placement.no_host")
+    assert batch(cloud, 2, name="small").json()["why_not_all"] is None, "what was taken back is forgotten"
+
+
+def test_a_batch_of_ten_thousand_is_refused(cloud):
+    expect(batch(cloud, 10_000), 422, "request.invalid")
+    cloud.assert_clean(vms=0)
+
+
 def test_a_batch_beyond_the_quota_leaves_nothing(cloud):
     cloud.api.put("/v1/projects/default/quotas/vms", json={"limit": 2})
     expect(batch(cloud, 3), 409, "quota.exceeded")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.db.tables import Flavor, Vm
+from service.db.tables import Flavor, Host, Vm
 from tests.api.world import expect
 
 STALE = '"00000000.00000000"'
@@ -86,3 +86,14 @@ def test_a_job_s_answer_has_no_tag(cloud):
     answer = cloud.create()
     assert "etag" not in cloud.api.get(f"/v1/jobs/{answer.json()['id']}").headers
     cloud.settle()
+
+
+def test_what_a_host_is_seen_doing_is_no_change_of_its_definition(cloud):
+    seen = cloud.api.get("/v1/hosts/host1").headers["ETag"]
+    cloud.make_vm()
+    cloud.change(Host.update(usage={"cpu_average": 0.5}, storage={"osds": 3, "osds_up": 2}))
+    cloud.observe()
+    assert cloud.api.get("/v1/hosts/host1").headers["ETag"] != seen
+    assert cloud.api.patch("/v1/hosts/host1", json={"vcpus": 9}, headers={"If-Match": seen}).status_code == 200
+    changed = cloud.api.patch("/v1/hosts/host1", json={"vcpus": 10}, headers={"If-Match": seen})
+    expect(changed, 412, "object.changed")

@@ -190,3 +190,19 @@ def test_a_running_move_shows_its_progress(cloud, web):
     assert shown[0]["phase"] == "move"
     assert "switching" in shown[0]["progress_text"]
     assert cloud.rows(Vm)[0].observed_state == "running"
+
+
+def test_so_many_vms_leave_a_host_at_a_time_and_the_others_later(cloud):
+    for name in ("host3", "host4"):
+        cloud.add_host(name)
+    homes = {name: cloud.make_vm(name)["host"] for name in ("a", "b", "c", "d", "e", "f", "g", "h", "i")}
+    crowded = max(set(homes.values()), key=list(homes.values()).count)
+    leaving = [name for name, host in homes.items() if host == crowded][:3]
+    cloud.observe()
+    moves = [cloud.api.post(f"/v1/vms/{name}/migrate", json={}) for name in leaving]
+    assert [answer.status_code for answer in moves[:2]] == [202, 202]
+    assert crowded in expect(moves[2], 409, "host.migrations")["detail"]
+    cloud.settle()
+    cloud.observe()
+    cloud.done(cloud.api.post(f"/v1/vms/{leaving[2]}/migrate", json={}))
+    cloud.assert_clean(vms=9)

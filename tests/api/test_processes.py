@@ -12,7 +12,7 @@ import pytest
 
 from service.db import queries
 from service.db.database import open_database, unit_of_work
-from service.db.tables import Image, Nic, Vm
+from service.db.tables import Host, Image, Nic, Vm
 from service.jobs.job_tables import Job
 from service.jobs.views import FINISHED
 from service.worker.loop import LOOK_AGAIN_S
@@ -192,3 +192,26 @@ def test_a_long_poll_at_one_process_hears_of_the_end_that_another_makes(fleet):
     with fleet.process("worker", "w1"):
         waiting.join(GENEROUS_S)
     assert heard[0].json()["state"] == "succeeded"
+
+
+def test_at_the_edge_of_capacity_three_processes_refuse_nobody_while_there_is_room(fleet):
+    fleet.cloud.flavor("wide", vcpus=2, memory_mib=448)
+    more = {"cidr": "10.3.0.0/24", "gateway": "10.3.0.1", "first_address": "10.3.0.10", "last_address": "10.3.0.250"}
+    fleet.cloud.network("more", **more)
+    with unit_of_work(fleet.cloud.db):
+        room = sum((host.vcpus - host.allocated_vcpus) // 2 for host in Host.select())
+    asked, answers = room + 16, {}
+
+    def create(number):
+        body = {"name": f"wide-{number}", "image": "mini", "flavor": "wide", "network": "more", "ssh_keys": [KEY]}
+        answers[number] = fleet.apis[number % 3].post("/v1/vms", json=body)
+
+    threads(asked, create)
+    accepted = [answer.json()["id"] for answer in answers.values() if answer.status_code == 202]
+    refused = {answer.json()["code"] for answer in answers.values() if answer.status_code != 202}
+    assert (len(accepted), refused) == (room, {"placement.no_host"})
+    with fleet.process("worker", "w1"):
+        assert {fleet.ended(job)["state"] for job in accepted} == {"succeeded"}
+    fleet.cloud.assert_clean()
+    with unit_of_work(fleet.cloud.db):
+        assert sum((host.vcpus - host.allocated_vcpus) // 2 for host in Host.select()) == 0

@@ -66,7 +66,8 @@ def test_a_silent_host_keeps_its_vms_and_takes_no_new_one(cloud, web):
     cloud.clock.elapsed_s += cloud.settings.facts_max_age_s + 1
     cloud.observe()
     decision = cloud.job(cloud.create("second"))["object"]["id"]
-    verdicts = cloud.api.get(f"/v1/vms/{decision}/placement").json()["verdicts"]
+    placement = cloud.api.get(f"/v1/vms/{decision}/placement").json()["id"]
+    verdicts = cloud.api.get(f"/v1/placements/{placement}", params={"full": "true"}).json()["verdicts"]
     reasons = {verdict["host_name"]: verdict["reasons"] for verdict in verdicts}
     assert "s old, at most 60 s are trusted" in reasons[web["host"]][0]
     assert "did not answer" in reasons[web["host"]][0]
@@ -218,7 +219,7 @@ def test_a_look_writes_down_what_guests_burn(cloud, web):
     cloud.clock.elapsed_s += 9
     cloud.observe()
     facts = cloud.api.get(f"/v1/hosts/{web['host']}").json()["facts"]
-    assert facts["cpu_load"] == 0.2
+    assert (facts["cpu_load"], facts["guest_cpu_load"], facts["ceph_cpu"]) == (0.4, 0.4, 0.0)
     assert (facts["domains"], facts["used_vcpus"], facts["used_memory_mib"]) == (1, 1, 448)
 
 
@@ -226,13 +227,14 @@ def test_osds_weigh_on_the_host_that_they_are_on(cloud):
     def osd(number, host, *, up=True, latency=None):
         return OsdFacts(number, host, up, True, latency, latency, 0, 1 << 40)
 
+    cloud.change(Host.update(memory_mib=65536))  # the OSDs' own is kept back
     cloud.storage.set_osds((osd(0, "host1", latency=49.0), osd(1, "host1", up=False), osd(2, "host2", latency=1.0)))
     cloud.observe()
     assert cloud.make_vm()["host"] == "host2"
     verdicts = cloud.api.get("/v1/vms/web/placement").json()["verdicts"]
     terms = {verdict["host_name"]: dict(verdict["terms"]) for verdict in verdicts}
-    assert terms["host1"]["osds_up"] == 0.5
-    assert terms["host1"]["osd_latency"] < 0.05 < terms["host2"]["osd_latency"]
+    assert terms["host1"]["osd_pressure"] < terms["host2"]["osd_pressure"]
+    assert terms["host1"]["osd_latency"] < terms["host2"]["osd_latency"]
 
 
 def test_without_an_answer_of_the_storage_the_old_facts_stay(cloud):
@@ -275,3 +277,103 @@ def test_a_host_that_is_removed_during_a_look_stays_removed(cloud, web):
     cloud.round("observe_hosts")
     assert [host["name"] for host in cloud.api.get("/v1/hosts").json()["items"]] == [web["host"]]
     assert not [job for job in cloud.rows(Job) if job.state == "failed"]
+
+
+def calls_of(cloud, name):
+    """The moments of this call from now on."""
+    made = []
+    cloud.hook = lambda moment: made.append(moment) if moment == f"before {name}" else None
+    return made
+
+
+def test_a_quiet_round_moves_the_time_and_nothing_else(cloud, web):
+    cloud.observe()
+    before = {host.name: host for host in cloud.rows(Host)}
+    cloud.clock.elapsed_s += 9
+    cloud.round("observe_hosts")
+    for host in cloud.rows(Host):
+        assert host.observed_at > before[host.name].observed_at
+        assert (host.changed, host.facts) == (before[host.name].changed, before[host.name].facts)
+
+
+def test_a_host_whose_load_moved_is_marked_for_decisions_and_others_are_not(cloud, web):
+    cloud.observe()
+    changed = {host.name: host.changed for host in cloud.rows(Host)}
+    cloud.host("host1").busy_s += 20
+    cloud.clock.elapsed_s += 9
+    cloud.observe()
+    after = {host.name: host.changed for host in cloud.rows(Host)}
+    assert after["host1"] > changed["host1"]
+    assert after["host2"] == changed["host2"]
+    assert cloud.api.get("/v1/hosts/host1").json()["facts"]["ceph_cpu"] == 0.5
+
+
+def test_a_host_that_is_silent_for_long_is_asked_less_often_and_never_holds_up_a_round(cloud, web):
+    cloud.host("host1").reachable = False
+    asked = calls_of(cloud, "domains")
+    for _ in range(5):
+        cloud.round("observe_hosts")
+        cloud.clock.elapsed_s += 1
+    assert len(asked) == 6, "once by a call of its own, then by the prober only; the other one in every round"
+    assert cloud.ctx.lookout.of(next(host.id for host in cloud.rows(Host) if host.name == "host1")).silences == 3
+    cloud.host("host1").reachable = True
+    cloud.clock.elapsed_s += 60
+    cloud.round("observe_hosts")
+    assert cloud.api.get("/v1/hosts/host1").json()["problem"] is None
+
+
+def test_what_a_host_is_made_of_is_asked_seldom_and_again_when_it_is_back(cloud, web):
+    asked = calls_of(cloud, "facts")
+    for _ in range(3):
+        cloud.observe()
+    assert asked == []
+    host = cloud.host("host1")
+    host.facts = replace(host.facts, bridges=("br-guest",), firmwares=("bios", "uefi"))
+    host.reachable = False
+    cloud.observe()
+    host.reachable = True
+    cloud.observe()
+    row = next(row for row in cloud.rows(Host) if row.name == "host1")
+    assert (row.hardware["bridges"], row.hardware["firmwares"]) == (["br-guest"], ["bios", "uefi"])
+    assert len(asked) == 1
+    cloud.clock.elapsed_s += 301
+    cloud.observe()
+    assert len(asked) == 3
+
+
+def test_a_host_that_tells_nonsense_does_not_keep_the_others_from_being_written_down(cloud, web):
+    cloud.observe()
+    cloud.host("host1").busy_s = float("nan")
+    cloud.host("host1").ksm_saved_mib = float("nan")
+    cloud.clock.elapsed_s += 9
+    cloud.observe()
+    assert cloud.api.get("/v1/hosts/host1").json()["facts"]["cpu_load"] == -1.0
+    assert {host.observed_at for host in cloud.rows(Host)} == {cloud.clock.now()}
+    assert cloud.make_vm("zoe")["host"] == "host2"
+
+
+def test_a_new_process_keeps_the_loads_that_the_last_one_found(cloud, web):
+    cloud.observe()
+    cloud.host("host1").busy_s += 20
+    cloud.clock.elapsed_s += 9
+    cloud.observe()
+    load = cloud.api.get("/v1/hosts/host1").json()["facts"]["cpu_load"]
+    cloud.ctx.lookout.hosts.clear()
+    cloud.observe()
+    assert cloud.api.get("/v1/hosts/host1").json()["facts"]["cpu_load"] == load > 0
+
+
+def test_more_hosts_than_are_written_at_once_are_all_written(cloud, web):
+    for number in range(3, 120):
+        address = f"10.3.0.{number}"
+        cloud.hosts.add_host(f"host{number}", address)
+        cloud.change(Host.insert(**other_host(cloud, number, address)))
+    cloud.clock.elapsed_s += 9
+    cloud.round("observe_hosts")
+    assert {host.observed_at for host in cloud.rows(Host)} == {cloud.clock.now()}
+    assert cloud.vm()["observed_state"] == "running"
+
+
+def other_host(cloud, number, address):
+    row = cloud.rows(Host)[0].__data__
+    return row | {"id": f"00000000-0000-4000-8000-{number:012x}", "name": f"host{number}", "address": address}

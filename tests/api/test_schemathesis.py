@@ -29,6 +29,7 @@ GENERATED = settings(
 TOLD = settings(GENERATED, max_examples=8, stateful_step_count=6)
 STORIES = ("flavors", "projects", "users", "tokens", "host-groups", "volumes|jobs", "vms|jobs", "hosts|jobs")
 THERE = {"flavor": "small", "image": "mini", "network": "guests", "host": "host1", "pool": "vms"}
+NOT_THERE = ("placement_groups", "placement_algorithm")  # named by chance they would end every story at once
 # These look at how a request was made up; a story's is changed so that it leads somewhere.
 NOT_OF_STORIES = [ignored_auth, negative_data_rejection, missing_required_header]
 # A stream has no end that a generated request would wait for; a log-in tells the truth about every password it is sent.
@@ -91,6 +92,8 @@ def test_a_generated_story_is_answered_as_described(about, furnished, tmp_path):
                 case.query.pop(name, None)
             if isinstance(case.body, dict):
                 case.body |= {name: there for name, there in THERE.items() if case.body.get(name)}
+                for name in NOT_THERE:
+                    case.body.pop(name, None)
 
         def get_call_kwargs(self, case):
             return {"headers": bearer(model)}

@@ -3,46 +3,15 @@
 import errno
 import hashlib
 import os
-import random
 import shutil
-from datetime import timedelta
 
 import pytest
 
 from service.db.database import unit_of_work
 from service.db.tables import Audit, Upload
 from service.operations.images import files
+from tests.api.upload_calls import DATA, Breaking, announce, announced, finished, offset, with_input
 from tests.api.world import expect, threads
-
-DATA = random.Random(4).randbytes(50_000)
-
-
-def announce(cloud, client=None, **said):
-    body = {"name": "sent", "format": "raw", "size_bytes": len(DATA), **said}
-    return (client or cloud.api).post("/v1/uploads", json=body)
-
-
-def announced(cloud, **said) -> str:
-    return cloud.created(announce(cloud, **said))["id"]
-
-
-def offset(cloud, upload_id: str) -> int:
-    answer = cloud.api.get(f"/v1/uploads/{upload_id}")
-    assert answer.headers["upload-offset"] == str(answer.json()["offset"])
-    return answer.json()["offset"]
-
-
-def with_input(app, stream):
-    """The application with another body than the one that was sent."""
-    return lambda environ, start: app({**environ, "wsgi.input": stream}, start)
-
-
-def finished(cloud, upload_id: str) -> dict:
-    """The upload's image, once its job has ended."""
-    cloud.settle()
-    job = cloud.api.get(f"/v1/jobs/{cloud.api.get(f'/v1/uploads/{upload_id}').json()['job_id']}").json()
-    assert job["state"] == "succeeded", job
-    return cloud.api.get(f"/v1/images/{job['object']['id']}").json()
 
 
 def test_a_file_sent_in_pieces_of_any_size_becomes_the_image(cloud):
@@ -67,19 +36,6 @@ def test_an_announced_upload_says_where_to_send_and_until_when(cloud):
     assert [upload["id"] for upload in cloud.api.get("/v1/uploads", params={"name": "sent"}).json()["items"]] == [
         document["id"]
     ]
-
-
-class Breaking:
-    """A body whose connection breaks after some bytes."""
-
-    def __init__(self, data: bytes, error: Exception | None = None):
-        self.left, self.error = data, error
-
-    def read(self, count: int = -1) -> bytes:
-        piece, self.left = self.left[:1000], self.left[1000:]
-        if not piece and self.error:
-            raise self.error
-        return piece
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError(), TimeoutError()], ids=repr)
@@ -309,97 +265,3 @@ def test_who_sent_what_is_written_down(cloud):
     cloud.settle()
     actions = [row.action for row in cloud.rows(Audit) if row.object_id == upload_id]
     assert actions == ["create_upload", "import_image"]
-
-
-# The end of what was not finished.
-
-
-def test_an_upload_that_was_given_up_leaves_nothing(cloud):
-    upload_id = announced(cloud)
-    cloud.send(upload_id, DATA[:10])
-    assert cloud.api.delete(f"/v1/uploads/{upload_id}").status_code == 204
-    expect(cloud.api.get(f"/v1/uploads/{upload_id}"), 404, "upload.not_found")
-    expect(cloud.send(upload_id, DATA[10:], 10), 404, "upload.not_found")
-    cloud.assert_clean()
-
-
-def test_an_upload_that_is_being_sent_is_not_given_up(cloud):
-    upload_id, inside = announced(cloud), []
-
-    class Slow(Breaking):
-        def read(self, count: int = -1) -> bytes:
-            if not inside:
-                threads(1, lambda _: inside.append(cloud.api.delete(f"/v1/uploads/{upload_id}")))
-            return super().read(count)
-
-    cloud.send(upload_id, DATA, client=cloud.client("admin", app=with_input(cloud.app, Slow(DATA))))
-    expect(inside[0], 409, "upload.busy")
-    finished(cloud, upload_id)
-
-
-def test_giving_up_a_complete_upload_leaves_its_image(cloud):
-    upload_id = announced(cloud)
-    cloud.send(upload_id, DATA)
-    assert cloud.api.delete(f"/v1/uploads/{upload_id}").status_code == 204
-    cloud.settle()
-    assert cloud.api.get("/v1/images/sent").json()["state"] == "ready"
-    cloud.assert_clean()
-
-
-def test_an_upload_that_nobody_goes_on_with_expires_and_one_that_goes_on_does_not(cloud):
-    dead, alive = announced(cloud, name="dead"), announced(cloud, name="alive")
-    life_s = cloud.settings.upload_life_s
-    cloud.clock.elapsed_s += life_s / 2
-    cloud.send(alive, DATA[:10])
-    cloud.clock.elapsed_s += life_s / 2 + 1
-    cloud.round("sweep_images")
-    expect(cloud.api.get(f"/v1/uploads/{dead}"), 404, "upload.not_found")
-    assert offset(cloud, alive) == 10
-    cloud.clock.elapsed_s += life_s
-    cloud.round("sweep_images")
-    assert cloud.rows(Upload) == []
-    cloud.assert_clean()
-
-
-def test_the_sweep_removes_what_nobody_owns_and_nothing_else(cloud):
-    upload_id = announced(cloud)
-    queued = announced(cloud, name="queued")
-    cloud.send(queued, DATA)
-    orphan = files.packed(cloud.ctx, "00000000-0000-0000-0000-000000000000")
-    orphan.write_bytes(b"left")
-    half = files.raw(cloud.ctx, queued)
-    half.write_bytes(b"half")
-    sweep(cloud)
-    assert files.packed(cloud.ctx, upload_id).exists()
-    assert files.packed(cloud.ctx, queued).exists()
-    assert half.exists()
-    assert not orphan.exists()
-    finished(cloud, queued)
-
-
-def test_the_sweep_leaves_an_orphan_that_is_being_received_alone(cloud):
-    orphan = files.packed(cloud.ctx, "00000000-0000-0000-0000-000000000000")
-    files.empty(orphan)
-    with files.held(orphan):
-        sweep(cloud)
-        assert orphan.exists()
-    sweep(cloud)
-    assert not orphan.exists()
-
-
-def test_a_sweep_before_the_first_upload_finds_nothing(empty):
-    sweep(empty)
-    assert not list(empty.settings.uploads.glob("*"))
-
-
-def sweep(cloud) -> None:
-    with unit_of_work(cloud.db):
-        files.sweep(cloud.ctx)
-
-
-def test_an_expired_upload_that_is_being_sent_is_left_alone(cloud):
-    upload_id = announced(cloud)
-    cloud.clock.elapsed_s += timedelta(days=2).total_seconds()
-    with files.held(files.packed(cloud.ctx, upload_id)):
-        cloud.round("sweep_images")
-    assert offset(cloud, upload_id) == 0

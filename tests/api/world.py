@@ -10,7 +10,7 @@ import httpx
 
 from service.api.app import App
 from service.context import Context
-from service.db import queries, tables
+from service.db import host_changes, queries, tables
 from service.db.database import BUSY_TIMEOUT_S, Database, bind, transaction, unit_of_work
 from service.db.measurements import open_measurements, prepare
 from service.db.sqlite import PRAGMAS, KeptSqlite
@@ -26,6 +26,7 @@ from service.meters import Meters
 from service.network.outside import INTERNET
 from service.operations import note_event, tokens
 from service.operations.authorise import ROLES
+from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
 from service.settings import Settings
 from service.worker.loop import Worker
@@ -74,6 +75,9 @@ class HookedHypervisors:
 
     def listen(self, handler) -> None:
         self._target.listen(handler)
+
+    def reach(self, endpoints):
+        return self._target.reach(endpoints)
 
     def keep(self, endpoints) -> None:
         self._target.keep(endpoints)
@@ -144,6 +148,7 @@ class Cloud:
             outside=self.outside,
             measurements=self.measurements,
             meters=Meters(),
+            placer=new_placer(self.settings, self.db, SystemIds()),
         )
 
     def new_worker(self, worker_id: str, **options) -> Worker:
@@ -298,8 +303,10 @@ class Cloud:
             return list(table.select())
 
     def change(self, query) -> None:
+        """As an operation would: who keeps hosts in memory is told."""
         with transaction(self.db):
             query.execute()
+            host_changes.touch_all()
 
     def host(self, name: str) -> MemoryHost:
         """The pretended host behind a row: its switches make things fail."""
@@ -333,7 +340,8 @@ class Cloud:
     def _assert_capacity(self) -> None:
         promised = queries.allocated()
         for host in Host.select():
-            vcpus, memory_mib, _ = promised.get(host.id, (0, 0, 0))
+            vcpus, memory_mib, vms = promised.get(host.id, (0, 0, 0))
+            assert (host.allocated_vcpus, host.allocated_memory_mib, host.vm_count) == (vcpus, memory_mib, vms)
             assert vcpus <= host.vcpus - host.reserved_vcpus
             assert memory_mib <= host.memory_mib - host.reserved_memory_mib
 

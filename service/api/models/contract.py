@@ -46,5 +46,7 @@ class ShownTrial(Shown):
     dry_run: Literal[True]
     job: ShownTrialJob | None
     placements: list[ShownPlacement]
+    why_not_all: str | None = Field(description="Of a batch: why not more VMs would be placed.")
+    reasons: dict[str, list[str]]
     changed: bool | None
     diff: list[ShownDifference] | None

@@ -24,6 +24,8 @@ from service.api.models.base import (
 )
 
 Reservation = Annotated[int, Field(ge=0, le=64 << 20)]
+VcpuRatio = Annotated[float, Field(ge=0.1, le=64)]  # the settings' bounds, too
+MemoryRatio = Annotated[float, Field(ge=0.1, le=4)]
 CephUser = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
 
 
@@ -84,6 +86,15 @@ class CreateHostGroup(Body):
     description: Annotated[Line, Field(max_length=255)] = ""
 
 
+class ChangeHostGroup(Body):
+    """What is left out stays; null: the setting counts. `algorithm` places the VMs of projects bound to the group."""
+
+    description: Annotated[Line, Field(max_length=255)] | None = None
+    vcpu_ratio: VcpuRatio | None = None
+    memory_ratio: MemoryRatio | None = None
+    algorithm: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
+
+
 class AddPool(Body):
     """A pool of the storage cluster to take into use."""
 
@@ -136,6 +147,9 @@ class ShownHostGroup(Named):
 
     description: str
     hosts: list[str]
+    vcpu_ratio: float | None = Field(description="vCPUs promised per thread; null: the setting counts.")
+    memory_ratio: float | None = Field(description="Beyond 1 only as far as KSM is measured to save.")
+    algorithm: str | None
     created_at: Instant
 
 
@@ -155,29 +169,101 @@ class ListPools(Listing):
     name: Ref | None = None
 
 
-class Reserved(Shown):
-    """What is kept back on a host for its own OSDs."""
+class Capacity(Shown):
+    """vCPUs and memory."""
 
     vcpus: int
     memory_mib: int
 
 
-class Allocated(Reserved):
+class Reserved(Capacity):
+    """What is kept back on a host for its own OSDs."""
+
+
+class Allocated(Capacity):
     """What is promised to VMs on a host."""
 
     vms: int
 
 
 class ShownHostFacts(Shown):
-    """What was last seen of a host. `cpu_load` is the share of its vCPUs that guests burnt, 0 to 1."""
+    """What was last seen of a host, rounded. Loads are shares of its CPUs, 0 to 1: `cpu_load` of all work,
+    `guest_cpu_load` of the guests, `ceph_cpu` the rest. `ksm_saved_mib` is null where equal pages are not merged."""
 
-    cpu_time_s: float
     cpu_load: float | None
+    guest_cpu_load: float | None = None
+    ceph_cpu: float | None = None
+    memory_used_mib: int | None = None
+    ksm_saved_mib: int | None = None
     domains: int
     used_vcpus: int
     used_memory_mib: int
     strays: list[ShownStray] = Field(default_factory=list)
     foreign: list[ShownDomain] = Field(default_factory=list)
+
+
+class ShownHostStorage(Shown):
+    """What the storage goes through on a host. Milliseconds are averages over the last looks; null means no data.
+
+    `ping_ms` is that of its link to the middle one of the other hosts, `pgs` counts placement groups with a copy here,
+    `local_reads` is their share of each pool.
+    """
+
+    osds: int
+    osds_up: int
+    op_latency_ms: float | None = Field(description="The slowest of its OSDs to put a write on the disk.")
+    slow_ops: int
+    ping_ms: float | None
+    pgs: int
+    pgs_degraded: int
+    pgs_recovering: int
+    local_reads: dict[str, float]
+    osd_memory_mib: int
+
+
+class ShownHostUsage(Shown):
+    """What was seen of a host over time. Shares of its CPUs, 0 to 1; null where too little is known.
+
+    Average and peak (95th percentile) are of the last day, the forecast is of the coming four hours.
+    """
+
+    cpu_average: float | None
+    cpu_peak: float | None
+    cpu_forecast: float | None
+    ceph_cpu: float | None
+    memory_used_mib: int | None
+    ksm_saved_mib: int | None
+
+
+class ShownNumaCell(Shown):
+    """CPUs of a host that are near the same memory."""
+
+    number: int
+    cpus: int
+    memory_mib: int
+
+
+class ShownLink(Shown):
+    """A network card of a host; its speed is null when the card does not tell."""
+
+    name: str
+    up: bool
+    speed_mbit: int | None
+
+
+class ShownHardware(Shown):
+    """What a host is made of, as it says itself. null: it cannot tell, or was not asked yet."""
+
+    cpu_model: str | None
+    cpus: int | None
+    memory_mib: int | None
+    numa: list[ShownNumaCell] | None
+    firmwares: list[str] | None
+    bridges: list[str] | None
+    links: list[ShownLink] | None
+    local_disk_free_bytes: int | None
+    libvirt_version: str | None
+    qemu_version: str | None
 
 
 class ShownHost(Named):
@@ -189,9 +275,18 @@ class ShownHost(Named):
     vcpus: int
     memory_mib: int
     reserved: Reserved
+    reserved_for_osds: Capacity = Field(description="What its OSDs need now; more than `reserved` counts instead.")
+    usable: Capacity = Field(description="What may be promised in all: less what is reserved, by the ratios.")
     allocated: Allocated
+    free: Capacity
+    overcommitted_by: Capacity | None = Field(description="Promised beyond `usable`; null: nothing.")
     facts: ShownHostFacts | None
     observed_at: Instant | None
+    hardware: ShownHardware | None
+    usage: ShownHostUsage | None
+    usage_observed_at: Instant | None
+    storage: ShownHostStorage | None = Field(description="null: never looked at, or no OSD here.")
+    storage_observed_at: Instant | None
     problem: str | None
     findings: list[ShownFinding] | None
     checked_at: Instant | None
@@ -209,6 +304,9 @@ class ShownPool(Shown):
     free_bytes: int | None
     near_full: bool | None
     full: bool | None
+    quota_bytes: int | None
+    crush_rule: str | None
+    device_class: str | None = Field(description="The only class of disks that its rule takes; null: any.")
     observed_at: Instant | None
 
 
@@ -223,6 +321,7 @@ class ShownOsd(Shown):
     apply_latency_ms: float | None
     used_bytes: int
     total_bytes: int
+    device_class: str | None = None
 
 
 class ShownStorage(Shown):

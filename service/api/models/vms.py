@@ -43,6 +43,10 @@ Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}$")]
 Tags = Annotated[list[Tag], Field(max_length=64)]
 Boot = Annotated[list[Literal["disk", "cdrom", "network"]], Field(min_length=1, max_length=3), AfterValidator(_once)]
 Description = Annotated[Text, Field(max_length=1024)]
+PlacementGroups = Annotated[list[Ref], Field(max_length=16)]
+PlacementAlgorithm = Annotated[
+    str, Field(min_length=1, max_length=255, description="For admins: decides, this once, where the VM is placed.")
+]
 UserData = Annotated[SecretStr, AfterValidator(_user_data)]
 
 
@@ -73,7 +77,9 @@ class CreateVm(Body):
     video: Literal["vga", "virtio", "cirrus"] = "vga"
     tags: Tags = Field(default_factory=list)
     description: Description = ""
+    placement_groups: PlacementGroups = Field(default_factory=list)
     start: Literal["running", "paused", "stopped"] = "running"
+    placement_algorithm: PlacementAlgorithm | None = None
 
     def _buses(self) -> set[str | None]:
         return {self.root.bus, *(disk.bus for disk in self.disks), *(drive.bus for drive in self.cdroms)}
@@ -92,9 +98,13 @@ class CreateVm(Body):
 
 
 class CreateVms(CreateVm):
-    """So many VMs alike, named name-1, name-2 and so on: all of them or none."""
+    """So many VMs alike, named name-1, name-2 and so on, placed as one.
+
+    `fit` all: all of them or none; most: as many as find a host, at least one.
+    """
 
     count: Annotated[int, Field(ge=1, le=100)]
+    fit: Literal["all", "most"] = "all"
 
 
 class StartVm(Body):
@@ -116,11 +126,12 @@ class ResizeVm(Body):
 
 
 class EditVm(Body):
-    """What is left out stays as it is. A new boot order holds from the next start on."""
+    """What is left out stays. A boot order holds from the next start on, a placement group from the next placement."""
 
     description: Description | None = None
     tags: Tags | None = None
     boot: Boot | None = None
+    placement_groups: PlacementGroups | None = None
 
 
 class OpenVnc(Body):
@@ -191,6 +202,8 @@ class ShownVmInFull(ShownVm):
     clock: str
     video: str
     boot: list[str]
+    placement_groups: list[str]
+    broken_rules: list[str] = Field(description="Of these groups, as the VMs run now: in words.")
     ssh_keys: list[str]
     vnc_expires_at: Instant | None
     volumes: list[ShownVmVolume]
@@ -208,21 +221,37 @@ class ShownVerdict(Shown):
     terms: list[tuple[str, float]]
 
 
+class ShownFactsVersion(Shown):
+    """Which state of the hosts a decision saw: its number in the journal of the process that decided."""
+
+    journal: str
+    number: int
+
+
 class ShownPlacement(Shown):
-    """A decision with its explanation, the best host first. All is null before the first decision."""
+    """A decision with its explanation: the best five hosts, and how many each filter ruled out.
+
+    All is null before the first decision.
+    """
 
     id: Id | None = None
     vm_id: Id | None = None
     created_at: Instant | None = None
     algorithm: str | None = None
+    policy_hash: str | None = Field(default=None, description="Of the algorithm and its weights.")
+    fallback: str | None = Field(default=None, description="Why another algorithm than the one that was asked decided.")
+    facts: ShownFactsVersion | None = None
+    reasons: dict[str, int] = Field(default_factory=dict, description="Filter: how many hosts it ruled out.")
     chosen: ShownVerdict | None = None
     verdicts: list[ShownVerdict] = Field(default_factory=list)
 
 
 class ShownBatch(Shown):
-    """One job for each VM of a batch."""
+    """One job for each VM of a batch. `why_not_all` is null when all were placed; else `reasons` tells of each host."""
 
     items: list[ShownJob]
+    why_not_all: str | None
+    reasons: dict[str, list[str]]
 
 
 class ShownVnc(Shown):

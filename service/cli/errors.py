@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from service.cli.reasons import grouped
+
 
 class CliError(Exception):
     """Printed as `nacre: …`; the process ends with `exit_code`."""
@@ -35,7 +37,7 @@ def _sentence(problem: dict[str, object]) -> str:
         lines += [f"  {error['field']}: {error['message']}" for error in errors if error["message"] != said]
     reasons = problem.get("reasons")
     if isinstance(reasons, dict):
-        lines += [f"  {host}: {'; '.join(why)}" for host, why in sorted(reasons.items())]
+        lines += [f"  {line}" for line in grouped(reasons)]
     return "\n".join(lines)
 
 

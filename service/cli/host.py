@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.client import at
+from service.cli.client import Json, at
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
 from service.cli.session import Output, Wait, client, finish, follow, group, stale
 
@@ -39,9 +39,8 @@ def _is_address(text: str) -> bool:
     return all(part.isdigit() for part in text.split("."))
 
 
-def _used(host: dict[str, dict[str, int]], what: str) -> str:
-    usable = int(str(host[what])) - host["reserved"][what]
-    return f"{host['allocated'][what]}/{usable}"
+def _used(host: Json, what: str) -> str:
+    return f"{host['allocated'][what]}/{host['usable'][what]}"
 
 
 @app.command("list")

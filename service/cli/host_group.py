@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import typer
 
-from service.cli.client import at
+from service.cli.client import Json, at
+from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
-from service.cli.session import Output, client, group
+from service.cli.session import Output, client, examples, group
 
 app = group("Groups of hosts, and which of them a project may use.")
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda group: group["name"]),
     ("HOSTS", lambda group: ", ".join(group["hosts"]) or None),
+    ("VCPU RATIO", lambda group: group["vcpu_ratio"]),
+    ("MEMORY RATIO", lambda group: group["memory_ratio"]),
+    ("ALGORITHM", lambda group: group["algorithm"]),
     ("DESCRIPTION", lambda group: group["description"] or None),
 )
+DEFAULT = "default"
 Name = Annotated[str, typer.Argument(help="The host group's name or id.")]
 Host = Annotated[str, typer.Argument(help="The host's name or id.")]
 Project = Annotated[str, typer.Argument(help="The project's name or id.")]
+
+
+def _option(name: str, told: str) -> Any:
+    return typer.Option(name, help=told, metavar="VALUE")
 
 
 @app.command("list")
@@ -42,6 +52,49 @@ def create(
 ) -> None:
     """Make a host group."""
     print_one(client().post("/v1/host-groups", {"name": name, "description": description}), output)
+
+
+@app.command(
+    "set",
+    epilog=examples(
+        "nacre host-group set dense --vcpu-ratio 4",
+        "nacre host-group set dense --vcpu-ratio default --algorithm pack",
+    ),
+)
+def set_group(
+    name: Name,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    vcpu_ratio: Annotated[str | None, _option("--vcpu-ratio", "vCPUs promised per thread; or default.")] = None,
+    memory_ratio: Annotated[
+        str | None, _option("--memory-ratio", "Beyond 1 only as far as KSM is measured to save; or default.")
+    ] = None,
+    algorithm: Annotated[str | None, _option("--algorithm", "Places its projects' VMs; or default.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Change how far the group's hosts are promised, and how VMs are placed on them. What runs there goes on.
+
+    A host in several groups is promised by the lowest of their ratios; a project in several groups is placed by the
+    algorithm of the first, by name, that has one. "default" leaves it to the service's settings.
+    """
+    body: Json = {} if description is None else {"description": description}
+    for field, said in (("vcpu_ratio", vcpu_ratio), ("memory_ratio", memory_ratio)):
+        if said is not None:
+            body[field] = _number(said)
+    if algorithm is not None:
+        body["algorithm"] = None if algorithm == DEFAULT else algorithm
+    print_one(client().patch(at("host-groups", name), body), output)
+
+
+def _number(said: str) -> float | None:
+    if said == DEFAULT:
+        return None
+    try:
+        ratio = float(said)
+    except ValueError:
+        ratio = math.nan
+    if not math.isfinite(ratio):
+        raise UsageError(f"'{said}' is no ratio: write a number, or {DEFAULT}.")
+    return ratio
 
 
 @app.command()

@@ -13,11 +13,14 @@ from service.cli import (
     audit,
     catalogue,
     events,
+    history,
     host,
     host_group,
     image,
     job,
     login,
+    placement,
+    placement_group,
     pool,
     project,
     token,
@@ -66,12 +69,14 @@ def options(
 
 
 # These add their commands to vm.app.
-VM_COMMANDS = (adopt, vm_apply, vm_console, vm_create, vm_disks, vm_screen, vm_ssh)
+VM_COMMANDS = (adopt, history, vm_apply, vm_console, vm_create, vm_disks, vm_screen, vm_ssh)
 app.add_typer(vm.app, name="vm")
 app.add_typer(volume.app, name="volume")
 app.add_typer(image.app, name="image")
 app.add_typer(host.app, name="host")
 app.add_typer(host_group.app, name="host-group")
+app.add_typer(placement.app, name="placement")
+app.add_typer(placement_group.app, name="placement-group")
 app.add_typer(job.app, name="job")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.networks, name="network")

@@ -79,8 +79,8 @@ def _told(key: str, value: object) -> object:
         return "yes" if value else "no"
     if isinstance(value, int) and key.endswith("_bytes"):
         return size(value)
-    if isinstance(value, dict) and _is_flat(value.values()):
-        return ", ".join(f"{name} {plain(_told(name, part))}" for name, part in value.items()) or None
+    if isinstance(value, dict) and _is_shallow(value):
+        return ", ".join(f"{name} {_inner(name, part)}" for name, part in value.items()) or None
     if isinstance(value, list) and _is_flat(value):
         return ", ".join(map(str, value)) or None
     if isinstance(value, list) and all(isinstance(part, dict) and part.keys() == {"id", "name"} for part in value):
@@ -90,6 +90,24 @@ def _told(key: str, value: object) -> object:
 
 def _is_flat(values: Iterable[object]) -> bool:
     return not any(value and isinstance(value, dict | list) for value in values)
+
+
+def _is_shallow(value: dict[str, Any]) -> bool:
+    """Whether nothing in it is more than a list, or a list or mapping of flat mappings."""
+    lists = (part if isinstance(part, list) else [part] for part in value.values())
+    return all(
+        not isinstance(one, list) and _is_flat(one.values() if isinstance(one, dict) else ())
+        for of in lists
+        for one in of
+    )
+
+
+def _inner(key: str, value: object) -> str:
+    """A value within a field, in parentheses where it has parts itself."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return " ".join(_inner(key, part) for part in value)
+    told = str(plain(_told(key, value)))
+    return f"({told})" if value and isinstance(value, dict | list) else told
 
 
 def _cell(heading: str, value: object) -> Text:

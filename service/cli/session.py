@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,10 +14,13 @@ from service.cli.client import FINAL_STATES, Client, Json
 from service.cli.config import load_config
 from service.cli.errors import JobFailedError, UsageError
 from service.cli.output import Column, Format, age, notes, plain, print_one, print_rows
+from service.cli.reasons import grouped
+from service.cli.verdicts import print_decision
 
 STALE_S = 60
 # A worker takes a job within milliseconds: one that stays queued for this many looks has none.
 LOOKS_WHILE_QUEUED = 5
+ON_HOSTS: tuple[Column, ...] = (("HOST", lambda row: row["host"]), ("VMS", lambda row: row["vms"]))
 _asked: dict[str, Any] = {"project": "", "reason": "", "dry_run": False}
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")]
@@ -79,7 +83,7 @@ def finish(job: Json, *, wait: bool, how: Format, done: str) -> Json:
         _tell_trial(job, how)
         raise typer.Exit
     if wait:
-        job = follow(job)
+        job = job | follow(job)
     if how is Format.JSON:
         print_one(job, how)
     elif wait:
@@ -95,17 +99,20 @@ def _tell_trial(trial: Json, how: Format) -> None:
         return
     done = f"these {len(trial['placements'])} VMs would be placed" if trial["placements"] else "nothing would be done"
     notes.print(plain(f"this would be done: {trial['job']['kind']}" if trial["job"] else done))
-    for placement in trial["placements"]:
-        columns = (
-            ("HOST", lambda verdict: verdict["host_name"]),
-            ("SCORE", lambda verdict: "-" if verdict["score"] is None else f"{verdict['score']:.3f}"),
-            ("WHY", lambda verdict: "; ".join(verdict["reasons"]) or _terms(verdict)),
-        )
-        print_rows(placement["verdicts"], columns, how)
+    if len(trial["placements"]) == 1:
+        print_decision(trial["placements"][0], how)
+    elif trial["placements"]:
+        hosts = Counter(placement["chosen"]["host_name"] for placement in trial["placements"])
+        print_rows([{"host": host, "vms": vms} for host, vms in sorted(hosts.items())], ON_HOSTS, how)
+    tell_missing(trial)
 
 
-def _terms(verdict: Json) -> str:
-    return ", ".join(f"{name} {value:.2f}" for name, value in verdict["terms"])
+def tell_missing(batch: Json) -> None:
+    """Why not all VMs of a batch found a host, or would."""
+    if batch.get("why_not_all"):
+        notes.print(plain(batch["why_not_all"]))
+        for line in grouped(batch.get("reasons") or {}):
+            notes.print(plain(f"  {line}"))
 
 
 def follow(job: Json) -> Json:

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from service.cli.client import at
-from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
+from service.cli.client import Json, at
+from service.cli.errors import ApiError
+from service.cli.output import Column, Format, notes, plain, print_one, size
 from service.cli.session import Output, Wait, Yes, client, finish, group, print_owned, stale, sure
+from service.cli.verdicts import print_decision
 
 app = group("Virtual machines.")
 
@@ -76,17 +78,20 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
 @app.command()
 def why(name: Name, output: Output = Format.TABLE) -> None:
     """Show why the VM is on its host: every host's score, or the reasons against it."""
-    decision = client().get(at("vms", name, "placement"))
-    if output is Format.JSON:
-        print_one(decision, output)
-        return
-    columns: tuple[Column, ...] = (
-        ("HOST", lambda verdict: verdict["host_name"]),
-        ("SCORE", lambda verdict: None if verdict["score"] is None else f"{verdict['score']:.2f}"),
-        ("TERMS", lambda verdict: ", ".join(f"{term} {value:.2f}" for term, value in verdict["terms"])),
-        ("WHY NOT", lambda verdict: "; ".join(verdict["reasons"])),
-    )
-    print_rows(decision.get("verdicts", []), columns, output)
+    print_decision(decision_about(name), output)
+
+
+def decision_about(ref: str) -> Json:
+    """The last decision about a VM, in full as long as that can be told."""
+    decision: Json = client().get(at("vms", ref, "placement"))
+    if decision.get("facts") is None:
+        return decision
+    try:
+        return client().get(at("placements", decision["id"]), full="true")
+    except ApiError as error:
+        if error.problem.get("code") != "placement.facts_gone":
+            raise
+        return decision
 
 
 @app.command()
@@ -179,11 +184,21 @@ def edit(
     tags: Annotated[list[str] | None, typer.Option("--tag", help="In place of those it has; may be repeated.")] = None,
     clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Drop the tags that it has.")] = False,
     boot: Annotated[str | None, typer.Option("--boot", help="From its next start on: disk,cdrom,network.")] = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--placement-group", help="In place of those it obeys; may be repeated.")
+    ] = None,
+    clear_groups: Annotated[bool, typer.Option("--clear-placement-groups", help="Obey none.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Change the VM's description, tags and boot order."""
+    """Change the VM's description, tags, boot order and placement groups."""
     tags = [] if clear_tags and not tags else tags
-    changes = {"description": description, "tags": tags, "boot": boot.split(",") if boot is not None else None}
+    groups = [] if clear_groups and not groups else groups
+    changes = {
+        "description": description,
+        "tags": tags,
+        "boot": boot.split(",") if boot is not None else None,
+        "placement_groups": groups,
+    }
     print_one(
         client().patch(at("vms", name), {key: value for key, value in changes.items() if value is not None}),
         output,

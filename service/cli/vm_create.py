@@ -11,8 +11,9 @@ import typer
 from service.cli.client import Json
 from service.cli.errors import UsageError
 from service.cli.output import Format, notes, plain, print_one
-from service.cli.session import Output, Wait, client, examples, finish, follow
-from service.cli.vm import app
+from service.cli.session import Output, Wait, client, examples, finish, follow, tell_missing
+from service.cli.verdicts import print_decision
+from service.cli.vm import app, decision_about
 
 PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ \S+")
 DISK_KEYS = ("size", "image", "pool", "bus", "name")
@@ -63,24 +64,46 @@ def create(
     video: Annotated[str | None, _option("--video", "vga, virtio, cirrus.")] = None,
     tag: Annotated[list[str] | None, _option("--tag", "May be repeated.")] = None,
     description: Annotated[str | None, _option("--description", "For people.")] = None,
+    placement_group: Annotated[
+        list[str] | None, _option("--placement-group", "A rule to obey; may be repeated.")
+    ] = None,
     start: Annotated[str | None, _option("--start", "running, paused, stopped.")] = None,
+    placement_algorithm: Annotated[
+        str | None, _option("--placement-algorithm", "For admins: what places it, say pack.")
+    ] = None,
     count: Annotated[int | None, _option("--count", "So many alike: NAME-1, NAME-2 …")] = None,
+    as_fit: Annotated[bool, _option("--as-many-as-fit", "With --count: not all or none.")] = False,
+    explain: Annotated[bool, _option("--explain", "Show what the placement thought of the hosts.")] = False,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Make a VM and start it."""
     body = _body(context.params)
+    if (as_fit and count is None) or (explain and count is not None):
+        raise UsageError("--as-many-as-fit goes with --count; --explain does not: 'nacre vm why' tells of each VM.")
     if count is not None:
-        _create_many(body | {"count": count}, wait=wait, how=output)
+        _create_many(body | {"count": count} | ({"fit": "most"} if as_fit else {}), wait=wait, how=output)
         return
+    job = client().post("/v1/vms", body)
+    if explain and "object" in job:
+        job |= _explained(job["object"]["id"], output)
     done = f"VM {name} is there" if start or not image else f"VM {name} runs: nacre vm ssh {name}"
-    finish(client().post("/v1/vms", body), wait=wait, how=output, done=done)
+    finish(job, wait=wait, how=output, done=done)
+
+
+def _explained(vm_id: str, how: Format) -> Json:
+    """What the placement thought: printed as a table, or as a member for the job's JSON."""
+    decision = decision_about(vm_id)
+    if how is Format.JSON:
+        return {"placement": decision}
+    print_decision(decision, how)
+    return {}
 
 
 def _body(said: Json) -> Json:
     """What was said on the command line as the API takes it; what was not said is left to the API."""
     plain = ("name", "image", "flavor", "network", "nic_model", "user", "cloud_init", "firmware", "chipset", "clock")
-    body = {key: said[key] for key in (*plain, "video", "description", "start")}
+    body = {key: said[key] for key in (*plain, "video", "description", "start", "placement_algorithm")}
     body |= {
         "root": _without_none({"size_gib": said["root_gib"], "pool": said["pool"], "bus": said["bus"]}) or None,
         "disks": [read_disk(text) for text in said["disk"] or ()] or None,
@@ -89,6 +112,7 @@ def _body(said: Json) -> Json:
         "ssh_keys": public_keys(said["ssh_key"]) if said["cloud_init"] is not False or said["ssh_key"] else [],
         "user_data": _read(said["user_data"]) if said["user_data"] is not None else None,
         "tags": said["tag"] or None,
+        "placement_groups": said["placement_group"] or None,
     }
     return _without_none(body)
 
@@ -103,6 +127,9 @@ def _create_many(body: Json, *, wait: bool, how: Format) -> None:
         return
     state = "are there" if wait else "are being made: 'nacre job list' shows how far they are"
     notes.print(plain(f"{len(jobs)} VMs, {body['name']}-1 to {body['name']}-{len(jobs)}, {state}"))
+    if len(jobs) < body["count"]:
+        notes.print(plain(f"{body['count'] - len(jobs)} fit nowhere:"))
+    tell_missing(batch)
 
 
 def read_disk(text: str) -> Json:

@@ -2,7 +2,7 @@
 
 import json
 
-from bench.comparison import Comparison, tell
+from bench.comparison import Comparison, Limit, tell
 
 
 def comparison(ours, theirs, better, aim):
@@ -25,3 +25,10 @@ def test_each_comparison_is_one_json_line(capsys):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["holds"] for line in lines] == [one.holds for one in told] == [True, False]
     assert set(lines[0]) == {"bench", "case", "unit", "ours", "theirs", "ratio", "better", "aim", "holds", "n"}
+
+
+def test_a_limit_bounds_the_figure_itself_and_has_no_peer(capsys):
+    told = tell([Limit("b", "c", "s", 61.0, "lower", 60, 3), Limit("b", "c", "tries", 60, "higher", 60, 3)])
+    assert [one.holds for one in told] == [False, True]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert set(lines[0]) == {"bench", "case", "unit", "ours", "better", "aim", "holds", "n"}

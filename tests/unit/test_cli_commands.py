@@ -5,128 +5,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service.cli import main as cli
-from service.cli import session
 from service.cli.client import at
 from service.cli.errors import UsageError
-from service.cli.output import plain, size
-
-JOB = {
-    "id": "j1",
-    "kind": "create_vm",
-    "state": "queued",
-    "phase": None,
-    "phases": [],
-    "progress": 0.0,
-    "progress_text": None,
-    "reason": None,
-    "result": None,
-    "error": None,
-    "actor": "ann",
-    "created_at": "2030-01-01T00:00:00.000Z",
-}
-VM = {
-    "id": "v1",
-    "name": "web",
-    "project_id": "p1",
-    "observed_state": "running",
-    "observed_at": None,
-    "host": "host1",
-    "address": "10.2.0.10",
-    "user": "ann",
-    "vcpus": 1,
-    "memory_mib": 512,
-    "image": "mini",
-    "flavor": "small",
-}
-
-
-class Server:
-    """Answers from a list, each once, the last one for ever; remembers what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, bytes]] = []
-        self.headers: list[dict[str, str]] = []
-        self.answers: list[tuple[int, str, bytes]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                outer.asked.append((self.command, self.path, body))
-                outer.headers.append(dict(self.headers))
-                status, kind, content = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the base class's names
-
-            def log_message(self, format, *args) -> None:  # noqa: A002 - the base class's name
-                """Silent."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def say(self, *documents, status: int = 200) -> None:
-        """These are the answers; a problem is told by its status."""
-        kind = "application/json" if status < 400 else "application/problem+json"
-        self.answers += [(status, kind, json.dumps(document).encode()) for document in documents]
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    for name in ("NACRE_URL", "NACRE_TOKEN_FILE", "NACRE_SSH_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    session.client.cache_clear()
-    yield tmp_path
-    session.client.cache_clear()
-
-
-@pytest.fixture
-def bare(home, monkeypatch, capsys):
-    """Runs the command in an environment that says nothing."""
-
-    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
-        session.client.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["nacre", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
-
-
-@pytest.fixture
-def nacre(bare, home, server, monkeypatch):
-    """Runs the command; returns (exit status, standard output, standard error)."""
-    (home / "token").write_text("nacre_secret\n")
-    monkeypatch.setenv("NACRE_URL", server.url)
-    monkeypatch.setenv("NACRE_TOKEN_FILE", str(home / "token"))
-    return bare
+from tests.unit.cli_server import JOB, VM
 
 
 def test_a_table_has_a_line_per_vm(nacre, server):
@@ -162,14 +47,15 @@ def test_what_was_only_tried_is_told_and_ends_the_command(nacre, server, words):
     assert len(server.asked) == 1
 
 
-def test_a_batch_that_was_only_tried_tells_every_placement(nacre, server):
-    verdict = {"host_name": "host1", "score": 0.5, "reasons": [], "terms": [["cpu_headroom", 0.5]]}
-    trial = {"dry_run": True, "job": None, "placements": [{"verdicts": [verdict]}] * 2, "changed": None, "diff": None}
+def test_a_batch_that_was_only_tried_tells_how_many_go_where(nacre, server):
+    verdict = {"host_name": "host1", "score": 0.5, "reasons": [], "terms": [["balance", 0.5]]}
+    placement = {"chosen": verdict, "verdicts": [verdict], "algorithm": "storage_cpu"}
+    trial = {"dry_run": True, "job": None, "placements": [placement] * 2, "changed": None, "diff": None}
     server.say(trial)
     code, out, err = nacre("--dry-run", "vm", "create", "w", "--image", "i", "--flavor", "f", "--count", "2", "--wait")
     assert code == 0
     assert "these 2 VMs would be placed" in err
-    assert out.count("host1") == 2
+    assert out.splitlines()[1].split() == ["host1", "2"]
 
 
 def test_what_cannot_be_tried_is_said_to_have_done_nothing(nacre, server):
@@ -454,75 +340,3 @@ def test_ssh_gets_the_address_the_key_and_a_host_key_of_the_vms_own(nacre, serve
     assert told[-4:] == ["--", "ann@10.2.0.10", "-x", "a b"]
     assert "HostKeyAlias=v1" in told
     assert told[told.index("-i") + 1] == str(home / "key")
-
-
-# Where the API is.
-
-
-def test_without_a_url_the_next_step_is_told(bare):
-    code, _, err = bare("vm", "list")
-    assert code == 2
-    assert "NACRE_URL" in err
-
-
-def test_the_file_stands_in_for_the_environment(bare, home, server):
-    (home / "token").write_text("t")
-    folder = home / ".config/nacre"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(f'url = "{server.url}/"\ntoken_file = "~/token"\n')
-    server.say({"items": []})
-    code, _, _ = bare("vm", "list")
-    assert code == 0
-    assert server.headers[0]["Authorization"] == "Bearer t"
-
-
-def test_a_broken_file_is_a_usage_error(bare, home):
-    folder = home / ".config/nacre"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text("url =")
-    code, _, err = bare("vm", "list")
-    assert code == 2
-    assert "config.toml cannot be read" in err
-
-
-@pytest.mark.parametrize("url", ["localhost:8470", "ftp://x", "http://", "http://a\x1bb"])
-def test_a_url_that_is_none_is_a_usage_error(nacre, monkeypatch, url):
-    monkeypatch.setenv("NACRE_URL", url)
-    code, _, err = nacre("vm", "list")
-    assert code == 2
-    assert err.startswith("nacre: ")
-    assert "\x1b" not in err
-
-
-@pytest.mark.parametrize("token", [b"", b"\n", b"a b", b"a\nb", b"\xff", "é".encode()])
-def test_a_file_that_holds_no_token_is_a_usage_error(nacre, home, token):
-    (home / "token").write_bytes(token)
-    code, _, err = nacre("vm", "list")
-    assert code == 2
-    assert "holds no token" in err
-
-
-def test_a_service_that_is_down_is_one_sentence(nacre, server, monkeypatch):
-    server.http.server_close()
-    monkeypatch.setenv("NACRE_URL", "http://127.0.0.1:1")
-    code, _, err = nacre("vm", "list")
-    assert code == 1
-    assert "is the service up?" in err
-
-
-# Text.
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), ("a\x00b", "a\ufffdb"), ({"a": 1}, '{"a": 1}'), (["x"], '["x"]'), (True, "True")]
-)
-def test_a_value_is_plain_text(value, text):
-    assert plain(value).plain == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(None, "-"), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3 << 30, "3.0 GiB"), (5 << 50, "5120.0 TiB")],
-)
-def test_a_size_is_readable(count, text):
-    assert size(count) == text

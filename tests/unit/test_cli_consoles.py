@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from tests.unit.test_cli_commands import JOB, Server
+from tests.unit.cli_server import JOB, Server
 
 TICKET = "one-use-only"
 DONE = JOB | {"state": "succeeded", "progress": 1.0}

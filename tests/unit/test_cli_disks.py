@@ -6,7 +6,7 @@ import pytest
 
 from service.cli.errors import UsageError
 from service.cli.vm_create import read_disk
-from tests.unit.test_cli_commands import JOB, VM, bare, home, nacre, server  # noqa: F401 - fixtures
+from tests.unit.cli_server import JOB, VM
 
 DONE = JOB | {"state": "succeeded"}
 
@@ -34,7 +34,7 @@ def test_what_is_no_disk_is_told_before_anything_is_sent(text):
         read_disk(text)
 
 
-def test_create_sends_what_was_said_and_nothing_else(nacre, server, home):  # noqa: F811
+def test_create_sends_what_was_said_and_nothing_else(nacre, server, home):
     (home / "setup").write_text("#!/bin/sh\n")
     server.say(JOB)
     words = ["--flavor", "f", "--iso", "installer", "--disk", "9", "--disk", "size=1,bus=ide", "--chipset", "pc"]
@@ -59,7 +59,7 @@ def test_create_sends_what_was_said_and_nothing_else(nacre, server, home):  # no
     )
 
 
-def test_without_a_seed_no_keys_are_sent(nacre, server, home):  # noqa: F811
+def test_without_a_seed_no_keys_are_sent(nacre, server, home):
     (home / "id.pub").write_text("ssh-ed25519 AAAA ann@desk\n")
     server.say(JOB)
     nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--no-cloud-init")
@@ -67,7 +67,7 @@ def test_without_a_seed_no_keys_are_sent(nacre, server, home):  # noqa: F811
     assert sent(server)[2]["ssh_keys"] == []
 
 
-def test_a_batch_is_told_as_one(nacre, server):  # noqa: F811
+def test_a_batch_is_told_as_one(nacre, server):
     server.say({"items": [DONE, DONE]})
     code, _, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--count", "2")
     assert (code, sent(server)[1], sent(server)[2]["count"]) == (0, "/v1/vm-batches", 2)
@@ -93,41 +93,41 @@ def test_a_batch_is_told_as_one(nacre, server):  # noqa: F811
         (["volume", "grow", "d", "9"], "/v1/volumes/d/grow", {"size_gib": 9}),
     ],
 )
-def test_each_command_sends_its_verb(nacre, server, words, path, body):  # noqa: F811
+def test_each_command_sends_its_verb(nacre, server, words, path, body):
     server.say(JOB)
     code, _, err = nacre(*words)
     assert code == 0, err
     assert sent(server) == ("POST", path, body)
 
 
-def test_attach_wants_a_new_disk_or_a_volume(nacre, server):  # noqa: F811
+def test_attach_wants_a_new_disk_or_a_volume(nacre, server):
     server.say(JOB)
     assert nacre("vm", "attach", "web")[0] == 2
     assert nacre("vm", "attach", "web", "--disk", "1", "--volume", "d")[0] == 2
     assert server.asked == []
 
 
-def test_what_deletes_data_asks_first(nacre, server):  # noqa: F811
+def test_what_deletes_data_asks_first(nacre, server):
     server.say(JOB)
     assert nacre("vm", "detach", "web", "vdb", "--delete", text="n\n")[0] == 1
     assert nacre("volume", "delete", "d", text="n\n")[0] == 1
     assert server.asked == []
 
 
-def test_a_resize_that_waits_says_why(nacre, server):  # noqa: F811
+def test_a_resize_that_waits_says_why(nacre, server):
     server.say(JOB, DONE | {"result": {"flavor": "l", "pending": {"vcpus": 4}, "reasons": ["the host is full"]}})
     code, _, err = nacre("vm", "resize", "web", "--flavor", "l", "--wait")
     assert (code, err.splitlines()[-1]) == (0, "at its next start, because the host is full")
 
 
-def test_an_edit_prints_the_vm_as_it_is_now(nacre, server):  # noqa: F811
+def test_an_edit_prints_the_vm_as_it_is_now(nacre, server):
     server.say(VM | {"tags": ["a"]})
     code, out, _ = nacre("vm", "edit", "web", "--tag", "a", "-o", "json")
     assert (code, json.loads(out)["tags"]) == (0, ["a"])
     assert sent(server) == ("PATCH", "/v1/vms/web", {"tags": ["a"]})
 
 
-def test_a_table_has_a_line_per_volume(nacre, server):  # noqa: F811
+def test_a_table_has_a_line_per_volume(nacre, server):
     row = {"name": "d", "state": "ready", "size_bytes": 1 << 30, "pool": "vms", "vm": None, "target": None}
     server.say({"items": [row | {"image": None, "project_id": "p1"}], "next_page_token": None})
     _, out, _ = nacre("volume", "list")

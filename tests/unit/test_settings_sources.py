@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import PLACEMENT_WEIGHTS, Settings, load_settings
+from service.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_the_state_folder_is_enough(load, tmp_path):
     settings = load()
     assert settings.database == f"sqlite:///{tmp_path}/nacre.db"
     assert settings.uploads == tmp_path / "uploads"
-    assert settings.placement_weights == PLACEMENT_WEIGHTS
+    assert (settings.placement_algorithm, settings.placement_weights) == ("storage_cpu", {})
 
 
 def test_the_environment_wins_over_the_file(load, monkeypatch):
@@ -54,6 +54,11 @@ def test_the_variables_of_the_command_line_are_none_of_its_business(load, monkey
         ("placement_weights = {cpu_headroom = 0}", "placement_weights"),
         ("placement_weights = {cpu_headroom = nan}", "placement_weights"),
         ("placement_weights = {cpu_headroom = inf}", "placement_weights"),
+        ("placement_algorithm = 'luck'", "placement_algorithm"),
+        ("placement_algorithm = 'exec:relative'", "placement_algorithm"),
+        ("placement_algorithm = 'exec:/etc/passwd'", "placement_algorithm"),
+        ("placement_algorithm = 'exec:/nowhere'", "placement_algorithm"),
+        ("placement_exec_timeout_s = 0", "placement_exec_timeout_s"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_named(load, text, field):

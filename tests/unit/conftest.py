@@ -1,0 +1,53 @@
+"""The `nacre` command against a server on loopback."""
+
+import io
+import sys
+
+import pytest
+
+from service.cli import main as cli
+from service.cli import session
+from tests.unit.cli_server import Server
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("NACRE_URL", "NACRE_TOKEN_FILE", "NACRE_SSH_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    session.client.cache_clear()
+    yield tmp_path
+    session.client.cache_clear()
+
+
+@pytest.fixture
+def bare(home, monkeypatch, capsys):
+    """Runs the command in an environment that says nothing."""
+
+    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
+        session.client.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["nacre", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def nacre(bare, home, server, monkeypatch):
+    """Runs the command; returns (exit status, standard output, standard error)."""
+    (home / "token").write_text("nacre_secret\n")
+    monkeypatch.setenv("NACRE_URL", server.url)
+    monkeypatch.setenv("NACRE_TOKEN_FILE", str(home / "token"))
+    return bare

@@ -6,7 +6,7 @@ Only the standard library is needed, so that a computer can be cleaned whatever 
 import re
 from pathlib import Path
 
-from lab import cgroups, cuts, loops, mounts, network, processes, root, store
+from lab import cgroups, cuts, loops, mounts, network, processes, root, store, throttle
 from lab.inside import check_ours, power_off
 
 SERVICE_GRACE_S = 5
@@ -25,6 +25,7 @@ def end_all(name: str, base: Path) -> list[str]:
     ended = _end_recorded(folder / "run")
     for label in labels:
         power_off(label, folder / "run" / f"{label.rpartition('-')[2]}.pid")
+        throttle.forget_disks(label)
     cuts.remove_all(name)
     network.remove_all(name)
     mounts.unmount_below(folder)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cuts, keys, loops, mounts, network, processes, root
+from lab import cuts, keys, loops, mounts, network, processes, root, throttle
 from lab.command import attempt, run
 from lab.detach import detach
 from lab.errors import LabError
@@ -63,6 +63,7 @@ class Machine:
     def kill(self) -> None:
         """Pull the power cord: every process of the machine, guests included, is gone when this returns; disks stay."""
         power_off(self.spec.label, self.spec.record)
+        throttle.forget_disks(self.spec.label)
         mounts.unmount_below(self.spec.folder)
         network.unplug(self.spec)
 
@@ -87,9 +88,18 @@ class Machine:
         """Drop ssh, libvirt, migration and VNC only; Ceph goes on."""
         cuts.apply(cuts.tcp_only(self.spec, cuts.MANAGEMENT_PORTS))
 
+    def slow_disks(self, *, write_iops: int) -> None:
+        """Let the OSDs make that many writes a second to each disk."""
+        throttle.slow_disks(self.spec, write_iops=write_iops)
+
+    def slow_network(self, *, kbit_s: int) -> None:
+        """Let that much pass the management cable each way: Ceph's traffic, and that of the guests' disks."""
+        throttle.slow_network(self.spec, kbit_s=kbit_s)
+
     def heal(self) -> None:
-        """Undo any cut."""
+        """Undo any cut, and what made disks or network slow."""
         cuts.heal(self.spec)
+        throttle.heal(self.spec)
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 120) -> str:
         """Run a program inside, as from the machine's console (its network may be cut); LabError when it fails."""

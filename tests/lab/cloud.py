@@ -25,7 +25,7 @@ from tests.lab.patience import DEADLINE_S, eventually
 from tests.lab.whole_lab import IMAGE, WholeLab
 
 FLAVOR = "small"
-DELETED_IN_ORDER = ("vms", "volumes", "images", "flavors")
+DELETED_IN_ORDER = ("vms", "placement-groups", "volumes", "images", "flavors")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -76,6 +76,12 @@ class Cloud:
         name = self.adopt("flavors", _new_name())
         size = ["--vcpus", "1", "--memory-mib", str(memory_mib), "--disk-gib", str(disk_gib)]
         self.told("flavor", "create", name, *size)
+        return name
+
+    def new_group(self, kind: str) -> str:
+        """A placement group, `--apart` or `--together`; returns its name."""
+        name = self.adopt("placement-groups", _new_name())
+        self.told("placement-group", "create", name, kind)
         return name
 
     def upload(self, file: Path) -> str:

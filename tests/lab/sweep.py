@@ -26,13 +26,13 @@ def set_quota(lab: WholeLab, pool: str, max_bytes: int) -> None:
 
 
 def sweep(lab: WholeLab) -> None:
-    """Heal the hosts, then remove VMs, images and flavors through the API, and what the contract suites made."""
+    """Heal the hosts, then remove what tests made through the API, and what the contract suites made."""
     for machine in lab.machines:
         machine.heal()
         machine.run(["systemctl", "start", *LIBVIRT_UNITS])
     set_quota(lab, "vms", 0)
     cloud = Cloud(lab)
-    for kind in ("vms", "images", "flavors"):
+    for kind in ("vms", "placement-groups", "images", "flavors"):
         for row in cloud.client.items(f"/v1/{kind}"):
             if MARK.fullmatch(row["name"]):
                 cloud.adopt(kind, row["name"])

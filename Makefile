@@ -21,7 +21,9 @@ help:
 	@echo 'make status  what is running'
 	@echo 'make test    all tests, those on a cluster of their own included'
 	@echo 'make lint    style, types, imports between packages'
-	@echo 'make bench   all benchmarks, or B=api, B=create (after make up), B=restart; exit 1 when an aim does not hold'
+	@echo 'make bench   all benchmarks, or one: B=api create restart history discovery packing placement_decision placement_rest'
+	@echo '             placement_storage; create and placement_storage after make up; exit 1 when an aim does not hold.'
+	@echo '             TRACE=file.csv.gz: the VMs that packing replays. PEERS=1: installs what placement is compared with'
 	@echo
 	@echo 'Parameters: LAB=name (default demo), SUBNET=10.x.y.0/24, HOSTS=3, OSDS_PER_HOST=1, CONTROL=1 (one more'
 	@echo 'machine, with the control plane deployed on it), PURGE=1 (down only)'

@@ -7,12 +7,28 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from bench import api, create, restart
-from bench.comparison import Comparison, table, tell
+from bench import (
+    api,
+    create,
+    discovery,
+    history,
+    packing_online,
+    placement_decision,
+    placement_rest,
+    placement_storage,
+    restart,
+)
+from bench.comparison import Comparison, Limit, table, tell
 
-BENCHES: Mapping[str, Callable[[], Iterator[Comparison]]] = {
+BENCHES: Mapping[str, Callable[[], Iterator[Comparison | Limit]]] = {
     "api": api.run,
     "create": create.run,
+    "history": history.run,
+    "packing": packing_online.run,
+    "discovery": discovery.run,
+    "placement_decision": placement_decision.run,
+    "placement_rest": placement_rest.run,
+    "placement_storage": placement_storage.run,
     "restart": restart.run,
 }
 

@@ -31,7 +31,7 @@ class Connection:
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._receive()
         head, parts = data[:end].lower(), [data[end + 4 :]]
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]) if b"content-length:" in head else 0
         missing = length - len(parts[0])
         while missing > 0:
             parts.append(self._receive())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +14,14 @@ from uuid import UUID
 
 from service.bootstrap import build_context, create_token, migrate_database
 from service.db.database import transaction
-from service.db.tables import Allocation, Flavor, Host, Image, Network, Nic, Project, Vm, Volume
+from service.db.tables import Allocation, Flavor, Host, Image, Network, Nic, Pool, Project, Vm, Volume
 from service.settings import load_settings
 
 AT_ONCE = 500  # rows in one statement
 GIB = 1 << 30
+POOL_FACTS = {
+    "name": "vms", "replicas": 3, "stored_bytes": 0, "free_bytes": 1 << 50, "near_full": False, "full": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,12 @@ def vm_name(number: int) -> str:
     return f"vm-{number:06d}"
 
 
-def make(folder: Path, *, vms: int, hosts: int, port: int) -> World:
-    """Fill a new database in `folder`, for an API that will listen on `port`."""
+def make(folder: Path, *, vms: int, hosts: int, port: int, **more: object) -> World:
+    """Fill a new database in `folder`, for an API that will listen on `port`; `more` are other settings."""
     folder.mkdir(parents=True)
     settings_file, token_file = folder / "settings.toml", folder / "token"
-    settings_file.write_text(f'state_dir = "{folder / "state"}"\nlisten_port = {port}\n')
+    told = {"state_dir": str(folder / "state"), "listen_port": port, **more}
+    settings_file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items()))
     settings = load_settings(settings_file)
     migrate_database(settings)
     create_token(settings, name="bench", role="admin", path=token_file)
@@ -70,6 +75,7 @@ def _fill(vms: int, hosts: int) -> None:
         id=network, created_at=now, name="guests", bridge="br-guest", cidr="10.0.0.0/8", first_address="10.0.0.1",
         last_address="10.255.255.254", dns=[],
     ).execute()  # fmt: skip
+    Pool.insert(name="vms", facts=POOL_FACTS, observed_at=now).execute()
     common = {"created_at": now}
     _insert(Host, hosts, lambda n: common | _host(n, now))
     _insert(Vm, vms, lambda n: common | _vm(n, now) | _of(project, flavor, image, _id("h", n % hosts)))

@@ -81,7 +81,7 @@ def test_a_killed_host_comes_back_healthy_and_its_vm_is_started_again(cloud: Clo
     cloud.inside(name, "sync")
     before = cloud.vm(name)
     names = {vm["name"] for vm in cloud.client.items("/v1/vms")}
-    written = cloud.wait_stamp(name)[-1].seq
+    cloud.wait_stamp(name)
     machine = cloud.lab.machine(before["host"])
     machine.kill()
     try:
@@ -92,6 +92,7 @@ def test_a_killed_host_comes_back_healthy_and_its_vm_is_started_again(cloud: Clo
         machine.boot()
     healed = health.wait_healthy(cloud.lab.spec, HEAL_S)
     assert healed.status == "HEALTH_OK", healed
+    written = cloud.stamps(name)[-1].seq  # by now: what it wrote before it died is in
     after = eventually("the VM is started again", lambda: _next_run(cloud, name, before["epoch"]))
     assert len(hosts_of(cloud, after)) == 1
     found = cloud.wait_stamp(name, after=written)

@@ -16,11 +16,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 import structlog
 
-from service.cli import main as cli
-from service.cli import session
 from service.db.database import Database, open_database
 from service.db.migrate import migrate
 from tests.api.world import KEY, MIB, Cloud
+from tests.command import run_nacre
 from tests.postgres import name_in
 
 
@@ -149,13 +148,8 @@ def nacre(cloud, served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def run(*arguments):
-        session.client.cache_clear()
-        monkeypatch.setattr("sys.argv", ["nacre", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        session.client.cache_clear()
-        return int(ended.value.code or 0), _without_logs(out), _without_logs(err)
+        status, out, err = run_nacre(monkeypatch, capsys, *arguments)
+        return status, _without_logs(out), _without_logs(err)
 
     return run
 

@@ -8,7 +8,7 @@ import pycdlib
 from tests.api.world import expect
 
 
-def refused(cloud, code: str, data: bytes, **said) -> dict:
+def assert_refused(cloud, code: str, data: bytes, **said) -> dict:
     """The upload is taken, its job fails with this code, and nothing is left."""
     job = cloud.ended(cloud.upload(data, name="bad", **said))
     assert (job["state"], (job["error"] or {}).get("code")) == ("failed", code), job

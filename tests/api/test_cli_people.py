@@ -2,17 +2,16 @@
 
 import io
 import json
-import sys
 import threading
+from functools import partial
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 import structlog
 
-from service.cli import main as cli
-from service.cli import session
 from tests.api.folk import PASSWORD, user
+from tests.command import run_nacre
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -38,17 +37,7 @@ def nacre(empty, tmp_path, monkeypatch, capsys):
     user(empty, "root2", "admin", password=PASSWORD)
     user(empty, "ann", "user", "default", password=PASSWORD)
 
-    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
-        session.client.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["nacre", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    yield run
-    session.client.cache_clear()
+    yield partial(run_nacre, monkeypatch, capsys)
     server.shutdown()
     server.server_close()
     structlog.configure(logger_factory=logged["logger_factory"])

@@ -3,7 +3,7 @@
 from service.db import quotas
 from service.db.database import transaction, unit_of_work
 from service.db.tables import Image, Project
-from tests.api.image_files import refused
+from tests.api.image_files import assert_refused
 from tests.api.world import BOOT, expect
 
 
@@ -64,7 +64,7 @@ def test_what_an_image_takes_counts_in_its_projects_quota_until_its_bytes_are_go
     before = used()["gib:images"]
     cloud.done(cloud.upload(qcow2(size="1025M"), name="big", format="qcow2"))
     assert used()["gib:images"] == before + 2
-    refused(cloud, "image.wrong_format", BOOT, format="qcow2")
+    assert_refused(cloud, "image.wrong_format", BOOT, format="qcow2")
     assert used()["gib:images"] == before + 2
     cloud.make_vm()
     cloud.done(cloud.api.delete("/v1/images/mini"))
@@ -78,7 +78,7 @@ def test_what_an_image_takes_counts_in_its_projects_quota_until_its_bytes_are_go
 def test_an_image_beyond_the_quota_is_refused_and_leaves_nothing(cloud):
     with transaction(cloud.db):
         quotas.set_limit(next(iter(Project.select())).id, "gib:images", 1)
-    refused(cloud, "quota.exceeded", BOOT, format="raw")
+    assert_refused(cloud, "quota.exceeded", BOOT, format="raw")
 
 
 def test_an_image_that_is_being_deleted_is_cloned_no_more(cloud):

@@ -9,7 +9,7 @@ import pytest
 
 from service import sandbox
 from service.operations.images import unpack
-from tests.api.image_files import PACKERS, iso, packed, packed_as_qcow2, refused
+from tests.api.image_files import PACKERS, assert_refused, iso, packed, packed_as_qcow2
 from tests.api.world import BOOT, MIB, expect
 
 
@@ -23,13 +23,13 @@ from tests.api.world import BOOT, MIB, expect
     ids=["backing file", "data file", "raw data file"],
 )
 def test_a_qcow2_that_leans_on_another_file_is_refused(cloud, qcow2, options, code):
-    refused(cloud, code, qcow2(*options), format="qcow2")
+    assert_refused(cloud, code, qcow2(*options), format="qcow2")
 
 
 @pytest.mark.parametrize("compression", PACKERS)
 def test_a_packed_qcow2_that_leans_on_another_file_is_refused_too(cloud, qcow2, compression):
     data = packed(qcow2("-b", "base.raw", "-F", "raw"), compression)
-    refused(cloud, "image.backing_file", data, format="qcow2", compression=compression)
+    assert_refused(cloud, "image.backing_file", data, format="qcow2", compression=compression)
 
 
 VMDK = b'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
@@ -58,40 +58,40 @@ def test_a_file_that_is_not_what_it_is_declared_is_refused(cloud, qcow2, tmp_pat
         made[what] = (tmp_path / "made").read_bytes()
     if what in PACKERS:
         made[what] = packed(BOOT, what)
-    refused(cloud, "image.wrong_format", made[what], format=declared)
+    assert_refused(cloud, "image.wrong_format", made[what], format=declared)
 
 
 @pytest.mark.parametrize("declared", [*PACKERS, "none"])
 def test_a_file_in_another_packing_than_declared_is_refused(cloud, declared):
     really = "xz" if declared == "gz" else "gz"
-    refused(cloud, "image.wrong_format", packed(BOOT, really), format="raw", compression=declared)
+    assert_refused(cloud, "image.wrong_format", packed(BOOT, really), format="raw", compression=declared)
 
 
 def test_a_packing_inside_a_packing_is_refused(cloud):
     data = packed(packed(BOOT, "xz"), "gz")
-    refused(cloud, "image.wrong_format", data, format="qcow2", compression="gz")
+    assert_refused(cloud, "image.wrong_format", data, format="qcow2", compression="gz")
 
 
 @pytest.mark.parametrize("compression", PACKERS)
 def test_a_packed_file_that_was_cut_short_is_refused(cloud, compression):
     data = packed(random.Random(1).randbytes(300_000), compression)[:-100]
-    refused(cloud, "image.damaged", data, format="raw", compression=compression)
+    assert_refused(cloud, "image.damaged", data, format="raw", compression=compression)
 
 
 @pytest.mark.parametrize("length", [512, 70_000, 2_000_000])
 def test_a_qcow2_that_was_cut_short_before_it_was_sent_is_refused_and_not_filled_with_zeros(cloud, tmp_path, length):
     data = packed_as_qcow2(tmp_path, random.Random(1).randbytes(3_000_000))[:length]
-    refused(cloud, "image.damaged", data, format="qcow2")
+    assert_refused(cloud, "image.damaged", data, format="qcow2")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(cloud):
     data = packed(bytes(160 * MIB), "bz2")
     assert len(data) < 160 * MIB / 10**6
-    refused(cloud, "image.bomb", data, format="raw", compression="bz2")
+    assert_refused(cloud, "image.bomb", data, format="raw", compression="bz2")
 
 
 def test_a_qcow2_of_100_tib_is_refused_by_its_header(cloud, qcow2):
-    refused(cloud, "image.too_large", qcow2(size="100T"), format="qcow2")
+    assert_refused(cloud, "image.too_large", qcow2(size="100T"), format="qcow2")
 
 
 def patched(data: bytes, offset: int, layout: str, *values: int) -> bytes:
@@ -119,7 +119,7 @@ FORGED = {
 @pytest.mark.parametrize("trick", FORGED)
 def test_a_forged_qcow2_is_refused(cloud, qcow2, trick):
     (offset, layout, value), code = FORGED[trick]
-    refused(cloud, code, patched(qcow2(), offset, layout, value), format="qcow2")
+    assert_refused(cloud, code, patched(qcow2(), offset, layout, value), format="qcow2")
 
 
 def test_a_qcow2_whose_clusters_all_are_the_same_one_is_refused(cloud, tmp_path):
@@ -129,18 +129,18 @@ def test_a_qcow2_whose_clusters_all_are_the_same_one_is_refused(cloud, tmp_path)
     second &= (1 << 56) - 512
     first_cluster = data[second : second + 8]
     data[second : second + 8 * 16] = first_cluster * 16
-    refused(cloud, "image.damaged", bytes(data), format="qcow2")
+    assert_refused(cloud, "image.damaged", bytes(data), format="qcow2")
 
 
 def test_an_image_larger_than_allowed_is_refused_by_its_bytes_and_by_its_header(cloud_with, qcow2):
     cloud = cloud_with(max_image_bytes=2 * MIB)
     expect(cloud.upload(bytes(3 * MIB), name="bad", format="raw"), 422, "image.too_large")
-    refused(cloud, "image.too_large", qcow2(size="3M"), format="qcow2")
-    refused(cloud, "image.too_large", packed(bytes(3 * MIB), "gz"), format="raw", compression="gz")
+    assert_refused(cloud, "image.too_large", qcow2(size="3M"), format="qcow2")
+    assert_refused(cloud, "image.too_large", packed(bytes(3 * MIB), "gz"), format="raw", compression="gz")
 
 
 def test_a_wrong_digest_is_refused_with_the_right_one(cloud):
-    told = refused(cloud, "image.wrong_digest", BOOT, format="raw", sha256="0" * 64)
+    told = assert_refused(cloud, "image.wrong_digest", BOOT, format="raw", sha256="0" * 64)
     assert hashlib.sha256(BOOT).hexdigest() in told["detail"]
     cloud.done(cloud.upload(BOOT, name="good", format="raw", sha256=hashlib.sha256(BOOT).hexdigest()))
 
@@ -162,4 +162,4 @@ def test_an_image_that_takes_too_long_to_unpack_is_given_up(cloud, monkeypatch):
 def test_without_a_sandbox_nothing_is_unpacked(cloud, monkeypatch, qcow2):
     data = qcow2()
     monkeypatch.setattr(sandbox, "SYSTEM", ("--ro-bind", "/nowhere", "/usr"))
-    refused(cloud, "image.no_sandbox", data, format="qcow2")
+    assert_refused(cloud, "image.no_sandbox", data, format="qcow2")

@@ -1,12 +1,11 @@
 """The `nacre` command against a server on loopback."""
 
-import io
-import sys
+from functools import partial
 
 import pytest
 
-from service.cli import main as cli
 from service.cli import session
+from tests.command import run_nacre
 from tests.unit.cli_server import Server
 
 
@@ -32,16 +31,7 @@ def home(tmp_path, monkeypatch):
 def bare(home, monkeypatch, capsys):
     """Runs the command in an environment that says nothing."""
 
-    def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
-        session.client.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["nacre", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return partial(run_nacre, monkeypatch, capsys)
 
 
 @pytest.fixture

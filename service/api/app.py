@@ -14,23 +14,25 @@ import bottle
 import structlog
 from pydantic import ValidationError
 
-from service.api import kept_answers, problem, reference, show
-from service.api.authorise import authenticate, in_project, stated_reason
-from service.api.call import Accepted, Call, Outcome, Reply, Stream
-from service.api.kept_answers import Answer, KeptAnswers
+from service.api import reference
 from service.api.layers import layered
-from service.api.request import Environ, check_path, header, read_call, sent_request_id
-from service.api.route import Handler, Route
 from service.api.routes import ROUTES
-from service.api.slots import SlotSet
-from service.api.waits import job_at_its_end
-from service.api.watch import ACTOR, NO_ROUTE, note, watched
 from service.context import Context
 from service.db.database import unit_of_work
 from service.db.version import Version
+from service.edge import kept_answers, problem
+from service.edge.authenticate import authenticate, in_project, stated_reason
+from service.edge.call import Accepted, Call, Outcome, Reply, Stream
+from service.edge.kept_answers import Answer, KeptAnswers
+from service.edge.request import Environ, check_path, header, read_call, sent_request_id
+from service.edge.route import Handler, Route
+from service.edge.slots import SlotSet
+from service.edge.waits import job_at_its_end
+from service.edge.watch import ACTOR, NO_ROUTE, note, watched
 from service.errors import InvalidError, NacreError, NotFoundError
 from service.operations.actor import ANONYMOUS, Actor
 from service.operations.authorise import authorise
+from service.views.jobs import show_job
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +147,7 @@ class App(bottle.Bottle):
         wait_s = min(getattr(call.query, "wait", 0.0), self._ctx.settings.max_wait_s)
         view = job_at_its_end(self._ctx, self._slots.waits, accepted.job_id, wait_s, is_new=accepted.is_new)
         headers = {"Location": f"/v1/jobs/{view.id}"} if accepted.is_new else {}
-        shown = show.job(view)
+        shown = show_job(view)
         body = shown if accepted.told is None else {**accepted.told, "job": shown}
         return Reply(body, 202 if accepted.is_new and not view.finished else 200, headers)
 

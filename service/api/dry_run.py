@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
-from service.api import show
-from service.api.call import Accepted, Call, Outcome, Reply
-from service.api.route import Handler, Route
 from service.db.database import transaction
 from service.db.tables import Placement
+from service.edge.call import Accepted, Call, Outcome, Reply
+from service.edge.route import Handler, Route
 from service.jobs.views import job_view
+from service.views.placements import show_placement
 
 TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request would have answered
 
@@ -43,7 +43,7 @@ def _take_back(handler: Handler, call: Call) -> NoReturn:
     began = call.ctx.clock.now()
     before = {row.id for row in _placements(began)}
     trial = _trial(handler(call))
-    trial["placements"] = [show.placement(row) for row in _placements(began) if row.id not in before]
+    trial["placements"] = [show_placement(row) for row in _placements(began) if row.id not in before]
     raise _Enough(trial)
 
 

@@ -17,14 +17,14 @@ from typing import Any
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, SecretStr
 
-from service.api import show
-from service.api.call import Accepted, Call, Outcome, Reply
-from service.api.route import Handler, Route
 from service.db.database import transaction
 from service.db.tables import IdempotencyKey
+from service.edge.call import Accepted, Call, Outcome, Reply
+from service.edge.route import Handler, Route
 from service.errors import FieldError, InvalidError
 from service.jobs.views import job_view
 from service.operations.secret_key import derive
+from service.views.jobs import show_job
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -59,7 +59,7 @@ def _keep(request: Request, call: Call, outcome: Outcome) -> Outcome:
     """Write down the answer. A job's is as it is now, so that every duplicate gets the same bytes."""
     match outcome:
         case Accepted():
-            body = _bytes(show.job(job_view(outcome.job_id)))
+            body = _bytes(show_job(job_view(outcome.job_id)))
             headers = {"Location": f"/v1/jobs/{outcome.job_id}"}
             _insert(request, call, status=202, body=body, job_id=outcome.job_id, location=headers["Location"])
             return outcome if _waits(call) else Reply(body, 202, headers)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 
-from service.api.call import Call, Outcome
 from service.api.dry_run import tried
-from service.api.etags import guard, tagged
 from service.api.idempotency import answered_once
-from service.api.route import Handler, Layer, Route
 from service.api.routes import ROUTES
+from service.edge.call import Call, Outcome
+from service.edge.etags import guard, tagged
+from service.edge.route import Handler, Layer, Route
 
 
 def upload_slot(route: Route, handler: Handler, call: Call) -> Outcome:

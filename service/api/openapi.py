@@ -12,13 +12,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.call import JSON
-from service.api.models.base import Trying
 from service.api.models.contract import ShownTrial
 from service.api.models.edge import Problem
 from service.api.models.jobs import ShownJob
-from service.api.problem import MEDIA_TYPE
-from service.api.route import Route
+from service.edge.call import JSON
+from service.edge.models import Trying
+from service.edge.problem import MEDIA_TYPE
+from service.edge.route import Route
 
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]

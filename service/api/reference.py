@@ -9,8 +9,8 @@ from html import escape
 from typing import Any
 
 from service.api import openapi
-from service.api.call import Call, Reply
-from service.api.route import Route
+from service.edge.call import Call, Reply
+from service.edge.route import Route
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:62rem;padding:1rem;color:#1b1f24}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api import (
+from service.api.handlers import (
     adoptions,
     catalogue,
     consoles,
@@ -26,7 +26,6 @@ from service.api import (
     vms,
     volumes,
 )
-from service.api.models.base import Body, ListNamed, Page, Query, Trying, Waiting
 from service.api.models.catalogue import CreateFlavor, CreateNetwork, ShownFlavor, ShownNetwork
 from service.api.models.consoles import OpenConsole, ShownConsole
 from service.api.models.contract import ShownDeclared
@@ -126,7 +125,8 @@ from service.api.models.vms import (
     ShownVnc,
     StartVm,
 )
-from service.api.route import Route
+from service.edge.models import Body, ListNamed, Page, Query, Trying, Waiting
+from service.edge.route import Route
 
 ROUTES = (
     Route("GET", "/healthz", health.alive, None, reply=ShownHealth),

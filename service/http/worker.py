@@ -3,7 +3,7 @@
 The main loop gathers a request (its head, and a body of ordinary size) before a thread gets it, sends what a client did
 not take at once, and waits for clients to hang up. gunicorn's own worker reads in its threads and lingers in its main
 loop, so that a few dozen clients that dribble stop it. Here a thread reads from a client only what is larger than
-READ_AHEAD_BYTES or of unknown length: the API has slots for such requests (service/api/slots.py).
+READ_AHEAD_BYTES or of unknown length: the API has slots for such requests (service/edge/slots.py).
 """
 
 from __future__ import annotations

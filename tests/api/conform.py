@@ -8,8 +8,8 @@ from service.api import reference
 from service.api.models.contract import ShownTrial
 from service.api.models.edge import Problem
 from service.api.openapi import refusals
-from service.api.route import Route
 from service.api.routes import ROUTES
+from service.edge.route import Route
 
 EVERY = (*ROUTES, *reference.routes(ROUTES))
 PATTERNS = [(route, re.compile(re.sub(r"<\w+>", "[^/]+", route.path))) for route in EVERY]

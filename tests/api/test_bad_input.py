@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from service.api.route import Route
 from service.api.routes import ROUTES
 from service.db import tables
 from service.db.database import unit_of_work
+from service.edge.route import Route
 from service.jobs import job_tables
 from tests.api.world import MIB, Cloud, expect
 

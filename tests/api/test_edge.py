@@ -272,7 +272,7 @@ def test_a_fault_is_a_problem_that_tells_nothing_of_the_inside(empty, monkeypatc
         raise RuntimeError(empty.settings.state_dir)
 
     monkeypatch.setattr("service.db.queries.readable", broken)
-    monkeypatch.setattr("service.api.health.last_round_at", broken)
+    monkeypatch.setattr("service.api.handlers.health.last_round_at", broken)
     answer = empty.client("admin").get("/v1/vms")
     assert "log" in expect(answer, 500, "internal")["detail"]
     assert str(empty.settings.state_dir) not in answer.text

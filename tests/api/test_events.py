@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from service.api.events import BATCH, HEARTBEAT, LONGEST_S
+from service.api.handlers.events import BATCH, HEARTBEAT, LONGEST_S
 from service.db.tables import Audit, Event, Host, Token, Vm
 from service.world import SystemClock, SystemThreads
 from tests.api.wire import environ

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from service.api import show
 from service.cli import history as cli
 from service.cli.output import Format
 from service.db import host_changes, measurements
@@ -19,6 +18,7 @@ from service.hypervisor.memory import MemoryHypervisor
 from service.hypervisor.values import DiskStatistics
 from service.jobs.job_tables import Job
 from service.placement.facts import HostStorage
+from service.views.values import show_time
 from service.worker.tell_meters import tell
 from tests.api.test_metrics import scraped, value
 from tests.api.world import expect
@@ -74,7 +74,7 @@ def test_a_host_s_past_is_what_was_seen_of_it(cloud):
     past = cloud.api.get("/v1/hosts/host1/history").json()
     (point,) = past["points"]
     assert point == {
-        "at": show.time(cloud.clock.now()),
+        "at": show_time(cloud.clock.now()),
         "cpu": 0.25,
         "ceph_cpu": 0.125,
         "guest_cpus": None,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.api import show
 from service.db.tables import Host
+from service.views.values import show_time
 from storage.errors import UnreachableError
 from storage.facts import HostStorage, OsdFacts
 
@@ -35,7 +35,7 @@ def test_a_host_is_told_what_its_osds_go_through(cloud, osds):
     assert (kept["op_latency_ms"], kept["local_reads"], kept["osd_memory_mib"]) == (2.0, {"vms": 0.75}, 896)
     shown = cloud.api.get("/v1/hosts/host1").json()
     assert shown["storage"] == kept
-    assert shown["storage_observed_at"] == show.time(cloud.clock.now())
+    assert shown["storage_observed_at"] == show_time(cloud.clock.now())
 
 
 def test_a_host_without_osds_is_looked_at_and_has_no_storage(cloud, osds):

@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
-from service.api import idempotency, watch
+from service.api import idempotency
 from service.db.tables import Event, IdempotencyKey, Vm
+from service.edge import watch
 from service.jobs.job_tables import Job
 from service.operations import tokens
 from tests.api.world import expect, threads

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from service.api.paging import Order
 from service.api.routes import ROUTES
 from service.db import queries
 from service.db.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING, Scope
 from service.db.tables import Audit, Flavor, Image, Vm
+from service.edge.paging import Order
 from service.jobs.job_tables import Job
 from service.jobs.views import visible_jobs
 from tests.api.conform import EVERY

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from service.api import show
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainEvent
 from service.jobs.job_tables import Job
 from service.operations import note_event, purge_jobs
+from service.views.values import show_time
 from storage.errors import UnreachableError
 from storage.facts import OsdFacts
 from tests.api.world import expect
@@ -255,7 +255,7 @@ def test_without_a_manager_the_osds_are_unknown_and_the_rest_is_fresh(cloud):
     cloud.observe()
     seen = cloud.api.get("/v1/storage").json()
     assert seen["osds"] == []
-    assert seen["observed_at"] == show.time(cloud.clock.now())
+    assert seen["observed_at"] == show_time(cloud.clock.now())
     cloud.done(cloud.create())
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.api.problem import STATUS_BY_CODE
 from service.api.routes import ROUTES
+from service.edge.problem import STATUS_BY_CODE
 from service.operations.authorise import MAY
 from tests.meta.error_codes import ROOT, listed, raised
 

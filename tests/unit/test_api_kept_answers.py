@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from service.api.call import Reply
-from service.api.kept_answers import Answer, KeptAnswers, key_of
+from service.edge.call import Reply
+from service.edge.kept_answers import Answer, KeptAnswers, key_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HELLO = Answer(Reply(b"hello"))

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from service.api.models.base import Address, Body, Instant, Label, MemoryMib, Named, Subnet, Vcpus
+from service.edge.models import Address, Body, Instant, Label, MemoryMib, Named, Subnet, Vcpus
 
 BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.api.models.base import Body, Instant, Shown
+from service.edge.models import Body, Instant, Shown
 
 
 class OpenConsole(Body):

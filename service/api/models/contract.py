@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from service.api.models.base import Id, Shown
 from service.api.models.jobs import ShownJob, ShownObject
 from service.api.models.vms import ShownPlacement
+from service.edge.models import Id, Shown
 
 
 class ShownTrialJob(Shown):

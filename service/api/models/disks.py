@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.api.models.base import Body, Flag, Id, Instant, Label, ListNamed, Ref, Shown, Trying
+from service.edge.models import Body, Flag, Id, Instant, Label, ListNamed, Ref, Shown, Trying
 
 Bus = Literal["virtio", "scsi", "sata", "ide"]
 PoolName = Annotated[str, Field(min_length=1, max_length=127, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from service.api.models.base import Shown
+from service.edge.models import Shown
 
 
 class ShownFieldError(Shown):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.api.models.base import Count, Label, Query
+from service.edge.models import Count, Label, Query
 
 
 class ListenEvents(Query):

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from service.api.models.base import Count, Instant, Query, Shown
+from service.edge.models import Count, Instant, Query, Shown
 
 LONGEST_S = 1000 * 86400  # nothing is kept for so long
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")

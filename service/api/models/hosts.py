@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from service.api.models.base import (
+from service.edge.models import (
     Address,
     Body,
     Hostname,

@@ -8,19 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from service.api.models.base import (
-    GIB,
-    Body,
-    Id,
-    Instant,
-    Label,
-    Line,
-    ListNamed,
-    Named,
-    Sha256,
-    UserName,
-)
 from service.api.models.disks import PoolName
+from service.edge.models import GIB, Body, Id, Instant, Label, Line, ListNamed, Named, Sha256, UserName
 
 LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 DEFAULT_USER = "nacre"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from service.api.models.base import Flag, Id, Instant, JobState, ListByTime, Ref, Shown
+from service.edge.models import Flag, Id, Instant, JobState, ListByTime, Ref, Shown
 
 
 class ListJobs(ListByTime):
@@ -42,6 +42,8 @@ class ShownJobError(Shown):
 
 class ShownJob(Shown):
     """A job with its phases. `progress` is 0 to 1."""
+
+    is_job = True
 
     id: Id
     kind: str

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.api.models.base import Count, Instant, Query, Shown
+from service.edge.models import Count, Instant, Query, Shown
 
 
 class AskHistory(Query):

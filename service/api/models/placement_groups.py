@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.api.models.base import Body, Id, Instant, Label, ListNamed, Named, Shown
+from service.edge.models import Body, Id, Instant, Label, ListNamed, Named, Shown
 
 Kind = Literal["affinity", "anti_affinity"]
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.api.models.base import (
+from service.api.models.vms import ShownFactsVersion, ShownVerdict
+from service.edge.models import (
     Body,
     Flag,
     Hostname,
@@ -20,7 +21,6 @@ from service.api.models.base import (
     Shown,
     Vcpus,
 )
-from service.api.models.vms import ShownFactsVersion, ShownVerdict
 
 Weights = Annotated[dict[Annotated[str, Field(max_length=63)], float], Field(max_length=32)]
 Algorithm = Annotated[str, Field(min_length=1, max_length=255)]

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from service.api.models.base import Body, Hostname, Id, Instant, ListNamed, Named, Ref, Shown, Text, UserName
 from service.api.models.disks import CdromDrive, ExtraDisk, RootDisk, ShownDrive, ShownVmVolume
 from service.api.models.jobs import ShownJob
+from service.edge.models import Body, Hostname, Id, Instant, ListNamed, Named, Ref, Shown, Text, UserName
 
 MOST_USER_DATA_BYTES = 64 << 10
 SSH_KEY = re.compile(

@@ -1,0 +1,24 @@
+"""Consoles of VMs, over HTTP: what opens a websocket of the console process."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.consoles import OpenConsole
+from service.edge.call import Call, Reply
+from service.operations import console_tickets
+from service.views.values import show_time
+
+
+def create(call: Call) -> Reply:
+    """Make a ticket for one console of a running VM: it is told this once and opens one websocket."""
+    kind = cast(OpenConsole, call.body).kind
+    ticket = console_tickets.request(call.ctx, call.actor, call.ref, kind)
+    shown = {
+        "kind": ticket.kind,
+        "url": call.ctx.settings.console_base + console_tickets.PATH,
+        "protocol": console_tickets.PROTOCOL,
+        "ticket": ticket.secret,
+        "expires_at": show_time(ticket.expires_at),
+    }
+    return Reply(shown, status=201)

@@ -1,0 +1,71 @@
+"""Hosts over HTTP."""
+
+from __future__ import annotations
+
+import functools
+from typing import cast
+
+from service.api.models.hosts import AddHost, CheckHost, UpdateHost
+from service.db import queries
+from service.db.people import SEES_EVERYTHING
+from service.db.tables import Host
+from service.edge import paging
+from service.edge.call import Accepted, Call, Reply
+from service.operations import add_host, check_host, remove_host, update_host
+from service.operations.choose_host import host_facts
+from service.operations.new_placer import reservation_rules
+from service.placement.reservations import for_osds
+from service.views.hosts import show_host
+from service.views.values import Json
+
+
+def listing(call: Call) -> Reply:
+    """All hosts, with what is promised on each."""
+    found = paging.equal(call, queries.readable(Host, call.actor.scope), name=Host.name, state=Host.state)
+    return paging.named(call, found, Host, functools.partial(_shown, call))
+
+
+def one(call: Call) -> Reply:
+    """One host."""
+    return Reply(_shown(call, [queries.get(Host, call.ref, call.actor.scope)])[0])
+
+
+def add(call: Call) -> Accepted:
+    """Take a host into the cloud."""
+    body = cast(AddHost, call.body)
+    new = add_host.NewHost(**{**body.model_dump(), "address": str(body.address)})
+    return Accepted(add_host.request(call.ctx, call.actor, new))
+
+
+def update(call: Call) -> Reply:
+    """Change what is granted of a host, or cordon it.
+
+    Less than is promised already is allowed: `overcommitted_by` says so, and the host gets no new VMs.
+    """
+    change = update_host.HostChange(**cast(UpdateHost, call.body).model_dump())
+    return Reply(_shown(call, [update_host.update(call.ctx, call.actor, call.ref, change)])[0])
+
+
+def check(call: Call) -> Accepted:
+    """Look at a host, or at any machine, and tell all that is wrong with it."""
+    body = cast(CheckHost, call.body)
+    if body.host is not None:
+        return Accepted(check_host.request(call.ctx, call.actor, body.host))
+    job = check_host.request_address(call.ctx, call.actor, str(body.address), ceph_user=body.ceph_user)
+    return Accepted(job)
+
+
+def remove(call: Call) -> Reply:
+    """Let go of a host that runs no VM."""
+    remove_host.remove(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)
+
+
+def _shown(call: Call, rows: list[Host]) -> list[Json]:
+    to_keepers = call.actor.role in SEES_EVERYTHING
+    seen = host_facts(call.ctx, rows)
+    rules = reservation_rules(call.ctx.settings)
+    return [
+        show_host(row, facts, for_osds(facts.storage, rules), to_keepers=to_keepers)
+        for row, facts in zip(rows, seen, strict=True)
+    ]

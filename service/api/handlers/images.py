@@ -1,0 +1,79 @@
+"""Images over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.images import ChangeImage, CreateImage, CreateUpload
+from service.db import queries
+from service.db.tables import Image
+from service.edge import paging
+from service.edge.call import Accepted, Call, Reply
+from service.edge.models import GIB
+from service.operations.images import change_image, delete_image, import_image, share_image
+from service.operations.images.definition import NewImage
+from service.views.images import show_image
+
+
+def described(body: CreateImage | CreateUpload) -> NewImage:
+    """What a body says of an image. Nobody logs in to a CD-ROM."""
+    return NewImage(
+        name=body.name,
+        format=body.format,
+        compression=body.compression,
+        default_user=None if body.format == "iso" else body.default_user,
+        sha256=body.sha256,
+        labels=body.labels,
+        visibility=body.visibility,
+        min_disk_bytes=body.min_disk_gib * GIB,
+        pool=body.pool,
+    )
+
+
+def listing(call: Call) -> Reply:
+    """All images that may be used."""
+    found = queries.readable(Image, call.actor.scope)
+    columns = {"name": Image.name, "state": Image.state, "kind": Image.kind, "visibility": Image.visibility}
+    return paging.named(call, paging.equal(call, found, **columns), Image, paging.each(show_image))
+
+
+def one(call: Call) -> Reply:
+    """One image."""
+    return _in_full(call, queries.get(Image, call.ref, call.actor.scope))
+
+
+def create(call: Call) -> Accepted:
+    """Import an image from a URL, or from a file that lies on the server."""
+    body = cast(CreateImage, call.body)
+    new = described(body)
+    if body.path is not None:
+        return Accepted(import_image.request_from_server(call.ctx, call.actor, new, body.path))
+    return Accepted(import_image.request_from_url(call.ctx, call.actor, new, body.url or ""))
+
+
+def change(call: Call) -> Reply:
+    """Rename an image, or change its labels and who may use it."""
+    body = cast(ChangeImage, call.body)
+    return _in_full(call, change_image.change(call.ctx, call.actor, call.ref, body.columns()))
+
+
+def delete(call: Call) -> Accepted:
+    """Delete an image; while clones of it live, its bytes stay."""
+    return Accepted(delete_image.request(call.ctx, call.actor, call.ref))
+
+
+def share(call: Call) -> Reply:
+    """Let a project use an image."""
+    share_image.share(call.ctx, call.actor, call.ref, call.params["project"])
+    return Reply(None, 204)
+
+
+def unshare(call: Call) -> Reply:
+    """Let a project use an image no longer."""
+    share_image.unshare(call.ctx, call.actor, call.ref, call.params["project"])
+    return Reply(None, 204)
+
+
+def _in_full(call: Call, row: Image) -> Reply:
+    ours = call.actor.scope.sees(row.project_id)
+    return Reply({**show_image(row), "shared_with": share_image.shared_with(row) if ours else []})

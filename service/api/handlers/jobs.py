@@ -1,0 +1,37 @@
+"""Jobs over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.jobs import ListJobs
+from service.edge import paging
+from service.edge.call import Accepted, Call, Reply
+from service.jobs.job_tables import Job
+from service.jobs.views import job_views, visible_job, visible_jobs
+from service.operations import cancel_job
+from service.operations.purge_jobs import ROUNDS
+from service.views.jobs import show_job
+from service.views.values import Json
+
+
+def listing(call: Call) -> Reply:
+    """Jobs, the newest first; `rounds=true` shows the service's own too."""
+    rounds = cast(ListJobs, call.query).rounds
+    found = visible_jobs(call.actor.scope, except_kinds=() if rounds else ROUNDS)
+    found = paging.equal(call, found, state=Job.state, kind=Job.kind, object_id=Job.object_id)
+    return paging.page(call, found, key=Job.id, sorts={"created_at": Job.created_at}, show=_shown)
+
+
+def one(call: Call) -> Accepted:
+    """One job; with `wait`, once it has ended or that many seconds are over."""
+    return Accepted(visible_job(call.ref, call.actor.scope).id, is_new=False)
+
+
+def cancel(call: Call) -> Reply:
+    """Ask for the end of a job: it is undone, then cancelled."""
+    return Reply(show_job(cancel_job.cancel(call.ctx, call.actor, call.ref)), status=202)
+
+
+def _shown(rows: list[Job]) -> list[Json]:
+    return [show_job(view) for view in job_views(rows)]

@@ -1,0 +1,44 @@
+"""Placement groups over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.placement_groups import ChangePlacementGroup, CreatePlacementGroup
+from service.db import queries
+from service.db.tables import PlacementGroup
+from service.edge import paging
+from service.edge.call import Call, Reply
+from service.operations import placement_groups
+from service.views.placement_groups import show_placement_groups
+
+
+def listing(call: Call) -> Reply:
+    """All placement groups with their VMs."""
+    found = queries.readable(PlacementGroup, call.actor.scope)
+    found = paging.equal(call, found, name=PlacementGroup.name, kind=PlacementGroup.kind)
+    return paging.named(call, found, PlacementGroup, show_placement_groups)
+
+
+def one(call: Call) -> Reply:
+    """One placement group with its VMs."""
+    return Reply(show_placement_groups([queries.get(PlacementGroup, call.ref, call.actor.scope)])[0])
+
+
+def create(call: Call) -> Reply:
+    """Make a placement group."""
+    body = cast(CreatePlacementGroup, call.body)
+    made = placement_groups.create(call.ctx, call.actor, name=body.name, kind=body.kind, hard=body.hard)
+    return Reply(show_placement_groups([made])[0], status=201)
+
+
+def change(call: Call) -> Reply:
+    """Make a placement group hard or soft. VMs that run stay where they are."""
+    body = cast(ChangePlacementGroup, call.body)
+    return Reply(show_placement_groups([placement_groups.change(call.ctx, call.actor, call.ref, hard=body.hard)])[0])
+
+
+def delete(call: Call) -> Reply:
+    """Remove a placement group that has no VMs."""
+    placement_groups.delete(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)

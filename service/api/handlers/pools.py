@@ -1,0 +1,46 @@
+"""Storage pools over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.hosts import AddPool
+from service.db import queries
+from service.db.tables import Pool
+from service.edge import paging
+from service.edge.call import Accepted, Call, Reply
+from service.operations import add_pool, remove_pool
+from service.views.pools import show_pool
+from service.views.values import Json
+
+
+def listing(call: Call) -> Reply:
+    """All pools for block devices: those in use, and those that could be."""
+    found = paging.equal(call, Pool.select(), name=Pool.name)
+    shown = paging.each(lambda row: _shown(call, row))
+    return paging.page(call, found, key=Pool.name, sorts={"name": Pool.name}, show=shown)
+
+
+def one(call: Call) -> Reply:
+    """One pool."""
+    row = Pool.get_or_none(Pool.name == call.ref)
+    if row is None:
+        raise queries.not_found("pool", call.ref)
+    return Reply(_shown(call, row))
+
+
+def add(call: Call) -> Accepted:
+    """Take a pool into use, once it was tried."""
+    body = cast(AddPool, call.body)
+    return Accepted(add_pool.request(call.ctx, call.actor, body.name, body.uses))
+
+
+def remove(call: Call) -> Reply:
+    """Use an empty pool no more."""
+    remove_pool.remove(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)
+
+
+def _shown(call: Call, row: Pool) -> Json:
+    settings = call.ctx.settings
+    return show_pool(row, vm_pool=settings.vm_pool, image_pool=settings.image_pool)

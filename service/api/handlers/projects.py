@@ -1,0 +1,87 @@
+"""Projects, their members and quotas, and the audit over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.people import ChangeProject, CreateProject, SetQuota
+from service.db import people, queries, quotas
+from service.db.tables import Audit, Project
+from service.edge.call import Call, Reply
+from service.edge.paging import each, equal, named, page
+from service.operations import projects
+from service.views.projects import show_audit, show_project, show_quota
+from service.views.values import show_named
+
+FILTERS = ("actor", "action", "object_kind", "object_id", "object_name", "request_id")
+
+
+def listing(call: Call) -> Reply:
+    """The projects that may be seen."""
+    found = equal(call, queries.readable(Project, call.actor.scope), name=Project.name)
+    return named(call, found, Project, each(show_project))
+
+
+def one(call: Call) -> Reply:
+    """One project: what it may have and has, its hosts and its members."""
+    project = queries.get(Project, call.ref, call.actor.scope)
+    groups, members = people.host_groups_of(project.id), people.members_of(project.id)
+    return Reply(
+        {
+            **show_project(project),
+            "quotas": [show_quota(quota) for quota in quotas.of_project(project.id)],
+            "host_groups": [show_named(group) for group in groups],
+            "members": [show_named(member) for member in members],
+        }
+    )
+
+
+def create(call: Call) -> Reply:
+    """Make a project."""
+    body = cast(CreateProject, call.body)
+    new = projects.NewProject(name=body.name, description=body.description, quotas=body.quotas)
+    return Reply(show_project(projects.create(call.ctx, call.actor, new)), status=201)
+
+
+def change(call: Call) -> Reply:
+    """Change a project's name or description."""
+    body = cast(ChangeProject, call.body)
+    changed = projects.change(call.ctx, call.actor, call.ref, name=body.name, description=body.description)
+    return Reply(show_project(changed))
+
+
+def delete(call: Call) -> Reply:
+    """Remove a project that owns nothing."""
+    projects.delete(call.ctx, call.actor, call.ref)
+    return Reply(None, status=204)
+
+
+def add_member(call: Call) -> Reply:
+    """Let a user work in the project."""
+    projects.add_member(call.ctx, call.actor, call.ref, call.params["user"])
+    return Reply(None, status=204)
+
+
+def remove_member(call: Call) -> Reply:
+    """Let a user work in the project no more."""
+    projects.remove_member(call.ctx, call.actor, call.ref, call.params["user"])
+    return Reply(None, status=204)
+
+
+def list_quotas(call: Call) -> Reply:
+    """What the project may have, and has."""
+    project = queries.get(Project, call.ref, call.actor.scope)
+    return Reply({"items": [show_quota(quota) for quota in quotas.of_project(project.id)]})
+
+
+def set_quota(call: Call) -> Reply:
+    """Limit a resource of the project. A limit below what is there stops new ones only."""
+    body = cast(SetQuota, call.body)
+    return Reply(show_quota(projects.set_quota(call.ctx, call.actor, call.ref, call.params["resource"], body.limit)))
+
+
+def list_audit(call: Call) -> Reply:
+    """Who did what, the newest first: admins see all of it, others what belongs to their projects and what they did."""
+    query = people.readable_audit(call.actor.name, call.actor.role, call.actor.scope)
+    query = equal(call, query, **{name: getattr(Audit, name) for name in FILTERS})
+    return page(call, query, key=Audit.id, sorts={"created_at": Audit.created_at}, show=each(show_audit))

@@ -1,0 +1,34 @@
+"""What a VM's screen shows, over HTTP: pictures, and passwords for VNC."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.models.vms import OpenVnc
+from service.db import queries
+from service.db.tables import Vm
+from service.edge.call import Accepted, Call, Reply
+from service.jobs.views import job_view
+from service.operations import open_vnc, take_screenshot
+from service.views.jobs import show_job
+from service.views.values import show_time
+
+
+def open_console(call: Call) -> Reply:
+    """Make a short-lived password for a VM's VNC console; it is told this once."""
+    body = cast(OpenVnc, call.body)
+    opened = open_vnc.request(call.ctx, call.actor, call.ref, life_s=body.seconds)
+    shown = {"password": opened.password, "expires_at": show_time(opened.expires_at)}
+    job = job_view(opened.job_id)
+    return Reply({**shown, "job": show_job(job)}, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+def take(call: Call) -> Accepted:
+    """Take a picture of a VM's screen."""
+    return Accepted(take_screenshot.request(call.ctx, call.actor, call.ref))
+
+
+def picture(call: Call) -> Reply:
+    """The picture that was taken last, if it is a fresh one."""
+    vm = queries.get(Vm, call.ref, call.actor.scope)
+    return Reply(take_screenshot.newest(call.ctx, vm), media_type="image/png")

@@ -1,0 +1,44 @@
+"""Data volumes over HTTP: disks that may be on a VM, and stay when it goes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from service.api.handlers.disks import new_disk
+from service.api.models.disks import CreateVolume, GrowVolume
+from service.db import queries
+from service.db.tables import Volume
+from service.edge import paging
+from service.edge.call import Accepted, Call, Reply
+from service.edge.models import GIB
+from service.operations import create_volume, delete_volume, grow_volume, volume_rows
+from service.views.volumes import show_volume, show_volumes
+
+
+def listing(call: Call) -> Reply:
+    """All data volumes, whether they are on a VM or not."""
+    found = queries.readable(Volume, call.actor.scope).where(Volume.role == "data")
+    found = paging.equal(call, found, name=Volume.name, pool=Volume.pool, state=Volume.state)
+    return paging.named(call, paging.related(call, found, vm=Volume.vm), Volume, show_volumes)
+
+
+def one(call: Call) -> Reply:
+    """One data volume."""
+    return Reply(show_volume(volume_rows.data_volume(call.ref, call.actor.scope)))
+
+
+def create(call: Call) -> Accepted:
+    """Make a data volume that is on no VM yet."""
+    body = cast(CreateVolume, call.body)
+    return Accepted(create_volume.request(call.ctx, call.actor, body.name, new_disk(body)))
+
+
+def delete(call: Call) -> Accepted:
+    """Delete a data volume that is on no VM, with all that is on it."""
+    return Accepted(delete_volume.request(call.ctx, call.actor, call.ref))
+
+
+def grow(call: Call) -> Accepted:
+    """Make a data volume larger, wherever it is."""
+    body = cast(GrowVolume, call.body)
+    return Accepted(grow_volume.request(call.ctx, call.actor, call.ref, body.size_gib * GIB))

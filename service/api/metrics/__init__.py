@@ -1,0 +1,1 @@
+"""Gauges and counters for Prometheus, by subject."""

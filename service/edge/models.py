@@ -1,0 +1,192 @@
+"""The words that models are made of: names, addresses, sizes, instants, and the base of each kind of model."""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+# Control characters and what cannot be seen: no database keeps a NUL, no terminal should get what turns a line around.
+INVISIBLE = r"\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u205f-\u206f\ufeff\ufff9-\ufffb"
+WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+def _not_an_id(text: str) -> str:
+    """A name that reads as a UUID could be taken for another object's id."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return text
+    raise ValueError("a name must not be a UUID")
+
+
+def _hostname(text: str) -> str:
+    if not HOSTNAME.fullmatch(text):
+        raise ValueError("1 to 63 of a-z, 0-9 and '-', not at either end")
+    return _not_an_id(text)
+
+
+def _label(text: str) -> str:
+    if not LABEL.fullmatch(text):
+        raise ValueError("1 to 63 of letters, digits, '.', '_' and '-', starting with a letter or digit")
+    return _not_an_id(text)
+
+
+def _user(text: str) -> str:
+    if not USER.fullmatch(text) or text == "root":
+        raise ValueError("a user name: 1 to 32 of a-z, 0-9, '_' and '-', not starting with a digit, and not root")
+    return text
+
+
+def _text(value: object) -> object:
+    """Python makes an address of a number, and of true."""
+    if not isinstance(value, str):
+        raise ValueError("text")  # noqa: TRY004 - pydantic tells the client what a ValueError says
+    return value
+
+
+def _whole(text: object) -> object:
+    """A query is text; only plain digits are a number there."""
+    if not isinstance(text, str):
+        return text
+    if not WHOLE.fullmatch(text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _flag(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
+
+
+def _seconds(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError("a number of seconds, 0 or more")
+    return seconds
+
+
+Hostname = Annotated[
+    str, AfterValidator(_hostname), WithJsonSchema({"type": "string", "pattern": f"^{HOSTNAME.pattern}$"})
+]
+Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^{LABEL.pattern}$"})]
+UserName = Annotated[str, AfterValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{USER.pattern}$"})]
+Ref = Annotated[str, Field(pattern=r"^[!-~]{1,63}$")]  # a name or an id of any kind
+Line = Annotated[str, Field(pattern=rf"^[^\x00-\x1f{INVISIBLE}]*$")]  # free text of one line; give it a max_length
+Text = Annotated[str, Field(pattern=rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f{INVISIBLE}]*$")]  # of several; give it one, too
+Address = Annotated[IPv4Address, Field(strict=False), BeforeValidator(_text)]
+Subnet = Annotated[IPv4Network, Field(strict=False), BeforeValidator(_text)]
+Vcpus = Annotated[int, Field(ge=1, le=1024)]
+MemoryMib = Annotated[int, Field(ge=64, le=64 << 20)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+# In a query, where everything is text.
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Count = Annotated[int, BeforeValidator(_whole)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+
+# In an answer.
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Instant = Annotated[str, Field(pattern=r"Z$"), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+JobState = Literal["queued", "waiting", "running", "succeeded", "failed", "cancelled"]
+
+
+class Body(BaseModel):
+    """Base of all request bodies: unknown fields are refused; numbers are numbers and text is text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class NoQuery(BaseModel):
+    """Base of all queries, and the query of routes for everybody: parameters are text, unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class Query(NoQuery):
+    """The query of a route that names no other."""
+
+    project: Ref | None = Field(default=None, description="Work in this project, by its id or name.")
+
+
+class Waiting(Query):
+    """The query of every route that may answer with a job."""
+
+    wait: Seconds = Field(default=0.0, description="Seconds to wait for the job's end before answering.")
+
+
+class Trying(Waiting):
+    """The query of every request that makes a job."""
+
+    dry_run: Flag = Field(
+        default=False, description="Check everything and show what would be done; nothing is written."
+    )
+
+
+class Listing(Query):
+    """The query of a list. `sort` is narrowed by each list to what it can be sorted by; `-` turns it around."""
+
+    limit: Annotated[Count, Field(ge=1, le=500)] = Field(default=100, description="Most items on a page.")
+    page_token: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="The next_page_token of the page before, with the same sort and filters."
+    )
+    sort: str = "name"
+
+
+class ListNamed(Listing):
+    """The query of a list of what has a name and a time when it was made."""
+
+    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
+    name: Ref | None = None
+
+
+class ListByTime(Listing):
+    """The query of a list of what happened."""
+
+    sort: Literal["created_at", "-created_at"] = "-created_at"
+
+
+class Shown(BaseModel):
+    """Base of all answers. Handlers build plain dicts, which is fast; the tests hold every answer against its model.
+
+    `is_job` marks the model of a job: a request that answers with one takes `dry_run`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    is_job: ClassVar[bool] = False
+
+
+Item = TypeVar("Item", bound=Shown)
+
+
+class Page(Shown, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_page_token: str | None = Field(description="What `page_token` takes for the next page; null on the last.")
+
+
+class Named(Shown):
+    """What every object that people name begins with."""
+
+    id: Id
+    name: str

@@ -1,0 +1,131 @@
+"""Lists in pages. A page begins after a row, never after a number of rows: it costs the same wherever it is.
+
+The token names the last row of the page before, by what the list is sorted by and by its id. It is opaque to clients
+but no secret: it says nothing that the page did not, and what it may name is only where to go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from service.db import queries
+from service.edge.call import Call, Reply
+from service.edge.models import Listing
+from service.errors import FieldError, InvalidError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a list is sorted by, read from its `sort`: a column, the tie-breaking id, and the direction."""
+
+    name: str
+    column: Any
+    key: Any
+    descending: bool
+
+    def after(self, value: Any, key: Any) -> Any:
+        """The condition on rows beyond this one. Its first half is a range that an index serves."""
+        if self.descending:
+            return (self.column <= value) & ((self.column < value) | (self.key < key))
+        return (self.column >= value) & ((self.column > value) | (self.key > key))
+
+    def clauses(self) -> tuple[Any, ...]:
+        """For order_by()."""
+        if self.descending:
+            return self.column.desc(), self.key.desc()
+        return self.column.asc(), self.key.asc()
+
+    def position(self, row: Any) -> list[Any]:
+        """Where a row stands, as JSON data."""
+        column, key = self.column, self.key
+        return [self.name, column.db_value(getattr(row, column.name)), key.db_value(getattr(row, key.name))]
+
+
+def page(
+    call: Call, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[Json]]
+) -> Reply:
+    """The asked page of a peewee query, with `Link: rel="next"` where there is more.
+
+    `sorts` are the columns that `sort` may name (never null), `key` a unique column that settles ties; both need an
+    index together. `show` makes JSON of the page's rows. Raises InvalidError (`request.page_token`).
+    """
+    asked = cast(Listing, call.query)
+    name = asked.sort.removeprefix("-")
+    order = Order(asked.sort, sorts[name], key, descending=asked.sort.startswith("-"))
+    if asked.page_token is not None:
+        query = query.where(order.after(*_position(asked.page_token, order)))
+    rows = list(query.order_by(*order.clauses()).limit(asked.limit + 1))
+    token = _token(order.position(rows[asked.limit - 1])) if len(rows) > asked.limit else None
+    headers = {"Link": f'<{_next(call, asked, token)}>; rel="next"'} if token else {}
+    return Reply({"items": show(rows[: asked.limit]), "next_page_token": token}, headers=headers)
+
+
+def each(show: Callable[[Any], Json]) -> Callable[[list[Any]], list[Json]]:
+    """For page(): every row by itself."""
+    return lambda rows: [show(row) for row in rows]
+
+
+def named(call: Call, query: Any, table: Any, show: Callable[[list[Any]], list[Json]]) -> Reply:
+    """page() of objects that people know by name."""
+    return page(call, query, key=table.id, sorts={"name": table.name, "created_at": table.created_at}, show=show)
+
+
+def equal(call: Call, query: Any, **columns: Any) -> Any:
+    """The query with the filters that were asked for: parameter=column."""
+    for name, column in columns.items():
+        value = getattr(call.query, name)
+        if value is not None:
+            query = query.where(column == value)
+    return query
+
+
+def related(call: Call, query: Any, **columns: Any) -> Any:
+    """As equal(), where the parameter names an object that a column refers to; one that is not seen has no rows."""
+    for name, column in columns.items():
+        ref = getattr(call.query, name)
+        if ref is not None:
+            row = queries.find(column.rel_model, ref, call.actor.scope)
+            query = query.where(column == (row.id if row else ""))
+    return query
+
+
+def _token(position: list[Any]) -> str:
+    raw = json.dumps(position, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _position(token: str, order: Order) -> tuple[Any, Any]:
+    """The values that the token names, as the columns' own Python values. Raises InvalidError."""
+    told = "the next_page_token of a page that was sorted the same way"
+    refused = InvalidError(
+        f"page_token is not {told}.", code="request.page_token", errors=(FieldError("page_token", told),)
+    )
+    try:
+        name, value, key = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, TypeError, RecursionError) as failure:
+        raise refused from failure
+    if name != order.name or not _fits(order.column, value) or not _fits(order.key, key):
+        raise refused
+    return order.column.python_value(value), order.key.python_value(key)
+
+
+def _fits(column: Any, value: Any) -> bool:
+    """Whether a column could hold this: text without NUL, or a whole number of 64 bits."""
+    if column.field_type in ("VARCHAR", "TEXT"):
+        return isinstance(value, str) and value.isprintable() and len(value) <= 255
+    return type(value) is int and abs(value) < 1 << 53
+
+
+def _next(call: Call, asked: Listing, token: str) -> str:
+    """The path of the next page, with the same filters."""
+    given = asked.model_dump(mode="json", exclude_unset=True) | {"page_token": token}
+    plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+    return f"{call.path}?{urlencode(plain)}"

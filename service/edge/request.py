@@ -1,0 +1,89 @@
+"""A WSGI environment as the values of a call: ids, headers, path, query and body, each strictly."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from service.context import Context
+from service.edge.body import check_media_type, read_json, read_query
+from service.edge.call import Call
+from service.edge.route import Route
+from service.edge.slots import SlotSet
+from service.errors import InvalidError
+from service.operations.actor import Actor
+from service.settings import READ_AHEAD_BYTES
+
+Environ = Mapping[str, Any]
+
+LENGTH = re.compile(r"0*([0-9]+)")
+LENGTH_DIGITS = 18  # more bytes than that are all the same: too many
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
+
+
+def sent_request_id(environ: Environ) -> str | None:
+    """The id that the client gave its request; None when there is none, or one that could do harm in a log."""
+    sent = header(environ, "X-Request-ID")
+    return sent if REQUEST_ID.fullmatch(sent) else None
+
+
+def header(environ: Environ, name: str) -> str:
+    """As it came, each byte a character; "" when it was not sent."""
+    return str(environ.get(f"HTTP_{name.upper().replace('-', '_')}", ""))
+
+
+def check_path(environ: Environ) -> None:
+    """Refuse what could be taken for another object's path or for a part of a log. Raises InvalidError.
+
+    The router drops bytes that are not UTF-8, and a server has decoded %2F to a slash before anybody sees it.
+    """
+    try:
+        text = environ["bottle.raw_path"].encode("latin-1").decode()
+    except UnicodeDecodeError as failure:
+        raise InvalidError("The path is not UTF-8.", code="request.bad_path") from failure
+    if not text.isprintable():
+        raise InvalidError("The path has control characters, or invisible ones.", code="request.bad_path")
+    if ENCODED_SLASH.search(str(environ.get("RAW_URI", "")).partition("?")[0].encode("latin-1", "replace")):
+        raise InvalidError("The path has an encoded slash (%2F): no name has one.", code="request.bad_path")
+
+
+def read_call(
+    ctx: Context, route: Route, actor: Actor, params: Mapping[str, str], environ: Environ, slots: SlotSet
+) -> Call:
+    """The call with its query and body as the route's models. Raises InvalidError, pydantic.ValidationError."""
+    query = route.parameters.model_validate(read_query(environ.get("QUERY_STRING", "")))
+    call = functools.partial(
+        Call, ctx, actor, environ["PATH_INFO"], params, query, functools.partial(header, environ), slots
+    )
+    stream, length = environ["wsgi.input"], _content_length(environ)
+    if route.body is None:
+        return call()
+    if route.body == "stream":
+        check_media_type(_content_type(environ), "application/octet-stream")
+        return call(stream=stream, stream_bytes=length)
+    check_media_type(_content_type(environ), "application/json")
+    at_most = route.body_limit or ctx.settings.max_body_bytes
+    with _slot_to_read(slots, length, header(environ, "Expect")):
+        document = read_json(stream, length, at_most)
+    return call(body=route.body.model_validate(document))
+
+
+def _slot_to_read(slots: SlotSet, length: int | None, expect: str) -> AbstractContextManager[None]:
+    """Who sends much, or does not say how much, may do so slowly: that holds a thread. The rest is there already."""
+    if length is not None and length <= READ_AHEAD_BYTES and not expect:
+        return contextlib.nullcontext()
+    return slots.uploads.one("Too many large bodies are being read: try again, or send less at once.")
+
+
+def _content_length(environ: Environ) -> int | None:
+    found = LENGTH.fullmatch(environ.get("CONTENT_LENGTH") or "")
+    return int(found[1][: LENGTH_DIGITS + 1]) if found else None
+
+
+def _content_type(environ: Environ) -> str | None:
+    return environ.get("CONTENT_TYPE") or None

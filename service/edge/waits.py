@@ -1,0 +1,30 @@
+"""Long polls: an answer that waits for a job's end."""
+
+from __future__ import annotations
+
+from service.context import Context
+from service.db.database import unit_of_work
+from service.edge.slots import Slots
+from service.errors import UnavailableError
+from service.jobs.views import JobView, job_view, wait_finished
+
+
+def job_at_its_end(ctx: Context, slots: Slots, job_id: str, wait_s: float, *, is_new: bool) -> JobView:
+    """The job at its end, or as it is after `wait_s`. Raises UnavailableError when no slot is free.
+
+    A job that is new was accepted by this very call, which therefore succeeds: without a slot it does not wait.
+    """
+    if wait_s <= 0:
+        return _now(ctx, job_id)
+    try:
+        with slots.one("Too many calls wait already: ask again without 'wait'."):
+            return wait_finished(ctx, job_id, wait_s)
+    except UnavailableError as error:
+        if not is_new or error.code != "service.busy":
+            raise
+        return _now(ctx, job_id)
+
+
+def _now(ctx: Context, job_id: str) -> JobView:
+    with unit_of_work(ctx.db):
+        return job_view(job_id)

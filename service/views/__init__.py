@@ -1,0 +1,1 @@
+"""Rows as JSON values: what people see of each kind of object, by noun."""

@@ -27,7 +27,7 @@ from lab.images import build_mini
 from lab.spec import LabSpec
 from service.bootstrap import build_context
 from service.db import queries
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Host, Image, Vm
 from service.hypervisor.render import render
 from service.operations.domain_spec import domain_spec

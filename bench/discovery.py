@@ -30,7 +30,7 @@ from bench.comparison import Limit
 from bench.silent_hosts import address, make_pki, network_of
 from service.bootstrap import build_context, migrate_database
 from service.context import Context
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import Host
 from service.hypervisor.contract import DomainEvent, HostEndpoint, Hypervisor
 from service.hypervisor.libvirt_hosts import LibvirtHypervisors

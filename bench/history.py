@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.comparison import Comparison, Limit
 from service.db import measurements
-from service.db.database import Database, transaction
+from service.db.engine.database import Database, transaction
 from service.db.measurements import HOSTS, Measure
 from service.db.measurements.series import keep
 from service.db.measurements.tables import HOUR_S, PART, RAW_S, ROLLED_S

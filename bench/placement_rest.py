@@ -25,7 +25,7 @@ from bench.http_client import Connection, request_bytes
 from bench.placement_peer import Peer, running_peer
 from bench.servers import ADDRESS, free_port, running, service_command
 from service.bootstrap import build_context
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Allocation, Host
 from service.settings import load_settings
 from tests.postgres import server

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from service.bootstrap import build_context, create_token, migrate_database
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Allocation, Flavor, Host, Image, Network, Nic, Pool, Project, Vm, Volume
 from service.settings import load_settings
 

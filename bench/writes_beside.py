@@ -8,7 +8,7 @@ import select
 import sys
 import time
 
-from service.db.database import bind, open_database, transaction
+from service.db.engine.database import bind, open_database, transaction
 from service.db.tables import TABLES, Host
 
 PAUSE_S = 0.1

@@ -12,9 +12,9 @@ from service.api.app import App
 from service.console.server import ConsoleServer
 from service.context import Context
 from service.db import tables
-from service.db.database import bind, open_database, unit_of_work
+from service.db.engine.database import bind, open_database, unit_of_work
+from service.db.engine.migrate import migrate
 from service.db.measurements import open_measurements, prepare
-from service.db.migrate import migrate
 from service.http.server import HttpServer, gunicorn_options
 from service.hypervisor.libvirt_hosts import LibvirtHypervisors
 from service.hypervisor.migration_settings import MigrationSettings

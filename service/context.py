@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from service.db.database import Database
+from service.db.engine.database import Database
 from service.db.placer import Placer
 from service.hypervisor.contract import Hypervisors
 from service.hypervisor.lookout import Lookout

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from service.db.database import open_database
-from service.db.migrate import migrate
+from service.db.engine.database import open_database
+from service.db.engine.migrate import migrate
 from tests.postgres import Server, name_in, server
 
 settings.register_profile("patient", deadline=None)

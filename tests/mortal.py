@@ -1,8 +1,8 @@
 """A process that can die at any moment of the test's choosing, and a database that offers it two moments a commit."""
 
-from service.db.database import BUSY_TIMEOUT_S, PRAGMAS, open_database
-from service.db.postgres import PostgresDatabase
-from service.db.sqlite import KeptSqlite
+from service.db.engine.database import BUSY_TIMEOUT_S, PRAGMAS, open_database
+from service.db.engine.postgres import PostgresDatabase
+from service.db.engine.sqlite import PooledSqlite
 
 
 class Crash(BaseException):
@@ -36,7 +36,7 @@ class Mortal:
         return done
 
 
-class MortalDatabase(Mortal, KeptSqlite):
+class MortalDatabase(Mortal, PooledSqlite):
     """SQLite."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from peewee import fn
 
 from service.db import allocations
-from service.db.database import bind, open_database, transaction
+from service.db.engine.database import bind, open_database, transaction
 from service.db.facts_journal import FactsJournal, open_journals
 from service.db.placer import Placer
 from service.db.tables import TABLES, Allocation, Host, Vm

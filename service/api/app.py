@@ -18,8 +18,8 @@ from service.api import reference
 from service.api.layers import layered
 from service.api.routes import ROUTES
 from service.context import Context
-from service.db.database import unit_of_work
-from service.db.version import Version
+from service.db.engine.database import unit_of_work
+from service.db.engine.version import Version
 from service.edge import kept_answers, problem
 from service.edge.authenticate import authenticate, in_project, stated_reason
 from service.edge.call import Accepted, Call, Outcome, Reply, Stream

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Placement
 from service.edge.call import Accepted, Call, Outcome, Reply
 from service.edge.route import Handler, Route

@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, SecretStr
 
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import IdempotencyKey
 from service.edge.call import Accepted, Call, Outcome, Reply
 from service.edge.route import Handler, Route

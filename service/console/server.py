@@ -20,7 +20,7 @@ from service.console.handshake import Refusal, ticket_of
 from service.console.session import Session, shortened
 from service.console.vnc import VncStream
 from service.context import Context
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.errors import ConflictError, NacreError, UnauthenticatedError
 from service.hypervisor.contract import Console
 from service.operations.console_tickets import PROTOCOL, Admission, redeem

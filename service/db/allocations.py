@@ -13,8 +13,8 @@ from typing import Any
 
 from peewee import fn
 
-from service.db import host_changes
-from service.db.prepared import Parameter, Prepared, insert
+from service.db import change_counter
+from service.db.engine.prepared import Parameter, Prepared, insert
 from service.db.tables import Allocation, Host, Vm
 from service.errors import ConflictError
 
@@ -37,7 +37,7 @@ def claim(*, allocation_id: str, vm: Vm, room: Room, vcpus: int, memory_mib: int
     changed. Raises ConflictError (`placement.raced`) when the host's generation moved on or there is no room: never,
     where the decision was made in the same transaction.
     """
-    number = host_changes.next_number()
+    number = change_counter.next_number()
     if PROMISE.run(number=number, vcpus=vcpus, memory_mib=memory_mib, **asdict(room)) != 1:
         told = f"Host {room.host_name} was claimed by another request; try again."
         raise ConflictError(told, code="placement.raced")
@@ -97,7 +97,7 @@ def _give_back(vm_id: str, which: Callable[[str], bool]) -> None:
         Allocation.delete().where(Allocation.id == one.id).execute()
         _add(one.host_id, -one.vcpus, -one.memory_mib, -1)
     if going and staying:  # where it stays a move has ended, too
-        host_changes.touch(one.host_id for one in staying)
+        change_counter.touch(one.host_id for one in staying)
 
 
 def _of(vm_id: str) -> list[Allocation]:
@@ -105,7 +105,7 @@ def _of(vm_id: str) -> list[Allocation]:
 
 
 def _add(host_id: str, vcpus: int, memory_mib: int, vms: int) -> None:
-    number = host_changes.next_number()
+    number = change_counter.next_number()
     more: Any = Host.update(generation=Host.generation + 1, changed=number, **_counters(vcpus, memory_mib, vms))
     more.where(Host.id == host_id).execute()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import Expression, fn
 
-from service.db.prepared import insert
+from service.db.engine.prepared import insert
 from service.db.tables import Event
 
 EVENTS = "events"  # the bell's topic: there may be new events

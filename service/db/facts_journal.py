@@ -22,9 +22,9 @@ from typing import Any, TypeAlias
 
 from peewee import BigIntegerField, BlobField, BooleanField, CharField, CompositeKey, PeeweeException, fn
 
-from service.db.database import BaseModel, Database, UtcField, bind, open_database, transaction, unit_of_work
-from service.db.errors import DatabaseLostError, DatabaseUnavailableError
-from service.db.fields import EPOCH
+from service.db.engine.database import BaseModel, Database, UtcField, bind, open_database, transaction, unit_of_work
+from service.db.engine.errors import DatabaseLostError, DatabaseUnavailableError
+from service.db.engine.fields import EPOCH
 from service.errors import GoneError
 from service.placement.facts import HostFacts
 from service.placement.plain import host_facts, plain

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 from peewee import JOIN, fn
 
 from service.db import host_ratios, placement_groups
-from service.db.fields import EPOCH, Json
+from service.db.engine.fields import EPOCH, Json
 from service.db.tables import Allocation, Host, HostGroupMember, Vm
 from service.placement.facts import HostFacts, HostStorage, HostUsage, read
 from service.placement.reservations import ReservationRules, Reserved, reserved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from service.db.prepared import Parameter, Prepared
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.scope import Scope
 from service.db.tables import (
     DEFAULT_PROJECT,

@@ -9,8 +9,8 @@ from typing import Any
 
 from peewee import JOIN, SQL
 
-from service.db.fields import Json
-from service.db.prepared import Parameter, Prepared
+from service.db.engine.fields import Json
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.tables import (
     Network,
     Nic,

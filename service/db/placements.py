@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.db.engine.prepared import insert
 from service.db.facts_journal import FactsJournal
-from service.db.prepared import insert
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
 from service.errors import NotFoundError

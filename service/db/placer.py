@@ -14,9 +14,9 @@ from math import inf
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
-from service.db import host_changes
+from service.db import change_counter
 from service.db.allocations import Room
-from service.db.database import Database
+from service.db.engine.database import Database
 from service.db.facts_journal import FactsJournal
 from service.db.host_facts import Promises, candidates, seconds
 from service.db.tables import Host
@@ -85,7 +85,7 @@ class Placer:
     def sync(self, now_s: float) -> None:
         """Bring the table up to now (epoch)."""
         doubtful = self._settle()
-        value, removed = host_changes.last()
+        value, removed = change_counter.last()
         if removed != self._removed or value < self._seen:
             self._read_all(value, removed, now_s)
         elif value != self._seen or doubtful:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from peewee import fn
 
-from service.db.prepared import Parameter, Prepared
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.scope import EVERYTHING, Scope
 from service.db.tables import (
     Allocation,

@@ -9,7 +9,7 @@ from typing import Any
 
 from peewee import Case
 
-from service.db.prepared import Parameter, Prepared
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.tables import Image, Nic, Quota, Vm, Volume
 from service.errors import ConflictError
 

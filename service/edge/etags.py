@@ -14,7 +14,7 @@ import json
 import re
 from typing import Any
 
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.edge.call import JSON, Call, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import ConflictError, InvalidError, NotFoundError

@@ -1,7 +1,7 @@
 """Answers kept as bytes for as long as they are exact: until anything in the database changes, or the token ends.
 
 What a GET answers is a function of the database, of who asks and of what is asked. The database tells by one cheap
-value (service/db/version.py) whether anything was committed since; nothing older than that is ever served.
+value (service/db/engine/version.py) whether anything was committed since; nothing older than that is ever served.
 """
 
 from __future__ import annotations

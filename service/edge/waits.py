@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.context import Context
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.edge.slots import Slots
 from service.errors import UnavailableError
 from service.jobs.views import JobView, job_view, wait_finished

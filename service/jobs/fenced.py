@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from service.db.database import transaction
-from service.db.fields import Json
+from service.db.engine.database import transaction
+from service.db.engine.fields import Json
 from service.jobs.changes import job_changed
 from service.jobs.errors import LostLeaseError
 from service.jobs.job_tables import Job, JobUndo

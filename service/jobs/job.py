@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
-from service.db.database import transaction, unit_of_work
-from service.db.fields import Json
-from service.db.prepared import insert_all
+from service.db.engine.database import transaction, unit_of_work
+from service.db.engine.fields import Json
+from service.db.engine.prepared import insert_all
 from service.jobs import fenced
 from service.jobs.codec import decode, encode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait

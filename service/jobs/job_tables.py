@@ -13,7 +13,7 @@ from peewee import (
     TextField,
 )
 
-from service.db.database import BaseModel, JsonField, UtcField
+from service.db.engine.database import BaseModel, JsonField, UtcField
 
 
 class Job(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.db.database import Database
-from service.db.postgres import PostgresDatabase
+from service.db.engine.database import Database
+from service.db.engine.postgres import PostgresDatabase
 from service.jobs.postgres_bell import PostgresBell
 from service.jobs.unix_bell import UnixBell
 from service.world import Bell, Clock, Ids, Threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from service.db.database import Database
+from service.db.engine.database import Database
 from service.world import Bell, Clock, Ids
 
 QUEUE = "jobs"  # a job may be claimable

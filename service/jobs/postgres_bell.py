@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import psycopg
 import structlog
 
-from service.db.database import unit_of_work
-from service.db.postgres import CHANNEL, NOTIFY, PostgresDatabase
-from service.db.postgres_pool import connect
+from service.db.engine.database import unit_of_work
+from service.db.engine.postgres import CHANNEL, NOTIFY, PostgresDatabase
+from service.db.engine.postgres_pool import connect
 from service.errors import UnavailableError
 from service.jobs.bell import Desk, LocalListener
 from service.world import Clock, Ids, Threads, Transactions

@@ -9,8 +9,8 @@ from typing import Any
 
 from peewee import Expression, fn
 
-from service.db.database import transaction, unit_of_work
-from service.db.prepared import insert, insert_all
+from service.db.engine.database import transaction, unit_of_work
+from service.db.engine.prepared import insert, insert_all
 from service.errors import ConflictError, NotFoundError
 from service.jobs.changes import job_changed, tell
 from service.jobs.codec import encode

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from service.db.database import unit_of_work
-from service.db.prepared import Parameter, Prepared
+from service.db.engine.database import unit_of_work
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.scope import Scope
 from service.errors import NotFoundError
 from service.jobs.codec import decode

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.context import Context
-from service.db.fields import Json
+from service.db.engine.fields import Json
 from service.db.queries import KIND
 from service.db.tables import Row
 from service.jobs import queue

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.context import Context
-from service.db import host_changes, queries
-from service.db.database import transaction
+from service.db import change_counter, queries
+from service.db.engine.database import transaction
 from service.db.tables import Host
 from service.errors import ConflictError
 from service.jobs.job import Job
@@ -54,7 +54,7 @@ def request(ctx: Context, actor: Actor, new: NewHost) -> str:
             reserved_memory_mib=new.reserved_memory_mib or 0,
             ceph_user=new.ceph_user or "",
         )
-        host_changes.touch([host.id])
+        change_counter.touch([host.id])
         args = {"named": new.name is not None, "reserved": new.reserved_memory_mib is not None, "force": new.force}
         return accept(ctx, actor, OPERATION, host, args=args, undo=[("forget_host", host.id)])
 
@@ -72,7 +72,7 @@ def forget_host(ctx: Context, host_id: str) -> None:
     """The host was not added after all."""
     with transaction(ctx.db):
         Host.delete().where(Host.id == host_id).execute()
-        host_changes.note_removed()
+        change_counter.note_removed()
 
 
 OPERATION = Operation(
@@ -106,7 +106,7 @@ def _record(ctx: Context, job: Job, told: dict[str, Any]) -> None:
     host.libvirt_uuid, host.hardware, host.findings = told["uuid"], told["hardware"], told["findings"]
     host.checked_at = host.observed_at = ctx.clock.now()
     host.save()
-    host_changes.touch([host.id])
+    change_counter.touch([host.id])
 
 
 def _free_name(name: str, host: Host) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from service.context import Context
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Pool
 from service.jobs import queue
 from service.jobs.job import Job

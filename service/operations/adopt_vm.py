@@ -8,7 +8,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import allocations, queries, quotas
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Drive, Flavor, Host, Image, Network, Nic, Vm, Volume
 from service.errors import ConflictError, InvalidError
 from service.jobs.job import Job

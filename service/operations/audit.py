@@ -6,8 +6,8 @@ from typing import Any
 
 from service.context import Context
 from service.db import events
-from service.db.fields import Json
-from service.db.prepared import insert
+from service.db.engine.fields import Json
+from service.db.engine.prepared import insert
 from service.db.tables import (
     Audit,
     Flavor,

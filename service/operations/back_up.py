@@ -11,8 +11,8 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from service.db import dump
-from service.db.database import Database
+from service.db.engine import dump
+from service.db.engine.database import Database
 from service.settings import Settings
 
 FORMAT = 1

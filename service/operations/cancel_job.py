@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.context import Context
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.people import SEES_EVERYTHING
 from service.errors import ForbiddenError
 from service.jobs import queue

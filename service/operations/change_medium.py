@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Drive, Image, Vm, Volume
 from service.errors import ConflictError, NotFoundError
 from service.jobs.job import Job

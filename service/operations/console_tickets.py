@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import ConsoleTicket, Vm
 from service.errors import ConflictError, UnauthenticatedError
 from service.hypervisor.contract import HostEndpoint

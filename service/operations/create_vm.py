@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.context import Context
 from service.db import queries
-from service.db.database import part, transaction
+from service.db.engine.database import part, transaction
 from service.db.tables import Vm, Volume
 from service.errors import ConflictError, FieldError, InvalidError
 from service.hypervisor.spec import UEFI_VARIABLES

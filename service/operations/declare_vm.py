@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Vm
 from service.errors import ConflictError, FieldError, InvalidError
 from service.operations import apply_vm, create_vm, edit_vm, vm_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Vm, Volume
 from service.jobs.job import Job
 from service.jobs.operation import Operation

@@ -7,8 +7,8 @@ from typing import Any
 
 from service.context import Context
 from service.db import placement_groups as groups
-from service.db.database import transaction
-from service.db.fields import Json
+from service.db.engine.database import transaction
+from service.db.engine.fields import Json
 from service.db.tables import Vm
 from service.operations import audit, placement_groups, vm_rows
 from service.operations.actor import Actor

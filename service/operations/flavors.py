@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Flavor, Vm
 from service.errors import ConflictError
 from service.operations import audit

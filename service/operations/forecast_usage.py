@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.context import Context
 from service.db import measurements
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.measurements import HOSTS, VMS
 from service.db.tables import Host, Vm
 from service.jobs.job import Job

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.scope import EVERYTHING
 from service.db.tables import Host, Network
 from service.errors import ConflictError

@@ -7,9 +7,9 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
-from service.db.host_changes import touch, touch_group
-from service.db.prepared import Parameter, Prepared
+from service.db.change_counter import touch, touch_group
+from service.db.engine.database import transaction
+from service.db.engine.prepared import Parameter, Prepared
 from service.db.tables import Host, HostGroup, HostGroupMember, Project, ProjectHostGroup, Row
 from service.errors import ConflictError
 from service.operations import audit

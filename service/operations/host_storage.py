@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from service.context import Context
-from service.db import host_changes
+from service.db import change_counter
 from service.db.tables import Host
 from storage.facts import HostStorage
 
@@ -41,10 +41,10 @@ def record(ctx: Context, seen: Iterable[HostStorage]) -> None:
 
 
 def _write(ids: list[str], **values: Any) -> None:
-    for first in range(0, len(ids), host_changes.AT_ONCE):
-        Host.update(**values).where(Host.id.in_(ids[first : first + host_changes.AT_ONCE])).execute()
+    for first in range(0, len(ids), change_counter.AT_ONCE):
+        Host.update(**values).where(Host.id.in_(ids[first : first + change_counter.AT_ONCE])).execute()
     if ids:
-        host_changes.touch(ids)
+        change_counter.touch(ids)
 
 
 def _age_s(row: Host, now: datetime) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 from peewee import chunked
 
 from service.context import Context
-from service.db import host_changes, measurements
-from service.db.bulk import set_each
-from service.db.database import unit_of_work
+from service.db import change_counter, measurements
+from service.db.engine.bulk import set_each
+from service.db.engine.database import unit_of_work
 from service.db.measurements import DAY_S, HOSTS, HOUR_S, ROLLED_S, gridded
 from service.db.tables import Host
 from service.jobs.job import Job
@@ -62,7 +62,7 @@ def keep(job: Job, news: Mapping[str, Usage], now: datetime) -> None:
             if changed:
                 set_each(Host, Host.usage, changed)
                 Host.update(usage_observed_at=now).where(Host.id.in_(list(changed))).execute()
-                host_changes.touch(changed)
+                change_counter.touch(changed)
 
 
 def moved(before: Usage | None, now: Usage) -> bool:

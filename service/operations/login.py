@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from service.context import Context
 from service.db import people
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import LoginAttempt, Token, User
 from service.errors import UnauthenticatedError, UnavailableError
 from service.operations import audit, passwords, tokens

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import allocations, queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Host, Vm
 from service.errors import ConflictError, UnavailableError
 from service.hypervisor.contract import DomainState, Hypervisor, MigrationProgress

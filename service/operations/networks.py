@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Network, Nic
 from service.errors import ConflictError
 from service.operations import audit

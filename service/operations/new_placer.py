@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.db.database import Database
+from service.db.engine.database import Database
 from service.db.facts_journal import FactsJournal, open_journals
 from service.db.host_facts import Promises
 from service.db.placer import Placer

@@ -6,8 +6,8 @@ import structlog
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction, unit_of_work
-from service.db.errors import DatabaseUnavailableError
+from service.db.engine.database import transaction, unit_of_work
+from service.db.engine.errors import DatabaseUnavailableError
 from service.db.tables import Vm
 from service.errors import UnavailableError
 from service.hypervisor.contract import DomainEvent

@@ -9,7 +9,7 @@ import structlog
 
 from service.context import Context
 from service.db import measurements
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.measurements import HOSTS, Measure
 from service.db.tables import Host, Vm
 from service.errors import NacreError

@@ -16,7 +16,7 @@ import structlog
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Vm
 from service.errors import UnavailableError
 from service.hypervisor.errors import DomainNotFoundError

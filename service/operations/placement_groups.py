@@ -12,8 +12,8 @@ from typing import Any
 from service.context import Context
 from service.db import placement_groups as groups
 from service.db import queries
-from service.db.database import transaction
-from service.db.host_changes import touch
+from service.db.change_counter import touch
+from service.db.engine.database import transaction
 from service.db.placement_inputs import ObeyedRule
 from service.db.scope import Scope
 from service.db.tables import PlacementGroup, PlacementGroupMember, Vm

@@ -6,7 +6,7 @@ from typing import Literal
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Vm
 from service.jobs.job import Job
 from service.jobs.operation import Operation

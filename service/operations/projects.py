@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.context import Context
 from service.db import queries, quotas
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Membership, Project, Quota, User
 from service.errors import ConflictError, FieldError, InvalidError
 from service.operations import audit

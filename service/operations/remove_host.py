@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from service.context import Context
-from service.db import host_changes, queries
-from service.db.database import transaction
+from service.db import change_counter, queries
+from service.db.engine.database import transaction
 from service.db.tables import Allocation, Host
 from service.errors import ConflictError
 from service.operations import audit
@@ -22,4 +22,4 @@ def remove(ctx: Context, actor: Actor, ref: str) -> None:
             raise ConflictError(f"{vms} VMs are on host '{host.name}': move them first.", code="host.in_use")
         audit.record(ctx, actor, "remove_host", "host", host, before=audit.definition(host))
         host.delete_instance()
-        host_changes.note_removed()
+        change_counter.note_removed()

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Vm
 from service.errors import ConflictError
 from service.hypervisor.errors import DomainNotFoundError

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Flavor, Host, Vm
 from service.hypervisor.errors import DomainNotFoundError, HotAddRefusedError
 from service.hypervisor.spec import MEMORY_STEP_MIB

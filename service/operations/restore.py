@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from service.context import Context
-from service.db import dump
-from service.db.migrate import MIGRATIONS, migrate
+from service.db.engine import dump
+from service.db.engine.migrate import MIGRATIONS, migrate
 from service.errors import ConflictError, InvalidError
 from service.operations.back_up import DATABASE, FORMAT, MANIFEST, SECRET_KEY, SETTINGS, digest
 from service.operations.settle_restored import Settled, settle

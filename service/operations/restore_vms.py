@@ -11,7 +11,7 @@ import structlog
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import Vm
 from service.errors import ConflictError
 from service.jobs.job import Job

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.context import Context
-from service.db import allocations, dump, queries
-from service.db.database import transaction, unit_of_work
+from service.db import allocations, queries
+from service.db.engine import dump
+from service.db.engine.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING
 from service.db.tables import Host, Vm
 from service.errors import ConflictError

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Screenshot, Vm
 from service.errors import NotFoundError
 from service.jobs.job import Job

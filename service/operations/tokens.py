@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from service.context import Context
 from service.db import people, queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Membership, Project, Token, User
 from service.errors import ConflictError, FieldError, ForbiddenError, InvalidError
 from service.operations import audit

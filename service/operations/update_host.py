@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from service.context import Context
-from service.db import host_changes, queries
-from service.db.database import transaction
+from service.db import change_counter, queries
+from service.db.engine.database import transaction
 from service.db.tables import Host
 from service.errors import InvalidError
 from service.operations import audit
@@ -35,7 +35,7 @@ def update(ctx: Context, actor: Actor, ref: str, change: HostChange) -> Host:
         before = {name: getattr(host, name) for name in wanted}
         # A decision that was made from the old numbers shall not count.
         Host.update(**wanted, generation=Host.generation + 1).where(Host.id == host.id).execute()
-        host_changes.touch([host.id])
+        change_counter.touch([host.id])
         host = queries.by_id(Host, host.id)
         if host.reserved_vcpus >= host.vcpus or host.reserved_memory_mib >= host.memory_mib:
             raise InvalidError(f"The reservation would take all of host '{host.name}'.", code="host.reservation")

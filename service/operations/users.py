@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Membership, Project, Token, User
 from service.errors import ConflictError
 from service.operations import audit, login, passwords

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries, quotas
-from service.db.prepared import insert, insert_all
+from service.db.engine.prepared import insert, insert_all
 from service.db.scope import Scope
 from service.db.tables import Flavor, Image, Network, Nic, Vm, Volume
 from service.errors import ConflictError, InvalidError

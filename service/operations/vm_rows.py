@@ -6,7 +6,7 @@ from typing import cast
 
 from service.context import Context
 from service.db import allocations, queries, quotas
-from service.db.prepared import write_back
+from service.db.engine.prepared import write_back
 from service.db.scope import Scope
 from service.db.tables import Drive, Nic, Screenshot, Vm, Volume
 from service.errors import ConflictError

@@ -9,8 +9,8 @@ import structlog
 
 from service.context import Context
 from service.db import facts_journal
-from service.db.database import unit_of_work
-from service.db.errors import DatabaseUnavailableError
+from service.db.engine.database import unit_of_work
+from service.db.engine.errors import DatabaseUnavailableError
 from service.db.host_facts import seconds
 
 log = structlog.get_logger(__name__)

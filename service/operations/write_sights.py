@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from service.context import Context
-from service.db import host_changes
-from service.db.bulk import set_each
+from service.db import change_counter
+from service.db.engine.bulk import set_each
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainState
 from service.hypervisor.lookout import Remembered
@@ -162,7 +162,7 @@ def _store(ctx: Context, chunk: _Chunk, seen_at: datetime) -> None:
         Vm.update(observed_at=ctx.clock.now()).where(Vm.id.in_(some)).execute()
     chunk.changed |= chunk.facts.keys() | chunk.hardware.keys()
     if chunk.changed:
-        host_changes.touch(chunk.changed)
+        change_counter.touch(chunk.changed)
 
 
 def _in_parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -9,8 +9,8 @@ from datetime import datetime
 import structlog
 
 from service.context import Context
-from service.db.database import unit_of_work
-from service.db.errors import DatabaseUnavailableError
+from service.db.engine.database import unit_of_work
+from service.db.engine.errors import DatabaseUnavailableError
 from service.jobs import queue
 from service.jobs.operation import Operation
 from service.jobs.ports import QUEUE

@@ -10,8 +10,8 @@ from functools import partial
 import structlog
 
 from service.context import Context
-from service.db.database import transaction, unit_of_work
-from service.db.errors import DatabaseUnavailableError
+from service.db.engine.database import transaction, unit_of_work
+from service.db.engine.errors import DatabaseUnavailableError
 from service.jobs import fenced
 from service.jobs.codec import decode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait, code_and_detail, is_expected, is_transient

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.context import Context
-from service.db.database import transaction
-from service.db.fields import EPOCH
+from service.db.engine.database import transaction
+from service.db.engine.fields import EPOCH
 from service.jobs.job_tables import Job, ScheduleRun
 from service.jobs.queue import UNFINISHED, enqueue
 

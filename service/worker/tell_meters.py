@@ -8,8 +8,8 @@ import structlog
 
 from service.context import Context
 from service.db import measurements
-from service.db.database import transaction
-from service.db.errors import DatabaseUnavailableError
+from service.db.engine.database import transaction
+from service.db.engine.errors import DatabaseUnavailableError
 
 log = structlog.get_logger(__name__)
 

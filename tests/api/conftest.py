@@ -16,8 +16,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 import structlog
 
-from service.db.database import Database, open_database
-from service.db.migrate import migrate
+from service.db.engine.database import Database, open_database
+from service.db.engine.migrate import migrate
 from tests.api.world import KEY, MIB, Cloud
 from tests.command import run_nacre
 from tests.postgres import name_in

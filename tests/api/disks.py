@@ -1,7 +1,7 @@
 """What the tests of disks look at: a VM's volumes, its hardware as the host has it, the project's counters."""
 
 from service.db import quotas
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Project
 from service.hypervisor.memory_cloud import Hardware
 from service.operations.cloud_init import Seed, build_iso

@@ -3,7 +3,7 @@
 import httpx
 
 from service.db import quotas
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Project, Quota
 from tests.api.world import Cloud
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from service.api.app import App
 from service.context import Context
 from service.db import tables
-from service.db.database import bind, open_database
+from service.db.engine.database import bind, open_database
 from service.db.measurements import open_measurements, prepare
 from service.http.server import HttpServer, gunicorn_options
 from service.hypervisor.contract import HostEndpoint

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 from service.api.app import App
-from service.db.database import open_database
-from service.db.migrate import migrate
+from service.db.engine.database import open_database
+from service.db.engine.migrate import migrate
 from service.http.server import HttpServer, gunicorn_options
 from service.operations.registry import OPERATIONS
 from service.worker.schedule import Periodic, Schedule

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from service.db import quotas
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Image, Vm
 from service.hypervisor.contract import DomainState
 from service.hypervisor.foreign import ForeignDisk, ForeignDomain, ForeignNic

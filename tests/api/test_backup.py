@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from service.db import dump
-from service.db.database import open_database, transaction, unit_of_work
-from service.db.migrate import MIGRATIONS, migrate
+from service.db.engine import dump
+from service.db.engine.database import open_database, transaction, unit_of_work
+from service.db.engine.migrate import MIGRATIONS, migrate
 from service.db.tables import Allocation, Host, Vm
 from service.errors import ConflictError, InvalidError
 from service.jobs.job_tables import Job, JobUndo

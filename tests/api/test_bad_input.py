@@ -6,7 +6,7 @@ import pytest
 
 from service.api.routes import ROUTES
 from service.db import tables
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.edge.route import Route
 from service.jobs import job_tables
 from tests.api.world import MIB, Cloud, expect

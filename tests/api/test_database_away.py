@@ -2,8 +2,8 @@
 
 import signal
 
-from service.db.database import open_database
-from service.db.migrate import migrate
+from service.db.engine.database import open_database
+from service.db.engine.migrate import migrate
 from tests.api.world import Cloud, expect
 from tests.postgres import server
 

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Volume
 from service.jobs import fenced, queue
 from service.jobs.changes import waits_for

@@ -9,8 +9,8 @@ import pytest
 
 from service.cli import history as cli
 from service.cli.output import Format
-from service.db import host_changes, measurements
-from service.db.database import transaction, unit_of_work
+from service.db import change_counter, measurements
+from service.db.engine.database import transaction, unit_of_work
 from service.db.measurements import HOSTS, HOUR_S
 from service.db.measurements.tables import Tracked
 from service.db.tables import Host
@@ -194,7 +194,7 @@ def test_what_is_measured_by_the_minute_is_in_the_facts_of_decisions(cloud):
 def test_only_what_moved_counts_as_a_change(cloud):
     def number():
         with unit_of_work(cloud.db):
-            return host_changes.last()[0]
+            return change_counter.last()[0]
 
     facts(cloud, ceph_cpu=0.1, memory_used_mib=1000)
     measure(cloud)

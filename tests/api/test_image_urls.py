@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Image, Token
 from service.network.outside import INTERNET
 from service.operations.images import import_image

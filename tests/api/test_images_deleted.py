@@ -1,7 +1,7 @@
 """What a deleted image leaves behind, and what it counts for."""
 
 from service.db import quotas
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import Image, Project
 from tests.api.image_files import assert_refused
 from tests.api.world import BOOT, expect

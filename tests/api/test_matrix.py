@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from service.api.routes import ROUTES
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Audit, Image
 from service.operations.authorise import MAY
 from tests.api.conftest import copied

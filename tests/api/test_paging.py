@@ -8,7 +8,7 @@ import pytest
 
 from service.api.routes import ROUTES
 from service.db import queries
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING, Scope
 from service.db.tables import Audit, Flavor, Image, Vm
 from service.edge.paging import Order

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Allocation, Host, Placement
 from service.operations import write_facts
 from tests.api.world import KEY, Cloud, expect

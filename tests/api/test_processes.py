@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from service.db import queries
-from service.db.database import open_database, unit_of_work
+from service.db.engine.database import open_database, unit_of_work
 from service.db.tables import Host, Image, Nic, Vm
 from service.jobs.job_tables import Job
 from service.jobs.views import FINISHED

@@ -7,7 +7,7 @@ import pytest
 
 from service.api.app import App
 from service.db import queries
-from service.db.database import open_database, unit_of_work
+from service.db.engine.database import open_database, unit_of_work
 from service.db.tables import Allocation, Nic
 from service.jobs import queue
 from service.jobs.views import wait_finished

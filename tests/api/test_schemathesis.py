@@ -11,8 +11,8 @@ from schemathesis.specs.openapi.checks import ignored_auth, missing_required_hea
 
 from service.api import reference
 from service.api.routes import ROUTES
-from service.db.database import open_database
-from service.db.migrate import migrate
+from service.db.engine.database import open_database
+from service.db.engine.migrate import migrate
 from service.operations.registry import OPERATIONS
 from service.worker.schedule import Periodic, Schedule
 from tests.api.world import Cloud

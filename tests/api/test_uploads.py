@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Audit, Upload
 from service.operations.images import files
 from tests.api.upload_calls import DATA, Breaking, announce, announced, finished, offset, with_input

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Upload
 from service.operations.images import files
 from tests.api.upload_calls import DATA, Breaking, announced, finished, offset, with_input

@@ -10,10 +10,10 @@ import httpx
 
 from service.api.app import App
 from service.context import Context
-from service.db import host_changes, queries, tables
-from service.db.database import BUSY_TIMEOUT_S, Database, bind, transaction, unit_of_work
+from service.db import change_counter, queries, tables
+from service.db.engine.database import BUSY_TIMEOUT_S, Database, bind, transaction, unit_of_work
+from service.db.engine.sqlite import PRAGMAS, PooledSqlite
 from service.db.measurements import open_measurements, prepare
-from service.db.sqlite import PRAGMAS, KeptSqlite
 from service.db.tables import Allocation, Host, Image, Nic, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.memory import MemoryHypervisors
@@ -86,9 +86,9 @@ class HookedHypervisors:
         self._target.close()
 
 
-def fast_database(path: Path) -> KeptSqlite:
+def fast_database(path: Path) -> PooledSqlite:
     """The real database, but for waiting for the disk: processes die here, not the computer."""
-    return KeptSqlite(str(path), busy_timeout_s=BUSY_TIMEOUT_S, pragmas={**PRAGMAS, "synchronous": "off"})
+    return PooledSqlite(str(path), busy_timeout_s=BUSY_TIMEOUT_S, pragmas={**PRAGMAS, "synchronous": "off"})
 
 
 class InlineThreads:
@@ -306,7 +306,7 @@ class Cloud:
         """As an operation would: who keeps hosts in memory is told."""
         with transaction(self.db):
             query.execute()
-            host_changes.touch_all()
+            change_counter.touch_all()
 
     def host(self, name: str) -> MemoryHost:
         """The pretended host behind a row: its switches make things fail."""

@@ -14,7 +14,7 @@ import pytest
 from lab.machine import Machine
 from service.bootstrap import build_context, migrate_database
 from service.context import Context
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import Host
 from service.jobs import queue
 from service.operations.registry import OPERATIONS

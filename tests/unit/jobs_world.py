@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from service.db.database import Database, bind, open_database, transaction, unit_of_work
-from service.db.migrate import migrate
+from service.db.engine.database import Database, bind, open_database, transaction, unit_of_work
+from service.db.engine.migrate import migrate
 from service.db.tables import contract
 from service.errors import ConflictError
 from service.jobs import queue

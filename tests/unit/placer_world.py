@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.db import allocations
-from service.db.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.migrate import migrate
 from service.db.facts_journal import FactsJournal, open_journals, prepare
 from service.db.host_facts import Promises, candidates
-from service.db.migrate import migrate
 from service.db.placer import Placer
 from service.db.tables import TABLES, Flavor, Host, Image, Project, Vm
 from service.placement.facts import HostFacts, VmRequest

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.db.database import (
+from service.db.engine.database import (
     BaseModel,
     DatabaseBusyError,
     JsonField,
@@ -17,7 +17,7 @@ from service.db.database import (
     transaction,
     unit_of_work,
 )
-from service.db.version import Version
+from service.db.engine.version import Version
 from service.errors import InvalidError
 
 

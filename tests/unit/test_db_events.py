@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.db import events
-from service.db.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.database import bind, open_database, transaction, unit_of_work
 from service.db.tables import Event, contract
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from service.db import measurements
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.measurements import HOSTS, HOUR_S, KEPT, RAW_S, ROLLED_S, VMS, Measure
 from service.db.measurements.tables import PART, Block, LastMeasure, Shape, Tracked
 from service.hypervisor.values import DomainStatistics
@@ -215,7 +215,7 @@ MORTAL = """
 import math, sys
 from datetime import timedelta
 from service.db import measurements
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.measurements import HOSTS
 from tests.unit.jobs_world import START
 db = measurements.open_measurements(sys.argv[1])

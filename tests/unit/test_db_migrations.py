@@ -9,9 +9,9 @@ import peewee
 import pytest
 
 from service.db import tables
-from service.db.database import bind, open_database, transaction, unit_of_work
-from service.db.migrate import MIGRATIONS, migrate
-from service.db.postgres import PostgresDatabase
+from service.db.engine.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.migrate import MIGRATIONS, migrate
+from service.db.engine.postgres import PostgresDatabase
 from service.errors import ConflictError
 from service.jobs import job_tables
 
@@ -95,8 +95,8 @@ def test_a_kill_in_the_middle_of_a_migration_is_harmless(tmp_path, database, new
     (tmp_path / "0001_two.py").write_text(CREATE_TWO.format(between="import os; os.kill(os.getpid(), 9)"))
     code = """
         from pathlib import Path
-        from service.db.database import open_database
-        from service.db.migrate import migrate
+        from service.db.engine.database import open_database
+        from service.db.engine.migrate import migrate
         migrate(open_database("{1}"), Path("{0}"))
     """
     program = textwrap.dedent(code).format(tmp_path, new_database("a"))

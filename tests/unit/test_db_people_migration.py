@@ -6,8 +6,8 @@ import pytest
 from peewee import fn
 
 from service.db import quotas
-from service.db.database import bind, open_database, transaction, unit_of_work
-from service.db.migrate import MIGRATIONS, migrate
+from service.db.engine.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.migrate import MIGRATIONS, migrate
 from service.db.tables import TABLES, Image, Membership, Project, Quota, Token, User, Vm, Volume
 
 SIZES = {"vcpus": 2, "max_vcpus": 4, "memory_mib": 512, "max_memory_mib": 1024}

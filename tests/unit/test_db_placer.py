@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.db import allocations, facts_journal, host_changes
-from service.db.database import transaction
-from service.db.errors import DatabaseUnavailableError
+from service.db import allocations, change_counter, facts_journal
+from service.db.engine.database import transaction
+from service.db.engine.errors import DatabaseUnavailableError
 from service.db.facts_journal import hosts_at, policy_of, purge
 from service.db.tables import Host, HostGroup, HostGroupMember, Vm
 from service.errors import ConflictError, GoneError
@@ -53,7 +53,7 @@ def test_a_number_that_was_rolled_back_and_used_again_hides_no_change(world):
     with world.rolled_back():
         taken = world.claim("vm0")
     with transaction(world.db):
-        number = host_changes.next_number()
+        number = change_counter.next_number()
         other = next(name for name in ("host0", "host1") if name != taken)
         Host.update(changed=number, state="cordoned").where(Host.id == other).execute()
     assert world.synced() == world.truth()
@@ -62,12 +62,12 @@ def test_a_number_that_was_rolled_back_and_used_again_hides_no_change(world):
 def test_a_number_without_a_host_that_was_rolled_back_hides_no_change(world):
     world.synced()
     with world.rolled_back():
-        host_changes.touch([])
+        change_counter.touch([])
         with world.placer:
             world.placer.sync(NOW_S)
     with transaction(world.db):
         Host.update(state="cordoned").execute()
-        host_changes.touch(["host0", "host1"])
+        change_counter.touch(["host0", "host1"])
     assert {host.state for host in world.synced()} == {"cordoned"}
 
 
@@ -116,15 +116,15 @@ def test_new_and_removed_hosts_are_noticed(world):
     world.synced()
     with transaction(world.db):
         Host.create(**host_row(7))
-        host_changes.touch(["host7"])
+        change_counter.touch(["host7"])
     assert [host.name for host in world.synced()] == ["host0", "host1", "host7"]
     with transaction(world.db):
         Host.delete().where(Host.id == "host0").execute()
-        host_changes.note_removed()
+        change_counter.note_removed()
     assert [host.name for host in world.synced()] == ["host1", "host7"]
     with world.rolled_back():
         Host.create(**host_row(8))
-        host_changes.touch(["host8"])
+        change_counter.touch(["host8"])
         with world.placer:
             world.placer.sync(NOW_S)
     assert world.synced() == world.truth()
@@ -134,7 +134,7 @@ def test_a_host_group_and_its_ratio_are_part_of_the_facts(world):
     with transaction(world.db):
         group = HostGroup.create(id="g", created_at=NOW, name="dense", vcpu_ratio_milli=4000)
         HostGroupMember.insert(group=group, host="host1").execute()
-        host_changes.touch_group("g")
+        change_counter.touch_group("g")
     plain, dense = world.synced()
     assert (plain.vcpu_ratio, dense.vcpu_ratio) == (1.0, 4.0)
     assert dense.host_groups == {"g"}
@@ -169,7 +169,7 @@ def test_every_state_of_the_table_is_found_again_in_the_journal(world):
         with transaction(world.db):
             if number % 3 == 2:
                 Host.update(observed_at=NOW.replace(second=number), facts={"cpu_load": number / 10}).execute()
-                host_changes.touch(["host0"])
+                change_counter.touch(["host0"])
             world.claim(f"vm{number}")
         states[journal.number] = world.placer.table.hosts()
         if number in (2, 5):

@@ -8,7 +8,7 @@ import peewee
 import psycopg
 import pytest
 
-from service.db.database import (
+from service.db.engine.database import (
     BaseModel,
     DatabaseBusyError,
     DatabaseLostError,
@@ -18,7 +18,7 @@ from service.db.database import (
     transaction,
     unit_of_work,
 )
-from service.db.version import Version
+from service.db.engine.version import Version
 from tests.postgres import server
 
 GENEROUS_S = 30.0
@@ -167,7 +167,7 @@ def test_a_session_that_ends_at_the_commit_is_told_and_nothing_hangs(db, url):
 
 
 def test_a_transaction_that_was_forgotten_does_not_keep_the_lock_for_ever(url, monkeypatch):
-    monkeypatch.setattr("service.db.postgres.IDLE_IN_TRANSACTION_S", 0.2)
+    monkeypatch.setattr("service.db.engine.postgres.IDLE_IN_TRANSACTION_S", 0.2)
     forgetful = opened(url)
     monkeypatch.undo()
     db = opened(url)

@@ -7,8 +7,8 @@ import pytest
 from peewee import IntegrityError
 
 from service.db import quotas
-from service.db.database import bind, open_database, transaction, unit_of_work
-from service.db.prepared import Parameter, Prepared, insert, insert_all, write_back
+from service.db.engine.database import bind, open_database, transaction, unit_of_work
+from service.db.engine.prepared import Parameter, Prepared, insert, insert_all, write_back
 from service.db.tables import TABLES, Event, Flavor, Host, Image, Project, Quota, Token, User, Vm
 from service.errors import ConflictError
 

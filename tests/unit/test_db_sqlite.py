@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.db.database import open_database, transaction, unit_of_work
-from service.db.migrate import migrate
+from service.db.engine.database import open_database, transaction, unit_of_work
+from service.db.engine.migrate import migrate
 from service.errors import ConflictError
 
 

@@ -2,8 +2,8 @@
 
 import shutil
 
-from service.db.database import open_database, transaction, unit_of_work
-from service.db.migrate import MIGRATIONS, migrate
+from service.db.engine.database import open_database, transaction, unit_of_work
+from service.db.engine.migrate import MIGRATIONS, migrate
 
 AT = 1_900_000_000_000_000
 PROJECT = "00000000-0000-4000-8000-000000000001"

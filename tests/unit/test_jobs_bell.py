@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.db.database import open_database
+from service.db.engine.database import open_database
 from service.jobs.bell import MemoryBell
 from service.jobs.postgres_bell import PostgresBell
 from service.jobs.unix_bell import LONG_QUEUE, UnixBell
@@ -19,7 +19,7 @@ GENEROUS_S = 20.0
 LISTEN = """
 import sys
 from pathlib import Path
-from service.db.database import open_database
+from service.db.engine.database import open_database
 from service.jobs.new_bell import new_bell
 from service.world import SystemClock, SystemIds, SystemThreads
 real = {"clock": SystemClock(), "ids": SystemIds(), "threads": SystemThreads()}

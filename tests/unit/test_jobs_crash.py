@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.errors import ConflictError
 from service.jobs import queue
 from service.jobs.job_tables import JobStep, JobUndo

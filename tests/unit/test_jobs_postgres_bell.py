@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from service.db.database import open_database, transaction
+from service.db.engine.database import open_database, transaction
 from service.jobs.postgres_bell import PostgresBell
 from service.world import SystemClock, SystemIds, SystemThreads
 from tests.postgres import server

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING, Scope
 from service.errors import ConflictError, NotFoundError
 from service.jobs import fenced, queue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.errors import ConflictError
 from service.jobs.job_tables import JobUndo
 from service.worker.runner import LAST_RETRY_S, backoff

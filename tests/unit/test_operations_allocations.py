@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.db import allocations, host_changes, queries
-from service.db.database import bind, open_database, transaction
-from service.db.migrate import migrate
+from service.db import allocations, change_counter, queries
+from service.db.engine.database import bind, open_database, transaction
+from service.db.engine.migrate import migrate
 from service.db.tables import TABLES, Allocation, Flavor, Host, Image, Project, Vm
 from service.errors import ConflictError
 
@@ -113,11 +113,11 @@ def test_counters_that_somebody_left_wrong_are_counted_again(db):
         claim("vm-a", Host.get_by_id("a"), 1)
         claim("vm-b", Host.get_by_id("b"), 2)
         assert allocations.recount() == []
-        before = host_changes.last()
+        before = change_counter.last()
         Allocation.delete().where(Allocation.vm == "vm-a").execute()  # as a release without counters does
         assert allocations.recount() == ["a"]
         assert counters() == {"b": (1, 512, 1)} == queries.allocated()
-        assert host_changes.last() > before
+        assert change_counter.last() > before
         assert allocations.recount() == []
 
 
@@ -127,19 +127,19 @@ def test_every_change_of_a_hosts_promises_is_seen_by_its_number(db):
         assert changed() == {"a": first, "b": 0}
         Vm.update(host="a").where(Vm.id == "vm-a").execute()
         assert claim("vm-a", Host.get_by_id("b"), 2) is None, "more than one host has changed"
-        second, _ = host_changes.last()
+        second, _ = change_counter.last()
         assert changed() == {"a": second, "b": second}, "a move counts on both ends"
         allocations.release_elsewhere("vm-a", "b")
         assert min(changed().values()) > second
-        assert host_changes.last() == (max(changed().values()), 0)
+        assert change_counter.last() == (max(changed().values()), 0)
 
 
 def test_a_touch_numbers_the_hosts_it_names(db):
     with transaction(db):
-        number = host_changes.touch(["b"])
+        number = change_counter.touch(["b"])
         assert changed() == {"a": 0, "b": number}
-        again = host_changes.touch_all()
+        again = change_counter.touch_all()
         assert again > number
         assert set(changed().values()) == {again}
-        host_changes.note_removed()
-        assert host_changes.last() == (again, 1)
+        change_counter.note_removed()
+        assert change_counter.last() == (again, 1)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from service.db.database import bind, transaction, unit_of_work
+from service.db.engine.database import bind, transaction, unit_of_work
 from service.db.tables import TABLES, Host, Vm
 from tests.placement_clients import Clients, sums
 from tests.unit.placer_world import PlacerWorld, host_row

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.errors import ConflictError
 from service.jobs import queue
 from service.jobs.job_tables import Job

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.jobs.job_tables import Job
 from service.jobs.operation import Operation
 from service.jobs.queue import enqueue

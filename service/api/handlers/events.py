@@ -10,7 +10,7 @@ from typing import cast
 
 from service.api.models.events import ListenEvents
 from service.db import events, people
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.tables import Event
 from service.edge.authenticate import in_project, renewed
 from service.edge.call import Call, Stream

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.edge.call import Call, Reply
 from service.errors import UnavailableError
 from service.jobs.views import last_round_at

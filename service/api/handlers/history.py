@@ -13,8 +13,8 @@ import numpy as np
 
 from service.api.models.history import AskPast
 from service.db import measurements, queries
-from service.db.database import unit_of_work
-from service.db.fields import EPOCH
+from service.db.engine.database import unit_of_work
+from service.db.engine.fields import EPOCH
 from service.db.measurements import HOSTS, KEPT, VMS, Points, Series
 from service.db.tables import Host, Vm
 from service.edge.call import Call, Reply

@@ -18,7 +18,7 @@ from service.api.handlers.history import told
 from service.api.metrics import host_metrics, vm_metrics, worker_meters
 from service.api.models.metrics import AskHistory
 from service.db import measurements, queries
-from service.db.database import unit_of_work
+from service.db.engine.database import unit_of_work
 from service.db.measurements import KEPT, RAW_S, ROLLED_S, VMS
 from service.db.scope import EVERYTHING
 from service.db.tables import Host, Vm

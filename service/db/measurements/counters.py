@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from service.db.engine.upsert import upsert
 from service.db.measurements.series import VMS, write
 from service.db.measurements.tables import LastMeasure
-from service.db.upsert import upsert
 from service.hypervisor.values import DomainStatistics
 
 GONE_AFTER = timedelta(minutes=5)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from peewee import chunked, fn
 
-from service.db.fields import EPOCH
+from service.db.engine.fields import EPOCH
 from service.db.measurements.counters import GONE_AFTER
 from service.db.measurements.series import HOSTS, VMS, Cells, Series, blocks, decoded, keep
 from service.db.measurements.tables import AT_ONCE, KEPT, Block, LastMeasure, ProcessMeters, Tracked

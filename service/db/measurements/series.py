@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peewee import chunked, fn
 
-from service.db.fields import EPOCH, MICROSECOND
+from service.db.engine.fields import EPOCH, MICROSECOND
 from service.db.measurements.tables import AT_ONCE, PART, RAW_S, Block, Tracked
 
 Cells = NDArray[np.float32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.db.database import Database, bind, open_database, transaction
+from service.db.engine.database import Database, bind, open_database, transaction
 from service.db.measurements.tables import SHAPE, TABLES, Shape
 
 EARLIER = ("sample",)  # tables of earlier shapes that have no successor

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from peewee import BigIntegerField, BlobField, CharField, CompositeKey, IntegerField, TextField
 
-from service.db.database import BaseModel, JsonField, UtcField
+from service.db.engine.database import BaseModel, JsonField, UtcField
 
 SHAPE = 2  # another number: the tables of another version are thrown away
 RAW_S, ROLLED_S, HOUR_S, DAY_S = 15, 300, 3600, 86400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peewee import BigIntegerField, CharField, IntegerField
 
-from service.db.database import JsonField
+from service.db.engine.database import JsonField
 from service.db.tables.base import Row
 
 

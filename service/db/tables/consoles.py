@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peewee import CharField
 
-from service.db.database import BaseModel, UtcField
+from service.db.engine.database import BaseModel, UtcField
 
 
 class ConsoleTicket(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peewee import BooleanField, CharField, CompositeKey, ForeignKeyField
 
-from service.db.database import BaseModel
+from service.db.engine.database import BaseModel
 from service.db.tables.base import Row
 from service.db.tables.people import Project
 from service.db.tables.vms import Vm

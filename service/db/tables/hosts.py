@@ -12,7 +12,7 @@ from peewee import (
     TextField,
 )
 
-from service.db.database import BaseModel, JsonField, UtcField
+from service.db.engine.database import BaseModel, JsonField, UtcField
 from service.db.tables.base import Row
 from service.db.tables.people import Project
 
@@ -20,7 +20,7 @@ from service.db.tables.people import Project
 class Host(Row):
     """A machine that runs guests. `generation` guards every claim of its capacity.
 
-    The counters of what is promised are written by db/allocations.py alone, `changed` by db/host_changes.py.
+    The counters of what is promised are written by db/allocations.py alone, `changed` by db/change_counter.py.
     """
 
     name = CharField(unique=True, max_length=63)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peewee import BigIntegerField, CharField, CompositeKey, ForeignKeyField, TextField
 
-from service.db.database import BaseModel, JsonField, UtcField
+from service.db.engine.database import BaseModel, JsonField, UtcField
 from service.db.tables.base import Row
 from service.db.tables.people import Project
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peewee import BigIntegerField, BooleanField, CharField, CompositeKey, ForeignKeyField, IntegerField, TextField
 
-from service.db.database import BaseModel, JsonField, UtcField
+from service.db.engine.database import BaseModel, JsonField, UtcField
 from service.db.tables.base import Row
 
 # Made by the migration: where everything is that was made before there were projects.

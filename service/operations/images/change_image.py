@@ -6,7 +6,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Image
 from service.operations import audit
 from service.operations.actor import Actor

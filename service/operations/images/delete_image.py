@@ -6,7 +6,7 @@ import structlog
 
 from service.context import Context
 from service.db import queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Drive, Image, ImageShare, Vm, Volume
 from service.errors import ConflictError
 from service.jobs.job import Job

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.context import Context
 from service.db import queries, quotas
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.tables import Image
 from service.errors import InvalidError
 from service.jobs.job import Job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.context import Context
 from service.db import people, queries
-from service.db.database import transaction
+from service.db.engine.database import transaction
 from service.db.scope import EVERYTHING
 from service.db.tables import Image, ImageShare, Project
 from service.operations import audit

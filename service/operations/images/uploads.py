@@ -14,7 +14,7 @@ from typing import IO, Any
 from peewee import fn
 
 from service.context import Context
-from service.db.database import transaction, unit_of_work
+from service.db.engine.database import transaction, unit_of_work
 from service.db.queries import not_found
 from service.db.scope import Scope
 from service.db.tables import Image, Upload

@@ -14,11 +14,11 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from peewee import Database, Model, PeeweeException, SqliteDatabase
 
-from service.db import postgres, sqlite
-from service.db.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
-from service.db.fields import JsonField, UtcField
-from service.db.postgres import open_postgres
-from service.db.sqlite import PRAGMAS, check_references, open_sqlite, references_checked_at_the_end
+from service.db.engine import postgres, sqlite
+from service.db.engine.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
+from service.db.engine.fields import JsonField, UtcField
+from service.db.engine.postgres import open_postgres
+from service.db.engine.sqlite import PRAGMAS, check_references, open_sqlite, references_checked_at_the_end
 from service.errors import InvalidError
 
 __all__ = ["PRAGMAS", "BaseModel", "Database", "DatabaseBusyError", "DatabaseLostError", "JsonField", "UtcField"]

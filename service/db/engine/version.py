@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Protocol, cast
 
-from service.db.database import Database
+from service.db.engine.database import Database
 
 
 class Versioned(Protocol):

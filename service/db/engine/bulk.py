@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from peewee import Field
 
-from service.db.database import BaseModel
-from service.db.fields import Json
+from service.db.engine.database import BaseModel
+from service.db.engine.fields import Json
 
 
 def set_each(table: type[BaseModel], field: Field, values: Mapping[str, Json]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from service.db.errors import DatabaseBusyError
+from service.db.engine.errors import DatabaseBusyError
 
 
-class Turns:
+class Admission:
     """At most `most` threads at a time; the others wait up to `patience_s`, holding nothing."""
 
     def __init__(self, what: str, most: int, patience_s: float) -> None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Connection = TypeVar("Connection")
 
 
-class Kept(Generic[Connection]):
+class IdleConnections(Generic[Connection]):
     """At most `most` of them, the one used last on top. None survives into a forked process: their locks would not."""
 
     def __init__(self, close: Callable[[Connection], object], most: int) -> None:
@@ -42,7 +42,7 @@ class Kept(Generic[Connection]):
             self._close(connection)
 
 
-_EVERY: weakref.WeakSet[Kept] = weakref.WeakSet()
+_EVERY: weakref.WeakSet[IdleConnections] = weakref.WeakSet()
 
 
 def _close_every() -> None:

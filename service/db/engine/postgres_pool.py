@@ -8,9 +8,9 @@ import psycopg
 import structlog
 from psycopg.pq import TransactionStatus
 
-from service.db.errors import DatabaseLostError
-from service.db.kept import Kept
-from service.db.turns import Turns
+from service.db.engine.admission import Admission
+from service.db.engine.errors import DatabaseLostError
+from service.db.engine.idle_connections import IdleConnections
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +21,8 @@ class Pool:
     def __init__(self, info: str, *, most: int, patience_s: float) -> None:
         self.conninfo = info
         self.patience_s = patience_s
-        self._turns = Turns("no connection to the database was free", most, patience_s)
-        self._kept: Kept[psycopg.Connection] = Kept(psycopg.Connection.close, most)
+        self._turns = Admission("no connection to the database was free", most, patience_s)
+        self._kept: IdleConnections[psycopg.Connection] = IdleConnections(psycopg.Connection.close, most)
 
     def take(self) -> psycopg.Connection:
         """A connection that works. Raises DatabaseBusyError, DatabaseLostError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.db.prepared import Prepared
+from service.db.engine.prepared import Prepared
 from service.db.tables import Host, HostGroupMember, PlacementVersion
 
 AT_ONCE = 500  # hosts named in one statement

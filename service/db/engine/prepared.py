@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 from peewee import BigIntegerField, CharField, Field, ForeignKeyField, IntegerField, Model, TextField
 from peewee import ColumnBase as Column
 
-from service.db.fields import UtcField
+from service.db.engine.fields import UtcField
 
 M = TypeVar("M", bound=Model)
 

@@ -16,9 +16,9 @@ import psycopg
 from peewee import InterfaceError, PostgresqlDatabase
 from psycopg import conninfo, errors
 
-from service.db.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
-from service.db.postgres_pool import Pool
-from service.db.turns import Turns
+from service.db.engine.admission import Admission
+from service.db.engine.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
+from service.db.engine.postgres_pool import Pool
 from service.errors import InvalidError
 
 STATEMENT_TIMEOUT_S = 60
@@ -48,7 +48,7 @@ class PostgresDatabase(PostgresqlDatabase):
         self._pool = pool
         self._held = threading.local()
         # One has the lock, the next one queues for it at the server; more would only keep readers from connections.
-        self._writers = Turns("others of this process wrote to the database", 2, pool.patience_s)
+        self._writers = Admission("others of this process wrote to the database", 2, pool.patience_s)
 
     @property
     def conninfo(self) -> str:
@@ -56,7 +56,7 @@ class PostgresDatabase(PostgresqlDatabase):
         return self._pool.conninfo
 
     def version(self) -> Hashable:
-        """See service/db/version.py. Snapshots that are equal as text see the same transactions."""
+        """See service/db/engine/version.py. Snapshots that are equal as text see the same transactions."""
         try:
             with self._connection() as connection:
                 row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()

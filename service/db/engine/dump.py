@@ -13,10 +13,10 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from service.db.database import Database, unit_of_work
-from service.db.postgres import WRITERS, PostgresDatabase
-from service.db.postgres_pool import connect
-from service.db.sqlite import KeptSqlite
+from service.db.engine.database import Database, unit_of_work
+from service.db.engine.postgres import WRITERS, PostgresDatabase
+from service.db.engine.postgres_pool import connect
+from service.db.engine.sqlite import PooledSqlite
 from service.errors import ConflictError, UnavailableError
 
 UNFINISHED = "restore_unfinished"  # a table: as long as it is there, no process of the service starts
@@ -67,7 +67,7 @@ def load(db: Database, file: Path) -> None:
     """
     if isinstance(db, PostgresDatabase):
         _load_postgres(db, file)
-    elif isinstance(db, KeptSqlite):
+    elif isinstance(db, PooledSqlite):
         _load_sqlite(db, file)
 
 
@@ -80,7 +80,7 @@ def _dump_sqlite(path: str, file: Path) -> None:
         raise UnavailableError(f"the copy of the database is damaged: {found}", code="backup.damaged")
 
 
-def _load_sqlite(db: KeptSqlite, file: Path) -> None:
+def _load_sqlite(db: PooledSqlite, file: Path) -> None:
     db.close_kept()
     with closing(sqlite3.connect(file)) as source, closing(_alone_with(Path(db.database))) as target:
         source.execute(MARK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from service.db.database import BaseModel
+from service.db.engine.database import BaseModel
 
 
 def upsert(model: type[BaseModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from peewee import Database
 from playhouse.migrations import Runner
 
-from service.db.database import schema_change
-from service.db.dump import is_unfinished
+from service.db.engine.database import schema_change
+from service.db.engine.dump import is_unfinished
 from service.errors import ConflictError
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def migrate(db: Database, directory: Path = MIGRATIONS, *, restoring: bool = False) -> tuple[str, ...]:

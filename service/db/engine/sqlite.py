@@ -14,9 +14,9 @@ from typing import Any
 from peewee import InterfaceError, SqliteDatabase
 from peewee import __exception_wrapper__ as peewees_own_errors  # type: ignore[attr-defined]
 
-from service.db.errors import DatabaseBusyError, DatabaseUnavailableError
-from service.db.kept import Kept
-from service.db.turns import Turns
+from service.db.engine.admission import Admission
+from service.db.engine.errors import DatabaseBusyError, DatabaseUnavailableError
+from service.db.engine.idle_connections import IdleConnections
 from service.errors import ConflictError
 
 # A page that many transactions write is carried over from the log to the file once in 16 MiB, instead of once in four.
@@ -24,7 +24,7 @@ PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal
 MOST_KEPT = 32
 
 
-class KeptSqlite(SqliteDatabase):
+class PooledSqlite(SqliteDatabase):
     """Closing gives the connection to whoever opens next, in whatever thread."""
 
     def __init__(self, path: str, *, busy_timeout_s: float, pragmas: dict[str, Any] = PRAGMAS) -> None:
@@ -37,12 +37,12 @@ class KeptSqlite(SqliteDatabase):
             check_same_thread=False,
         )
         self._lock = nullcontext()  # peewee's guards what is each thread's own, and would open connections in turn
-        self._kept = Kept(sqlite3.Connection.close, MOST_KEPT)
+        self._kept = IdleConnections(sqlite3.Connection.close, MOST_KEPT)
         self._used = threading.local()
         # SQLite itself would let threads sleep and look again, in no order.
-        self._writers = Turns("others of this process wrote to the database", 1, busy_timeout_s)
+        self._writers = Admission("others of this process wrote to the database", 1, busy_timeout_s)
         self._watch_lock = threading.Lock()
-        self._watchers: Kept[tuple[int, sqlite3.Connection]] = Kept(lambda one: one[1].close(), 1)
+        self._watchers: IdleConnections[tuple[int, sqlite3.Connection]] = IdleConnections(lambda one: one[1].close(), 1)
         self._numbers = itertools.count()
 
     def begin(self, lock_type: str | None = None) -> None:
@@ -88,8 +88,8 @@ class KeptSqlite(SqliteDatabase):
         return cursor
 
     def version(self) -> Hashable:
-        """See service/db/version.py. `data_version` counts the commits of all connections but its own: none is made
-        through this one, which all threads share, for another connection counts otherwise."""
+        """Return a value that changes with every commit (version.py). `data_version` counts the commits of all
+        connections but its own: this one is shared by all threads and commits nothing."""
         with self._watch_lock:
             number, connection = self._watchers.take() or self._new_watcher()
             try:
@@ -130,9 +130,9 @@ class KeptSqlite(SqliteDatabase):
             self._kept.give_back(conn)
 
 
-def open_sqlite(path: Path, *, busy_timeout_s: float) -> KeptSqlite:
+def open_sqlite(path: Path, *, busy_timeout_s: float) -> PooledSqlite:
     """The file's database; nobody has connected to it yet."""
-    return KeptSqlite(str(path), busy_timeout_s=busy_timeout_s)
+    return PooledSqlite(str(path), busy_timeout_s=busy_timeout_s)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The database itself: SQLite or PostgreSQL, connections, transactions, prepared statements, migrations, dumps."""

@@ -23,9 +23,9 @@ from service.jobs.new_bell import new_bell
 from service.meters import Meters
 from service.operations import back_up, note_event, restore, tokens
 from service.operations.images import files
-from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
-from service.operations.write_facts import write_for_ever
+from service.placer import background
+from service.placer.new_placer import new_placer
 from service.settings import Settings
 from service.worker.loop import Worker
 from service.worker.notify import READY, notify
@@ -85,7 +85,8 @@ def serve_api(settings: Settings) -> None:
 
 def _placing(ctx: Context) -> Context:
     """A process that decides where VMs run, after its last fork."""
-    ctx.threads.start("write-facts", functools.partial(write_for_ever, ctx))
+    run = functools.partial(background.run_forever, ctx.placer, ctx.db, ctx.clock, ctx.settings)
+    ctx.threads.start("write-facts", run)
     return ctx
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from service.db.engine.database import Database
-from service.db.placer import Placer
 from service.hypervisor.contract import Hypervisors
 from service.hypervisor.lookout import Lookout
 from service.meters import Meters
 from service.network.addresses import LastGiven
 from service.network.outside import INTERNET, Outside
+from service.placer.placer import Placer
 from service.resting import Resting
 from service.settings import Settings
 from service.world import Bell, Clock, Ids, Threads

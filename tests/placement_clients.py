@@ -17,11 +17,12 @@ from peewee import fn
 
 from service.db import allocations
 from service.db.engine.database import bind, open_database, transaction
-from service.db.facts_journal import FactsJournal, open_journals
-from service.db.placer import Placer
+from service.db.facts_pages import open_journals
 from service.db.tables import TABLES, Allocation, Host, Vm
 from service.placement.facts import VmRequest
 from service.placement.policy import STORAGE_CPU
+from service.placer.facts_journal import FactsJournal
+from service.placer.placer import Placer
 from tests.unit.placer_world import NOW, NOW_S
 
 SIZES = ((1, 512), (2, 1024), (2, 4096), (4, 2048))
@@ -62,12 +63,7 @@ class Clients:
             if decision.chosen is None:
                 self._refused(vcpus, memory_mib)
                 return
-            room = placer.room(decision.chosen.host_id)
-            number = allocations.claim(
-                allocation_id=vm_id, vm=Vm(id=vm_id), room=room, vcpus=vcpus, memory_mib=memory_mib, now=NOW
-            )
-            if number is not None:
-                placer.claimed(room.host_id, want, number)
+            placer.claim(Vm(id=vm_id), want, decision.chosen.host_id, allocation_id=vm_id, now=NOW)
         self._count("placed")
         if not keeps:
             with transaction(self.db):

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from service.db.engine.prepared import insert
-from service.db.facts_journal import FactsJournal
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
 from service.errors import NotFoundError
@@ -33,11 +32,6 @@ class FactsVersion:
 
     journal: str
     number: int
-
-    @classmethod
-    def now(cls, journal: FactsJournal) -> FactsVersion:
-        """The state that the journal is at."""
-        return cls(journal.name, journal.number)
 
 
 def keep(

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from service.context import Context
-from service.db import allocations, placements
-from service.db.host_facts import candidates
-from service.db.placements import Asked, FactsVersion
-from service.db.placer import Placer
+from service.db import placements
+from service.db.placements import Asked
 from service.db.tables import Host, Vm
 from service.errors import ConflictError
 from service.operations import algorithms
-from service.operations.new_placer import promises
 from service.operations.placement_request import vm_request
 from service.placement.explain import nearest_misses
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.place import Decision
 from service.placement.policy import Policy
+from service.placer.chosen_host import ChosenHost
+from service.placer.host_facts import candidates
+from service.placer.new_placer import promises
+from service.placer.placer import Placer
 
 MOST_TOLD = 100  # hosts with their reasons in one refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The host that a VM was given, and what its start there needs to know."""
-
-    id: str
-    name: str
-    virt_type: str | None
-    machine: str | None
-
-
 def claim_host(
     ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None, algorithm: str | None = None
-) -> Chosen:
+) -> ChosenHost:
     """Choose a host, promise its capacity to the VM, keep the decision. `algorithm` was checked.
 
     Raises ConflictError (`placement.no_host`, `host.migrations`).
@@ -48,27 +37,11 @@ def claim_host(
         if excluded is not None:
             _check_source(placer.table.facts(excluded.id), want)
         keep(ctx, placer, vm, want, decision)
-        return claim(ctx, placer, vm, want, decision.chosen.host_id)
-
-
-def claim(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, host_id: str) -> Chosen:
-    """Promise what the VM wants of a host. With the placer's lock held, on the facts that it was decided on."""
-    facts = placer.table.facts(host_id)
-    try:
-        number = allocations.claim(
-            allocation_id=ctx.ids.uuid(),
-            vm=vm,
-            room=placer.room(host_id),
-            vcpus=want.vcpus,
-            memory_mib=want.memory_mib,
-            now=ctx.clock.now(),
-        )
-    except ConflictError:
-        ctx.meters.raced()
-        raise
-    if number is not None:
-        placer.claimed(host_id, want, number)
-    return Chosen(host_id, facts.name, facts.virt_type, placer.machine(host_id))
+        try:
+            return placer.claim(vm, want, decision.chosen.host_id, allocation_id=ctx.ids.uuid(), now=ctx.clock.now())
+        except ConflictError:
+            ctx.meters.raced()
+            raise
 
 
 def keep(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, decision: Decision) -> None:
@@ -79,7 +52,7 @@ def keep(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, decision: Decisi
         asked=Asked(vm.id, vm.project_id),
         want=want,
         decision=decision,
-        version=FactsVersion.now(placer.journal),
+        version=placer.journal.version,
     )
 
 

@@ -14,13 +14,13 @@ from service.db import placement_groups as groups
 from service.db import queries
 from service.db.change_counter import touch
 from service.db.engine.database import transaction
-from service.db.placement_inputs import ObeyedRule
 from service.db.scope import Scope
 from service.db.tables import PlacementGroup, PlacementGroupMember, Vm
 from service.errors import ConflictError, FieldError
 from service.operations import audit
 from service.operations.actor import Actor
 from service.operations.placement_rules import Kind, Rule, Tie, broken, contradiction, told
+from service.placer.placement_inputs import ObeyedRule
 
 CONTRADICTION = "placement_group.contradiction"
 MOVING = "placement_group.moving"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from service.context import Context
 from service.db import placement_groups as groups
-from service.db import placement_inputs
-from service.db.placement_inputs import SeenPool
 from service.db.tables import Host, Vm
 from service.errors import ConflictError, FieldError
 from service.operations import placement_groups
 from service.operations.placement_rules import Tie, clash, on_the_way
 from service.operations.placement_rules import told as rule_told
 from service.placement.facts import NOBODY, GroupRule, PoolFacts, VmRequest
+from service.placer import placement_inputs
+from service.placer.placement_inputs import SeenPool
 
 
 def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None) -> VmRequest:

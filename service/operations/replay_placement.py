@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.context import Context
-from service.db import facts_journal, placements
-from service.db.host_facts import seconds
+from service.db import placements
+from service.db.engine.fields import epoch_seconds
 from service.db.tables import Placement
 from service.errors import GoneError
 from service.operations import algorithms
@@ -16,6 +16,7 @@ from service.placement.facts import VmRequest
 from service.placement.place import Decision, Verdict, place
 from service.placement.policy import Policy
 from service.placement.table import HostTable
+from service.placer import facts_journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +47,5 @@ def _then(ctx: Context, row: Placement) -> tuple[HostTable, VmRequest]:
     want, journal = placements.request_of(row), ctx.placer.journal
     if want is None or row.journal is None or row.facts_version is None:
         raise GoneError("This decision was made before facts were kept.", code=facts_journal.CODE)
-    journal.flush(seconds(ctx.clock.now()) or 0.0)  # it may be this process's last
+    journal.flush(epoch_seconds(ctx.clock.now()))  # it may be this process's last
     return HostTable(facts_journal.hosts_at(journal.db, row.journal, row.facts_version)), want

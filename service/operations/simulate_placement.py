@@ -9,7 +9,7 @@ from typing import Any
 
 from service.context import Context
 from service.db import placement_groups, queries
-from service.db.host_facts import seconds
+from service.db.engine.fields import epoch_seconds, optional_epoch_seconds
 from service.db.tables import Allocation, Flavor, Host, Vm
 from service.errors import FieldError, InvalidError, UnavailableError
 from service.operations import algorithms
@@ -158,7 +158,7 @@ def _usual(ctx: Context, actor: Actor) -> VmRequest:
         project_id=project_id,
         max_migrations=ctx.settings.max_migrations_per_host,
         keep_room=ctx.settings.placement_keep_room,
-        now_s=seconds(ctx.clock.now()) or 0.0,
+        now_s=epoch_seconds(ctx.clock.now()),
         max_facts_age_s=ctx.settings.facts_max_age_s,
     )
 
@@ -168,7 +168,7 @@ def _pool(name: str) -> PoolFacts:
     if seen is None:
         return PoolFacts(name=name, observed_at_s=None, free_bytes=0, near_full=False, full=False)
     told = {key: seen.facts[key] for key in ("free_bytes", "near_full", "full")}
-    return PoolFacts(name=name, observed_at_s=seconds(seen.observed_at), **told)
+    return PoolFacts(name=name, observed_at_s=optional_epoch_seconds(seen.observed_at), **told)
 
 
 def _want(ctx: Context, actor: Actor, usual: VmRequest, some: Some) -> VmRequest:
@@ -212,7 +212,7 @@ def _changed(ctx: Context, actor: Actor, what: WhatIf, lost: list[Host]) -> Host
         told = f"at most {MOST_HOSTS} hosts are added at once"
         raise InvalidError(f"{told}.", code="placement.batch_too_large", errors=(FieldError("hosts_added", told),))
     with ctx.placer as placer:
-        placer.sync(seconds(ctx.clock.now()) or 0.0)
+        placer.sync(epoch_seconds(ctx.clock.now()))
         facts = {host.host_id: host for host in placer.table.hosts()}
     new = [one for more, like in added for one in _empty(ctx, facts[like.id], more)]
     gone = {host.id for host in lost}
@@ -225,7 +225,7 @@ def _changed(ctx: Context, actor: Actor, what: WhatIf, lost: list[Host]) -> Host
 
 
 def _empty(ctx: Context, like: HostFacts, more: More) -> Iterator[HostFacts]:
-    now_s = seconds(ctx.clock.now()) or 0.0
+    now_s = epoch_seconds(ctx.clock.now())
     for number in range(1, more.count + 1):
         yield replace(
             like,

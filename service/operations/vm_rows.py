@@ -13,7 +13,7 @@ from service.errors import ConflictError
 from service.hypervisor.spec import Chipset, machine_of
 from service.operations import changes
 from service.operations.busy import check_idle, waits_for_guest
-from service.operations.choose_host import Chosen
+from service.placer.chosen_host import ChosenHost
 
 
 def existing(ref: str, scope: Scope) -> Vm:
@@ -67,7 +67,7 @@ def awake(ref: str, scope: Scope) -> Vm:
     return vm
 
 
-def put_on(vm: Vm, host: Chosen) -> None:
+def put_on(vm: Vm, host: ChosenHost) -> None:
     """The VM is to be started on `host`: the kind of virtualisation is fixed now, for as long as it runs."""
     vm.host_id = host.id
     vm.virt_type = host.virt_type

@@ -26,8 +26,8 @@ from service.jobs import job_tables
 from service.jobs.new_bell import new_bell
 from service.logs import set_up_logging
 from service.meters import Meters
-from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
+from service.placer.new_placer import new_placer
 from service.settings import Settings
 from service.worker.loop import Worker
 from service.worker.process import run_process

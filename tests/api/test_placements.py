@@ -6,7 +6,7 @@ import pytest
 
 from service.db.engine.database import unit_of_work
 from service.db.tables import Allocation, Host, Placement
-from service.operations import write_facts
+from service.placer import background
 from tests.api.world import KEY, Cloud, expect
 
 
@@ -70,7 +70,7 @@ def test_facts_that_are_no_longer_kept_are_gone(cloud):
     cloud.make_vm()
     before = placement(cloud, full="true")
     cloud.clock.elapsed_s += timedelta(hours=cloud.settings.facts_archive_hours + 2).total_seconds()
-    write_facts.purge(cloud.ctx)
+    background.purge(cloud.ctx.placer, cloud.ctx.clock.now(), cloud.ctx.settings)
     short = placement(cloud)
     assert short["verdicts"] == before["verdicts"], "the best hosts are kept with the decision"
     path = f"/v1/placements/{short['id']}"
@@ -81,7 +81,7 @@ def test_facts_that_are_no_longer_kept_are_gone(cloud):
 def test_what_the_writing_thread_does_keeps_every_decision(cloud):
     for name in ("a", "b"):
         cloud.make_vm(name)
-        write_facts.write(cloud.ctx)
+        background.write(cloud.ctx.placer, cloud.ctx.db, cloud.ctx.clock.now())
     for name in ("a", "b"):
         assert len(placement(cloud, name, full="true")["verdicts"]) == 2
 

@@ -26,8 +26,8 @@ from service.meters import Meters
 from service.network.outside import INTERNET
 from service.operations import note_event, tokens
 from service.operations.authorise import ROLES
-from service.operations.new_placer import new_placer
 from service.operations.registry import OPERATIONS
+from service.placer.new_placer import new_placer
 from service.settings import Settings
 from service.worker.loop import Worker
 from service.world import SystemIds

@@ -4,15 +4,15 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.db import allocations
 from service.db.engine.database import bind, open_database, transaction, unit_of_work
 from service.db.engine.migrate import migrate
-from service.db.facts_journal import FactsJournal, open_journals, prepare
-from service.db.host_facts import Promises, candidates
-from service.db.placer import Placer
+from service.db.facts_pages import create_tables, open_journals
 from service.db.tables import TABLES, Flavor, Host, Image, Project, Vm
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.policy import STORAGE_CPU
+from service.placer.facts_journal import FactsJournal
+from service.placer.host_facts import Promises, candidates
+from service.placer.placer import Placer
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 NOW_S = NOW.timestamp()
@@ -85,12 +85,7 @@ class PlacerWorld:
             decision = placer.decide(want, STORAGE_CPU)
             assert decision.chosen is not None, decision.reasons
             host_id = decision.chosen.host_id
-            number = allocations.claim(
-                allocation_id=f"{vm}-{host_id}", vm=Vm.get_by_id(vm), room=placer.room(host_id), vcpus=want.vcpus,
-                memory_mib=want.memory_mib, now=NOW,
-            )  # fmt: skip
-            if number is not None:
-                placer.claimed(host_id, want, number)
+            placer.claim(Vm.get_by_id(vm), want, host_id, allocation_id=f"{vm}-{host_id}", now=NOW)
         return host_id
 
     def synced(self, placer: Placer | None = None) -> list[HostFacts]:
@@ -114,5 +109,5 @@ class PlacerWorld:
 
     def journals_ready(self):
         """The journals' database with its tables, as a process that has flushed before left it."""
-        prepare(self.journals)
+        create_tables(self.journals)
         return self.journals

@@ -17,6 +17,16 @@ MICROSECOND = timedelta(microseconds=1)
 ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
+def epoch_seconds(at: datetime) -> float:
+    """Return the seconds since 1970."""
+    return (at - EPOCH).total_seconds()
+
+
+def optional_epoch_seconds(at: datetime | None) -> float | None:
+    """Return the seconds since 1970; None of None."""
+    return None if at is None else epoch_seconds(at)
+
+
 class UtcField(BigIntegerField):
     """An aware datetime, kept as whole microseconds since 1970: exact, sortable, the same on every database.
 

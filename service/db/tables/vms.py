@@ -136,7 +136,7 @@ class Allocation(Row):
 class Placement(Row):
     """A decision as it was made: what was asked, by which policy on which facts, the best hosts, why not the others.
 
-    The facts are in a journal (db/facts_journal.py) under a number of its own, for as long as they are kept.
+    The facts are in a journal (placer/facts_journal.py) under a number of its own, for as long as they are kept.
     """
 
     vm_id = CharField(index=True, max_length=36)

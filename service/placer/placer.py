@@ -10,20 +10,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
-from service.db import change_counter
+from service.db import allocations, change_counter
 from service.db.allocations import Room
 from service.db.engine.database import Database
-from service.db.facts_journal import FactsJournal
-from service.db.host_facts import Promises, candidates, seconds
-from service.db.tables import Host
+from service.db.engine.fields import optional_epoch_seconds
+from service.db.tables import Host, Vm
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.place import Decision, place
 from service.placement.policy import STORAGE_CPU, Policy
 from service.placement.table import HostTable
+from service.placer.chosen_host import ChosenHost
+from service.placer.facts_journal import FactsJournal
+from service.placer.host_facts import Promises, candidates
 
 Ages: TypeAlias = tuple[float | None, float | None]
 
@@ -40,7 +43,7 @@ class Row:
 
 
 class Placer:
-    """Used with its lock held: `with placer: placer.decide(…); …; placer.claimed(…)`, inside a unit of work.
+    """Used with its lock held: `with placer: placer.decide(…); placer.claim(…)`, inside a unit of work.
 
     A decision that is to be claimed is made inside the transaction that claims: it is the only one that writes.
     """
@@ -107,18 +110,22 @@ class Placer:
                     self.sync(now_s)
                     return
 
-    def room(self, host_id: str) -> Room:
-        """The host as it was decided on, for the claim."""
-        facts = self.table.facts(host_id)
-        generation = self._rows[host_id].generation
-        return Room(host_id, facts.name, generation, facts.usable_vcpus, facts.usable_memory_mib)
+    def claim(self, vm: Vm, want: VmRequest, host_id: str, *, allocation_id: str, now: datetime) -> ChosenHost:
+        """Allocate what the VM wants of a host to it, on the facts that the host was decided on.
 
-    def machine(self, host_id: str) -> str | None:
-        """The newest machine type of the host."""
-        return self._rows[host_id].machine
+        Inside the transaction that decided. Raises ConflictError (`placement.raced`).
+        """
+        facts, row = self.table.facts(host_id), self._rows[host_id]
+        room = Room(host_id, facts.name, row.generation, facts.usable_vcpus, facts.usable_memory_mib)
+        number = allocations.claim(
+            allocation_id=allocation_id, vm=vm, room=room, vcpus=want.vcpus, memory_mib=want.memory_mib, now=now
+        )
+        if number is not None:
+            self._claimed(host_id, want, number)
+        return ChosenHost(host_id, facts.name, facts.virt_type, row.machine)
 
-    def claimed(self, host_id: str, want: VmRequest, number: int) -> None:
-        """A VM that held nothing before was given its share of the host, by the change of this number."""
+    def _claimed(self, host_id: str, want: VmRequest, number: int) -> None:
+        """Take a claim by the change of this number into the table. The VM held nothing before."""
         if number != self._seen + 1:
             return  # more has changed: the next decision reads it
         self.table.claim(host_id, want)
@@ -189,7 +196,8 @@ class Placer:
         newer = {
             host_id: ages
             for host_id, at, storage_at in cast(Any, rows)
-            if host_id in self._observed and (ages := (seconds(at), seconds(storage_at))) != self._observed[host_id]
+            if host_id in self._observed
+            and (ages := (optional_epoch_seconds(at), optional_epoch_seconds(storage_at))) != self._observed[host_id]
         }
         if newer:
             self._observed |= newer

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from service.db.engine.database import Database
-from service.db.facts_journal import FactsJournal, open_journals
-from service.db.host_facts import Promises
-from service.db.placer import Placer
+from service.db.facts_pages import open_journals
 from service.placement.reservations import ReservationRules
+from service.placer.facts_journal import FactsJournal
+from service.placer.host_facts import Promises
+from service.placer.placer import Placer
 from service.settings import Settings
 from service.world import Ids
 

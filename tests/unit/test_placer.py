@@ -1,18 +1,18 @@
 """A table in memory that is always what the database says: after claims, after roll-backs, beside other processes."""
 
-import dataclasses
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from service.db import allocations, change_counter, facts_journal
+from service.db import allocations, change_counter
 from service.db.engine.database import transaction
 from service.db.engine.errors import DatabaseUnavailableError
-from service.db.facts_journal import hosts_at, policy_of, purge
 from service.db.tables import Host, HostGroup, HostGroupMember, Vm
 from service.errors import ConflictError, GoneError
 from service.placement.policy import STORAGE_CPU
+from service.placer import facts_journal
+from service.placer.facts_journal import hosts_at, policy_of, purge
 from tests.unit.placer_world import NOW, NOW_S, GivenUpError, PlacerWorld, give_up, host_row
 
 
@@ -155,8 +155,8 @@ def test_an_age_moves_without_a_change_that_is_numbered(world):
 def test_what_is_claimed_beyond_the_room_is_refused_even_if_the_table_were_wrong(world):
     with transaction(world.db):
         world.claim("vm0", only_host="host0")
-        with world.placer:
-            room = dataclasses.replace(world.placer.room("host0"), usable_vcpus=1)
+        host = Host.get_by_id("host0")
+        room = allocations.Room(host.id, host.name, host.generation, usable_vcpus=1, usable_memory_mib=host.memory_mib)
         with pytest.raises(ConflictError) as raced:
             allocations.claim(allocation_id="x", vm=Vm.get_by_id("vm1"), room=room, vcpus=1, memory_mib=1, now=NOW)
         assert raced.value.code == "placement.raced"

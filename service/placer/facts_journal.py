@@ -12,7 +12,6 @@ import json
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,11 +19,12 @@ from math import inf
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from peewee import BigIntegerField, BlobField, BooleanField, CharField, CompositeKey, PeeweeException, fn
-
-from service.db.engine.database import BaseModel, Database, UtcField, bind, open_database, transaction, unit_of_work
-from service.db.engine.errors import DatabaseLostError, DatabaseUnavailableError
+from service.db import facts_pages
+from service.db.engine.database import Database
+from service.db.engine.errors import DatabaseUnavailableError
 from service.db.engine.fields import EPOCH
+from service.db.facts_pages import Page
+from service.db.placements import FactsVersion
 from service.errors import GoneError
 from service.placement.facts import HostFacts
 from service.placement.plain import host_facts, plain
@@ -38,30 +38,6 @@ LEAST_CHANGES = 256
 WHOLE_AFTER = 4  # times as many changes as there are hosts: then all of them are written again
 WHOLE_EVERY_S = 3600.0
 CODE = "placement.facts_gone"
-
-
-class FactsPage(BaseModel):
-    """Packed changes, those from `first` to `last` of a journal; `whole`: all hosts as they were at that number."""
-
-    journal = CharField(max_length=36)
-    first = BigIntegerField()
-    last = BigIntegerField()
-    whole = BooleanField()
-    at = UtcField(index=True)
-    body = BlobField()
-
-    class Meta:
-        primary_key = CompositeKey("journal", "first", "whole")
-
-
-class FactsPolicy(BaseModel):
-    """The algorithm and weights behind a hash that decisions are kept with."""
-
-    hash = CharField(primary_key=True, max_length=64)
-    body = BlobField()
-
-
-TABLES = (FactsPage, FactsPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +66,11 @@ class FactsJournal:
     _whole_at: float = -inf
     _waiting_hosts: int = 0
     _prepared: bool = False
+
+    @property
+    def version(self) -> FactsVersion:
+        """The state that the journal is at."""
+        return FactsVersion(self.name, self.number)
 
     def note(self, hosts: Iterable[HostFacts]) -> None:
         """These hosts are now so."""
@@ -140,20 +121,14 @@ class FactsJournal:
                 raise
 
     def _store(self, changes: list[Change], policies: dict[str, Any], now: datetime) -> None:
-        pages = list(self._pages(changes, now))  # packing takes longer than writing: no other process waits for it
-        told = [{"hash": policy_hash, "body": _packed(one)} for policy_hash, one in policies.items()]
-        with _usable():
-            self._prepare()
-            if pages or told:
-                with transaction(self.db):
-                    for policy in told:
-                        FactsPolicy.insert(**policy).on_conflict_ignore().execute()
-                    for page in pages:
-                        FactsPage.insert(**page).execute()
+        pages = list(self._pages(changes))  # packing takes longer than writing: no other process waits for it
+        packed = {policy_hash: _packed(policy) for policy_hash, policy in policies.items()}
+        self._prepare()
+        facts_pages.write(self.db, self.name, pages, packed, now)
 
     def _prepare(self) -> None:
         if not self._prepared:
-            prepare(self.db)
+            facts_pages.create_tables(self.db)
             self._prepared = True
 
     def _append(self, change: Change) -> None:
@@ -163,58 +138,28 @@ class FactsJournal:
             self._waiting.append(change)
             self._waiting_hosts += len(change.hosts) + len(change.ages or ()) // AGES_OF_A_CHANGE
 
-    def _pages(self, changes: list[Change], now: datetime) -> Iterator[dict[str, Any]]:
+    def _pages(self, changes: list[Change]) -> Iterator[Page]:
         for whole, some in groupby(changes, key=attrgetter("whole")):
             for page in ([change] for change in some) if whole else [list(some)]:
                 body = _packed([_plain(change) for change in page])
-                first, last = page[0].number, page[-1].number
-                yield {"journal": self.name, "first": first, "last": last, "whole": whole, "at": now, "body": body}
-
-
-def open_journals(url: str) -> Database:
-    """The database, not connected yet."""
-    db = open_database(url)
-    bind(db, TABLES)
-    return db
-
-
-def prepare(db: Database) -> None:
-    """Make the tables where they are missing."""
-    with transaction(db):
-        db.create_tables(TABLES, safe=True)
-
-
-@contextmanager
-def _usable() -> Iterator[None]:
-    """A full disk, a damaged file: it is the journal's trouble alone. Raises DatabaseUnavailableError."""
-    try:
-        yield
-    except PeeweeException as error:
-        raise DatabaseLostError(f"the journal of facts cannot be used: {error}") from error
+                yield Page(page[0].number, page[-1].number, whole, body)
 
 
 def purge(db: Database, before: datetime, *, keep_bytes: int) -> None:
-    """Forget what is older, and the oldest of what would be too much. Raises DatabaseUnavailableError."""
-    with _usable(), transaction(db):
-        FactsPage.delete().where(FactsPage.at < before - timedelta(seconds=WHOLE_EVERY_S)).execute()
-        size = fn.SUM(fn.LENGTH(FactsPage.body))
-        total = FactsPage.select(size).scalar() or 0
-        while total > keep_bytes:
-            oldest = FactsPage.select(fn.MIN(FactsPage.at))
-            total -= FactsPage.select(size).where(FactsPage.at == oldest).scalar()
-            FactsPage.delete().where(FactsPage.at == oldest.scalar()).execute()
+    """Delete what no decision since `before` needs, and the oldest beyond `keep_bytes`.
+
+    Raises DatabaseUnavailableError.
+    """
+    facts_pages.purge(db, before - timedelta(seconds=WHOLE_EVERY_S), keep_bytes=keep_bytes)
 
 
 def hosts_at(db: Database, journal: str, number: int) -> list[HostFacts]:
     """All hosts as the table had them at that number of the journal. Raises GoneError (`placement.facts_gone`)."""
-    with _usable(), unit_of_work(db):
-        mine = (FactsPage.journal == journal) & (FactsPage.first <= number)
-        start = FactsPage.select(fn.MAX(FactsPage.first)).where(mine & FactsPage.whole).scalar()
-        pages = list(FactsPage.select().where(mine & (FactsPage.first >= start)).order_by(FactsPage.first))
-    if start is None or pages[-1].last < number:
+    pages = facts_pages.read(db, journal, number)
+    if not pages or pages[-1].last < number:
         raise _gone()
     hosts: dict[str, HostFacts] = {}
-    reached = start - 1
+    reached = pages[0].first - 1
     for page in pages:
         for step, whole, told, ages in _unpacked(page.body):
             if step > number:
@@ -228,11 +173,10 @@ def hosts_at(db: Database, journal: str, number: int) -> list[HostFacts]:
 
 def policy_of(db: Database, policy_hash: str) -> dict[str, Any]:
     """What note_policy() was told of the hash. Raises GoneError (`placement.facts_gone`)."""
-    with _usable(), unit_of_work(db):
-        row = FactsPolicy.get_or_none(FactsPolicy.hash == policy_hash)
-    if row is None:
+    body = facts_pages.read_policy(db, policy_hash)
+    if body is None:
         raise _gone()
-    return dict(_unpacked(row.body))
+    return dict(_unpacked(body))
 
 
 def _plain(change: Change) -> list[Any]:

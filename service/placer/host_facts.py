@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeAlias, cast
+from typing import Any
 
-from peewee import JOIN, fn
-
-from service.db import host_ratios, placement_groups
-from service.db.engine.fields import EPOCH, Json
-from service.db.tables import Allocation, Host, HostGroupMember, Vm
+from service.db import host_ratios, host_relations, placement_groups
+from service.db.engine.fields import Json, optional_epoch_seconds
+from service.db.host_relations import Ids
+from service.db.tables import Host
 from service.placement.facts import HostFacts, HostStorage, HostUsage, read
 from service.placement.reservations import ReservationRules, Reserved, reserved
 
-Ids: TypeAlias = list[str] | None  # None: of all hosts
 OLD_FIRMWARES = ("bios", "uefi")  # of hosts that were looked at before anybody asked
 
 
@@ -56,11 +52,6 @@ def candidates(rows: Iterable[Host], promises: Promises, *, ids: Ids) -> list[Ca
     return [Candidate(_facts(row, promises, around), row.generation, row.machine, row.changed) for row in rows]
 
 
-def seconds(at: datetime | None) -> float | None:
-    """Since 1970."""
-    return None if at is None else (at - EPOCH).total_seconds()
-
-
 def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
     seen, hardware = row.facts or {}, row.hardware or {}
     storage = read(HostStorage, row.storage)
@@ -70,7 +61,7 @@ def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
         host_id=row.id,
         name=row.name,
         state=row.state,
-        observed_at_s=seconds(row.observed_at),
+        observed_at_s=optional_epoch_seconds(row.observed_at),
         problem=row.problem,
         virt_type=row.virt_type,
         vcpus=row.vcpus,
@@ -93,7 +84,7 @@ def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
         projects=around.projects.get(row.id, {}),
         members=around.members.get(row.id, {}),
         storage=storage,
-        storage_observed_at_s=seconds(row.storage_observed_at),
+        storage_observed_at_s=optional_epoch_seconds(row.storage_observed_at),
         usage=_usage(row.usage, seen),
     )
 
@@ -113,33 +104,7 @@ def _set(told: Iterable[str] | None) -> frozenset[str] | None:
 
 
 def _around(ids: Ids) -> _Around:
-    projects, migrations = _promised(ids)
-    return _Around(_groups(ids), host_ratios.of_hosts(ids), projects, migrations, placement_groups.members_on(ids))
-
-
-def _groups(ids: Ids) -> Mapping[str, frozenset[str]]:
-    rows: Any = HostGroupMember.select(HostGroupMember.host, HostGroupMember.group)
-    rows = rows if ids is None else rows.where(HostGroupMember.host.in_(ids))
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for host_id, group_id in rows.tuples():
-        found[host_id].add(group_id)
-    return {host_id: frozenset(groups) for host_id, groups in found.items()}
-
-
-def _promised(ids: Ids) -> tuple[Mapping[str, dict[str, int]], Mapping[str, int]]:
-    """Host id → project id → its VMs there; host id → VMs that hold another host as well: they move."""
-    other = Allocation.alias()
-    rows = (
-        Allocation.select(Allocation.host, Vm.project, fn.COUNT(Allocation.id), fn.COUNT(other.id))
-        .join(Vm)
-        .switch(Allocation)
-        .join(other, JOIN.LEFT_OUTER, on=(other.vm == Allocation.vm) & (other.host != Allocation.host))
-        .group_by(Allocation.host, Vm.project)
+    projects, migrations = host_relations.projects_and_migrations(ids)
+    return _Around(
+        host_relations.groups_of(ids), host_ratios.of_hosts(ids), projects, migrations, placement_groups.members_on(ids)
     )
-    rows = rows if ids is None else rows.where(Allocation.host.in_(ids))
-    projects: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    migrations: defaultdict[str, int] = defaultdict(int)
-    for host_id, project_id, vms, moving in cast(Any, rows.tuples()):
-        projects[host_id][project_id] = vms
-        migrations[host_id] += moving
-    return projects, migrations

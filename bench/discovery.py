@@ -33,11 +33,11 @@ from service.context import Context
 from service.db.engine.database import transaction, unit_of_work
 from service.db.tables import Host
 from service.hypervisor.contract import DomainEvent, HostEndpoint, Hypervisor
-from service.hypervisor.libvirt_hosts import LibvirtHypervisors
-from service.hypervisor.lookout import FIRST_PAUSE_S, LONGEST_PAUSE_S, Lookout
-from service.hypervisor.memory import MemoryHypervisors
-from service.hypervisor.memory_cloud import MemoryCloud
-from service.hypervisor.prober import TIMEOUT_S
+from service.hypervisor.host_backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, HostBackoff
+from service.hypervisor.libvirt_driver.libvirt_hosts import LibvirtHypervisors
+from service.hypervisor.libvirt_link.reachability import TIMEOUT_S
+from service.hypervisor.memory.memory import MemoryHypervisors
+from service.hypervisor.memory.memory_cloud import MemoryCloud
 from service.operations.registry import OPERATIONS
 from service.settings import Settings
 from service.worker.loop import Worker
@@ -184,8 +184,8 @@ def _world(folder: Path, size: Size) -> Context:
         for first in range(0, len(rows), AT_ONCE):
             Host.insert_many(rows[first : first + AT_ONCE]).execute()
     real = LibvirtHypervisors(settings.libvirt_pki, probe_timeout_s=TIMEOUT_S / size.faster)
-    lookout = Lookout(FIRST_PAUSE_S / size.faster, LONGEST_PAUSE_S / size.faster)
-    return replace(ctx, hypervisors=TwoKinds(MemoryHypervisors(cloud), real), lookout=lookout)
+    host_backoff = HostBackoff(FIRST_PAUSE_S / size.faster, LONGEST_PAUSE_S / size.faster)
+    return replace(ctx, hypervisors=TwoKinds(MemoryHypervisors(cloud), real), host_backoff=host_backoff)
 
 
 def _row(number: int, name: str, at: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.filters import Cloud, reasons_against
 from service.placement.place import Decision, Verdict
-from service.placement.policy import MILLION, Policy
-from service.placement.scorers import HOST_SCORERS, cpu_used
+from service.placement.policy import Policy
+from service.placement.scorers import HOST_SCORERS, MILLION, cpu_used
 
 Judged = tuple[Verdict, Mapping[str, str], int]  # with reasons by filter, and the whole score
 

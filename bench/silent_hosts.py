@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from service.hypervisor.pki import TLS_PORT
+from service.hypervisor.libvirt_link.pki import TLS_PORT
 
 
 def network_of(pid: int) -> int:

@@ -16,8 +16,8 @@ from service.db.engine.database import bind, open_database, unit_of_work
 from service.db.engine.migrate import migrate
 from service.db.measurements import open_measurements, prepare
 from service.http.server import HttpServer, gunicorn_options
-from service.hypervisor.libvirt_hosts import LibvirtHypervisors
-from service.hypervisor.migration_settings import MigrationSettings
+from service.hypervisor.libvirt_driver.libvirt_hosts import LibvirtHypervisors
+from service.hypervisor.migration.migration_settings import MigrationSettings
 from service.jobs import job_tables
 from service.jobs.new_bell import new_bell
 from service.meters import Meters

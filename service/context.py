@@ -7,7 +7,7 @@ from random import Random
 
 from service.db.engine.database import Database
 from service.hypervisor.contract import Hypervisors
-from service.hypervisor.lookout import Lookout
+from service.hypervisor.host_backoff import HostBackoff
 from service.meters import Meters
 from service.network.addresses import LastGiven
 from service.network.outside import INTERNET, Outside
@@ -36,5 +36,5 @@ class Context:
     placer: Placer
     outside: Outside = INTERNET
     addresses: LastGiven = field(default_factory=LastGiven)
-    lookout: Lookout = field(default_factory=Lookout)
+    host_backoff: HostBackoff = field(default_factory=HostBackoff)
     resting: Resting = field(default_factory=Resting)  # placement programs that did not answer

@@ -6,8 +6,8 @@ from typing import Any
 
 from service.db import events
 from service.db.tables import Tally
+from service.jobs.job_context import QUEUE, JobContext
 from service.jobs.job_tables import Job
-from service.jobs.ports import QUEUE, JobContext
 
 ENDS = ("succeeded", "failed", "cancelled")
 WAITS = "waits for job "

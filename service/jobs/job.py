@@ -10,12 +10,12 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from service.db.engine.database import transaction, unit_of_work
 from service.db.engine.fields import Json
 from service.db.engine.prepared import insert_all
-from service.jobs import fenced
+from service.jobs import leased_writes
 from service.jobs.codec import decode, encode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait
+from service.jobs.job_context import JobContext
 from service.jobs.job_tables import Job as Row
 from service.jobs.job_tables import JobStep, JobUndo
-from service.jobs.ports import JobContext
 from service.jobs.queue import Lease
 
 P = ParamSpec("P")
@@ -141,7 +141,7 @@ class Job:
         """As write(), and with it the job has succeeded: for the last line of run()."""
         with transaction(self._ctx.db):
             self.write(name, function, *args, **kwargs)
-            fenced.succeed(self._ctx, self._lease, self.result)
+            leased_writes.succeed(self._ctx, self._lease, self.result)
         self.succeeded = True
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -199,7 +199,7 @@ class Job:
     def _held(self, **changes: object) -> Iterator[None]:
         """A transaction of who has the job, in which all is written down that has ended before."""
         reset = {"failures": 0} if self._ended else {}
-        with fenced.held(self._ctx, self._lease, **reset | changes):
+        with leased_writes.held(self._ctx, self._lease, **reset | changes):
             for ended in self._ended:
                 self._record(*ended)
             self._undo.write()

@@ -1,4 +1,4 @@
-"""The tables of jobs. Rows of a running job change only through service/jobs/fenced.py."""
+"""The tables of jobs. Rows of a running job change only through service/jobs/leased_writes.py."""
 
 from __future__ import annotations
 

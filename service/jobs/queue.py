@@ -14,8 +14,8 @@ from service.db.engine.prepared import insert, insert_all
 from service.errors import ConflictError, NotFoundError
 from service.jobs.changes import job_changed, tell
 from service.jobs.codec import encode
+from service.jobs.job_context import QUEUE, JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, JobUndo
-from service.jobs.ports import QUEUE, JobContext, job_topic
 from service.jobs.views import JobView, job_view
 
 UNFINISHED = ("queued", "waiting", "running")

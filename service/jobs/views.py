@@ -12,8 +12,8 @@ from service.db.engine.prepared import Parameter, Prepared
 from service.db.scope import Scope
 from service.errors import NotFoundError
 from service.jobs.codec import decode
+from service.jobs.job_context import JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, ScheduleRun
-from service.jobs.ports import JobContext, job_topic
 
 FINISHED = ("succeeded", "failed", "cancelled")
 ONE = Prepared(Job, lambda: Job.select().where(Job.id == Parameter("job_id")).limit(1))

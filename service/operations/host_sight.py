@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from service.hypervisor.contract import DomainState, HypervisorFacts
-from service.hypervisor.lookout import Remembered
+from service.hypervisor.host_backoff import Remembered
 from service.hypervisor.values import HostCounters
 
 SHARES = frozenset({"cpu_load", "guest_cpu_load", "ceph_cpu"})

@@ -18,7 +18,7 @@ from service.db import change_counter
 from service.db.engine.bulk import set_each
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainState
-from service.hypervisor.lookout import Remembered
+from service.hypervisor.host_backoff import Remembered
 from service.jobs.job import Job
 from service.operations import changes, host_sight, strays, vm_rows
 from service.operations.busy import busy_among
@@ -103,7 +103,7 @@ def _read(sights: Sights, began: datetime) -> _Chunk:
 
 
 def _silent(ctx: Context, chunk: _Chunk, host: Host, sight: Sight) -> None:
-    ctx.lookout.silent(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
+    ctx.host_backoff.silent(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
     if host.problem != sight.problem:
         Host.update(problem=sight.problem).where(Host.id == host.id).execute()
         changes.host_observed(ctx, host, problem=sight.problem, facts=host.facts)
@@ -111,12 +111,12 @@ def _silent(ctx: Context, chunk: _Chunk, host: Host, sight: Sight) -> None:
 
 
 def _answered(ctx: Context, chunk: _Chunk, host: Host, seen_at: datetime, seen: Answer) -> None:
-    before = ctx.lookout.of(host.id)
+    before = ctx.host_backoff.of(host.id)
     facts = host_sight.facts(before, seen, vcpus=host.vcpus, memory_mib=host.memory_mib)
     facts |= _kept_loads(before, host, seen_at)
     facts["strays"] = strays.strays(host, seen.domains, chunk.vms, chunk.busy)
     facts["foreign"] = strays.foreign(seen.domains)
-    ctx.lookout.answered(host.id, seen.counters, host_sight.guests_s(seen.domains))
+    ctx.host_backoff.answered(host.id, seen.counters, host_sight.guests_s(seen.domains))
     chunk.fresh.append(host.id)
     if host.problem is not None or host_sight.differs(host.facts, facts):
         changes.host_observed(ctx, host, problem=None, facts=facts)
@@ -135,7 +135,7 @@ def _kept_loads(before: Remembered, host: Host, seen_at: datetime) -> dict[str, 
 
 
 def _note_details(ctx: Context, chunk: _Chunk, host: Host, hardware: dict[str, Any]) -> None:
-    ctx.lookout.details_read(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
+    ctx.host_backoff.details_read(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
     if host_sight.differs(host.hardware, hardware):
         chunk.hardware[host.id] = hardware
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.filters import NAMES, OF_ALL, Cloud
-from service.placement.policy import MILLION, STORAGE_CPU, PickFailedError, Policy
+from service.placement.policy import STORAGE_CPU, PickFailedError, Policy
 from service.placement.ranking import Ranking, ranking_of
+from service.placement.scorers import MILLION
 from service.placement.table import HostTable
 
 TOLD = 5  # of the best hosts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.placement.columns import Floats
 from service.placement.facts import VmRequest
-from service.placement.scorers import HOST_SCORERS
+from service.placement.scorers import HOST_SCORERS, MILLION
 from service.placement.scorers_vm import VM_SCORERS
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Pick = Callable[["HostTable", VmRequest, Floats], int]
 
 SCORERS = (*HOST_SCORERS, *VM_SCORERS)
-MILLION = 1_000_000  # terms count in millionths, and all weights come to about a million: every sum is exact
 
 
 class PickFailedError(Exception):

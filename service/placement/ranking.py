@@ -10,8 +10,8 @@ from service.placement import masks
 from service.placement.columns import SCORES, Flags, Floats, Hosts, Ints
 from service.placement.facts import VmRequest
 from service.placement.filters import Cloud
-from service.placement.policy import MILLION, Policy
-from service.placement.scorers import HOST_SCORERS
+from service.placement.policy import Policy
+from service.placement.scorers import HOST_SCORERS, MILLION
 from service.placement.scorers_vm import VM_SCORERS
 from service.placement.table import HostTable
 

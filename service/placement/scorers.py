@@ -11,7 +11,8 @@ from service.placement.facts import HostFacts, HostStorage
 
 HostScorer = Callable[[HostFacts], float]
 
-NO_DATA = 0.5  # tells neither good nor bad
+MILLION = 1_000_000  # terms count in millionths, and all weights sum up to about a million: every sum is exact
+NO_DATA = 0.5  # neither good nor bad
 LATENCY_HALF_MS = 20.0  # an OSD that takes so long to commit a write is worth half
 PING_HALF_MS = 10.0  # as is a network on which a heartbeat takes so long
 ORDINARY = 0.8  # what a living OSD that has nothing to tell is taken for: in good order, and not the best

@@ -29,7 +29,7 @@ from service.placement.columns import (
 )
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.filters import Cloud
-from service.placement.rows import NO_NUMBERS, numbers_of, with_vm
+from service.placement.host_row import NO_NUMBERS, numbers_of, with_vm
 from service.placement.scorers import NO_DATA
 
 MOST_CHANGES = 1000  # that are remembered beside two per host

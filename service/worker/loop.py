@@ -12,8 +12,8 @@ from service.context import Context
 from service.db.engine.database import unit_of_work
 from service.db.engine.errors import DatabaseUnavailableError
 from service.jobs import queue
+from service.jobs.job_context import QUEUE
 from service.jobs.operation import Operation
-from service.jobs.ports import QUEUE
 from service.jobs.queue import Lease
 from service.worker.notify import ALIVE, READY
 from service.worker.runner import Runner

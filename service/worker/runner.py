@@ -12,7 +12,7 @@ import structlog
 from service.context import Context
 from service.db.engine.database import transaction, unit_of_work
 from service.db.engine.errors import DatabaseUnavailableError
-from service.jobs import fenced
+from service.jobs import leased_writes
 from service.jobs.codec import decode
 from service.jobs.errors import Cancelled, LostLeaseError, Released, Wait, code_and_detail, is_expected, is_transient
 from service.jobs.job import Job
@@ -77,15 +77,15 @@ class Runner:
         if not job.succeeded:
             with transaction(self.ctx.db):
                 job.settle()
-                fenced.succeed(self.ctx, self.lease, job.result)
+                leased_writes.succeed(self.ctx, self.lease, job.result)
 
     def _stopped_by(self, error: Exception) -> None:
         if isinstance(error, LostLeaseError):
             raise error
         if isinstance(error, Released):
-            fenced.release(self.ctx, self.lease)
+            leased_writes.release(self.ctx, self.lease)
         elif isinstance(error, Wait):
-            fenced.park(self.ctx, self.lease, error.reason, error.wake_at, failures=0)
+            leased_writes.park(self.ctx, self.lease, error.reason, error.wake_at, failures=0)
         elif isinstance(error, Cancelled):
             self._back_out("cancelled", "job.cancelled", "cancelled on request")
         else:
@@ -100,7 +100,7 @@ class Runner:
         fault = None if is_expected(error) else error
         log.error("job.failed", code=code, detail=detail, exc_info=fault)
         if committed:
-            fenced.end(self.ctx, self.lease, "failed", error_code=code, error_detail=detail)
+            leased_writes.end(self.ctx, self.lease, "failed", error_code=code, error_detail=detail)
         else:
             self._back_out("failed", code, detail)
 
@@ -108,26 +108,26 @@ class Runner:
         detail = f"{row.kind} was begun by steps version {row.code_version}, which this version cannot go on with"
         if row.committed:  # half-way with no way back: only code that knows the steps may end it
             again = self.ctx.clock.now() + timedelta(seconds=CODE_VERSION_RETRY_S)
-            fenced.park(self.ctx, self.lease, f"job.code_version: {detail}", again, failures=0)
+            leased_writes.park(self.ctx, self.lease, f"job.code_version: {detail}", again, failures=0)
         else:
             self._back_out("failed", "job.code_version", detail)
 
     def _back_out(self, outcome: str, code: str, detail: str) -> None:
-        fenced.begin_undo(self.ctx, self.lease, outcome, code, detail)
+        leased_writes.begin_undo(self.ctx, self.lease, outcome, code, detail)
         self._undo()
 
     def _undo(self) -> None:
         todo = JobUndo.select().where(JobUndo.job == self.lease.job_id, JobUndo.done_at.is_null())
         for entry in list(todo.order_by(JobUndo.position.desc())):
             if self.stopping():
-                fenced.release(self.ctx, self.lease)
+                leased_writes.release(self.ctx, self.lease)
                 return
             error = self._error_of(partial(self._take_back, entry))
             if error is not None:
                 self._undo_failed(entry.verb, error)
                 return
-            fenced.mark_undone(self.ctx, self.lease, entry)
-        fenced.end(self.ctx, self.lease, str(self._row().outcome))
+            leased_writes.mark_undone(self.ctx, self.lease, entry)
+        leased_writes.end(self.ctx, self.lease, str(self._row().outcome))
 
     def _take_back(self, entry: JobUndo) -> None:
         self.operation.undo[entry.verb](self.ctx, *decode(entry.args))
@@ -141,7 +141,7 @@ class Runner:
     def _retry_later(self, reason: str) -> None:
         failures = self._row().failures + 1
         log.info("job.retry", reason=reason, failures=failures)
-        fenced.park(self.ctx, self.lease, reason, self.ctx.clock.now() + backoff(failures), failures=failures)
+        leased_writes.park(self.ctx, self.lease, reason, self.ctx.clock.now() + backoff(failures), failures=failures)
 
     def _row(self) -> Row:
         row = Row.get_or_none(Row.id == self.lease.job_id, Row.term == self.lease.term, Row.state == "running")

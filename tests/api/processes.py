@@ -20,8 +20,8 @@ from service.db.engine.database import bind, open_database
 from service.db.measurements import open_measurements, prepare
 from service.http.server import HttpServer, gunicorn_options
 from service.hypervisor.contract import HostEndpoint
-from service.hypervisor.memory import MemoryHypervisors
-from service.hypervisor.memory_cloud import MemoryCloud
+from service.hypervisor.memory.memory import MemoryHypervisors
+from service.hypervisor.memory.memory_cloud import MemoryCloud
 from service.jobs import job_tables
 from service.jobs.new_bell import new_bell
 from service.logs import set_up_logging

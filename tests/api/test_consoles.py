@@ -16,7 +16,7 @@ from service.console import server as server_module
 from service.console.server import ConsoleServer
 from service.console.vnc import VncStream
 from service.db.tables import ConsoleTicket
-from service.hypervisor.memory_screen import GREETING
+from service.hypervisor.memory.memory_screen import GREETING
 from service.hypervisor.values import Display
 from service.world import SystemThreads
 from tests.api.world import Cloud

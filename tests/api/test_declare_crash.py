@@ -7,7 +7,7 @@ import pytest
 
 from service.db.engine.database import unit_of_work
 from service.db.tables import Volume
-from service.jobs import fenced, queue
+from service.jobs import leased_writes, queue
 from service.jobs.changes import waits_for
 from service.jobs.job_tables import Job
 from tests.api.test_crash import Mortal, deaths
@@ -66,7 +66,7 @@ def test_a_wait_for_a_job_that_has_ended_meanwhile_is_over_at_once(cloud):
     ).json()["job"]["id"]
     with unit_of_work(cloud.db):
         lease = queue.claim(cloud.ctx, "w", ["apply_vm"], lease_s=15.0)
-        fenced.park(cloud.ctx, lease, waits_for(ended.id), None, failures=0)
+        leased_writes.park(cloud.ctx, lease, waits_for(ended.id), None, failures=0)
     row = next(job for job in cloud.rows(Job) if job.id == asking)
     assert (row.state, row.wake_at) == ("waiting", cloud.clock.now())
     cloud.settle()

@@ -14,7 +14,7 @@ from service.db.engine.database import transaction, unit_of_work
 from service.db.measurements import HOSTS, HOUR_S
 from service.db.measurements.tables import Tracked
 from service.db.tables import Host
-from service.hypervisor.memory import MemoryHypervisor
+from service.hypervisor.memory.memory import MemoryHypervisor
 from service.hypervisor.values import DiskStatistics
 from service.jobs.job_tables import Job
 from service.placement.facts import HostStorage

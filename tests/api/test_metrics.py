@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.app import App
 from service.db.engine.database import unit_of_work
 from service.db.measurements import LastMeasure
-from service.hypervisor.memory import MemoryHypervisor
+from service.hypervisor.memory.memory import MemoryHypervisor
 from service.hypervisor.values import DiskStatistics, NicStatistics
 from tests.api.world import expect
 

@@ -16,8 +16,8 @@ from service.db.engine.sqlite import PRAGMAS, PooledSqlite
 from service.db.measurements import open_measurements, prepare
 from service.db.tables import Allocation, Host, Image, Nic, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
-from service.hypervisor.memory import MemoryHypervisors
-from service.hypervisor.memory_cloud import MemoryCloud, MemoryHost
+from service.hypervisor.memory.memory import MemoryHypervisors
+from service.hypervisor.memory.memory_cloud import MemoryCloud, MemoryHost
 from service.jobs import job_tables, queue
 from service.jobs.bell import MemoryBell
 from service.jobs.job_tables import Job, JobUndo

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 from service.hypervisor.contract import HostEndpoint, Hypervisor, Hypervisors
 from service.hypervisor.errors import ConsoleClosedError
-from service.hypervisor.memory import MemoryHypervisors
-from service.hypervisor.memory_cloud import MemoryCloud
+from service.hypervisor.memory.memory import MemoryHypervisors
+from service.hypervisor.memory.memory_cloud import MemoryCloud
 from service.hypervisor.spec import NVRAM_BYTES, UEFI_VARIABLES, CephAccess, CpuSpec, DiskSpec, DomainSpec, NvramSpec
 from storage.refs import VolumeRef
 
@@ -29,8 +29,8 @@ HAS_HOSTS = "NACRE_TEST_HOSTS" in os.environ
 HAS_GUEST = "NACRE_TEST_GUEST_DISK" in os.environ
 HAS_DISKS = HAS_HOSTS and "NACRE_TEST_SECRET_UUID" in os.environ and "NACRE_TEST_CEPH_CONF" in os.environ
 if HAS_HOSTS:
-    from service.hypervisor import libvirt_devices
-    from service.hypervisor.libvirt_hosts import LibvirtHypervisors
+    from service.hypervisor.libvirt_driver import libvirt_devices
+    from service.hypervisor.libvirt_driver.libvirt_hosts import LibvirtHypervisors
     from storage.ceph.backend import CephStorage
 
 DISK_BYTES = 16 << 20

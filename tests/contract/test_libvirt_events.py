@@ -6,7 +6,7 @@ import libvirt
 import pytest
 
 from service.hypervisor.events import EventHub
-from service.hypervisor.libvirt_events import subscribe
+from service.hypervisor.libvirt_link.libvirt_events import subscribe
 
 STOPPED, SHUTDOWN = libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN
 BY_HOST = (SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for top in ("service", "storage", "lab") for path in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 # The outside world: the context's own implementations, and drivers that libvirt's threads and ids belong to.
-DRIVERS = re.compile(r"service/world\.py|service/hypervisor/(?!memory)\w+\.py|lab/.*")
+DRIVERS = re.compile(r"service/world\.py|service/hypervisor/(?!memory/)[\w/]+\.py|lab/.*")
 WORLDLY = re.compile(
     r"\btime\.(sleep|time|monotonic)\(|\buuid[14]\(|\brandom\.random\(|\bthreading\.Thread\(|datetime\.now\("
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.hypervisor.lookout import Remembered
+from service.hypervisor.host_backoff import Remembered
 from service.hypervisor.values import HostCounters
 from service.operations import host_sight
 from service.operations.host_sight import Answer

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from service.hypervisor import bounded
-from service.hypervisor.bounded import BoundedCalls, Crew
+from service.hypervisor.libvirt_link import bounded
+from service.hypervisor.libvirt_link.bounded import BoundedCalls, Crew
 
 
 def test_a_call_gives_its_result() -> None:

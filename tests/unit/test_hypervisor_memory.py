@@ -15,8 +15,8 @@ from service.hypervisor.errors import (
     HostUnreachableError,
     MigrationFailedError,
 )
-from service.hypervisor.memory import MemoryHypervisors
-from service.hypervisor.memory_cloud import MemoryCloud, MemoryHost
+from service.hypervisor.memory.memory import MemoryHypervisors
+from service.hypervisor.memory.memory_cloud import MemoryCloud, MemoryHost
 from tests.golden.domain_cases import ORDINARY
 
 ONE, TWO = HostEndpoint("host1", "10.0.0.1"), HostEndpoint("host2", "10.0.0.2")

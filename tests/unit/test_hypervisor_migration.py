@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.hypervisor import hand_over as hand_over_module
 from service.hypervisor.contract import HostEndpoint, MigrationProgress, MigrationReport
 from service.hypervisor.errors import (
     DomainNotFoundError,
@@ -20,10 +19,11 @@ from service.hypervisor.errors import (
     MigrationUnclearError,
 )
 from service.hypervisor.events import EventHub, Signal, Watch
-from service.hypervisor.migration import Migration
-from service.hypervisor.migration_side import Finished
+from service.hypervisor.migration import hand_over as hand_over_module
+from service.hypervisor.migration.migration import Migration
+from service.hypervisor.migration.migration_side import Finished
+from service.hypervisor.migration.verdict import Presence
 from service.hypervisor.render import render
-from service.hypervisor.verdict import Presence
 from tests.golden.domain_cases import ORDINARY
 
 

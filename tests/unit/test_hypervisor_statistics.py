@@ -5,7 +5,7 @@ from __future__ import annotations
 import libvirt
 import pytest
 
-from service.hypervisor import domain_statistics
+from service.hypervisor.libvirt_link import domain_statistics
 from service.hypervisor.values import DiskStatistics, DomainStatistics, MemoryStatistics, NicStatistics
 
 RUNNING = {"state.state": libvirt.VIR_DOMAIN_RUNNING, "state.reason": 1}

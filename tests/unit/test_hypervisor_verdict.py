@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from service.hypervisor.verdict import Presence, Verdict, judge
+from service.hypervisor.migration.verdict import Presence, Verdict, judge
 
 ENDS = {Verdict.MOVED, Verdict.STAYED, Verdict.TWICE, Verdict.GONE}
 

@@ -5,10 +5,10 @@ import pytest
 from service.db.engine.database import transaction, unit_of_work
 from service.db.scope import EVERYTHING, Scope
 from service.errors import ConflictError, NotFoundError
-from service.jobs import fenced, queue
+from service.jobs import leased_writes, queue
 from service.jobs.errors import LostLeaseError
+from service.jobs.job_context import QUEUE
 from service.jobs.job_tables import Job, JobStep
-from service.jobs.ports import QUEUE
 from service.jobs.views import job_views, visible_jobs, wait_finished
 from tests.unit.jobs_world import SetClock, open_world
 
@@ -55,11 +55,11 @@ def test_an_expired_lease_may_be_claimed_and_the_old_holder_writes_nothing(world
     assert (new.job_id, new.term) == (job, 2)
     before = world.view(job)
     for write in (
-        lambda: fenced.succeed(world, old, None),
-        lambda: fenced.end(world, old, "failed"),
-        lambda: fenced.release(world, old),
-        lambda: fenced.park(world, old, "x", None, failures=0),
-        lambda: fenced.begin_undo(world, old, "failed", "a", "b"),
+        lambda: leased_writes.succeed(world, old, None),
+        lambda: leased_writes.end(world, old, "failed"),
+        lambda: leased_writes.release(world, old),
+        lambda: leased_writes.park(world, old, "x", None, failures=0),
+        lambda: leased_writes.begin_undo(world, old, "failed", "a", "b"),
     ):
         with pytest.raises(LostLeaseError):
             write()
@@ -103,13 +103,13 @@ def test_a_dead_workers_jobs_are_put_back_and_only_its(world):
     assert queue.release_all(world, "w1") == 1
     assert {world.view(job).state for job in (first, second)} == {"queued", "running"}
     with pytest.raises(LostLeaseError):
-        fenced.succeed(world, dead, None)
+        leased_writes.succeed(world, dead, None)
 
 
 def test_a_waiting_job_is_due_at_its_time(world):
     job = world.enqueue("note")
     wake_at = world.clock.now() + timedelta(seconds=60)
-    fenced.park(world, claim(world), "the image is busy", wake_at, failures=1)
+    leased_writes.park(world, claim(world), "the image is busy", wake_at, failures=1)
     assert (world.view(job).state, world.view(job).reason) == ("waiting", "the image is busy")
     assert claim(world) is None
     with unit_of_work(world.db):
@@ -121,7 +121,7 @@ def test_a_waiting_job_is_due_at_its_time(world):
 
 def test_a_job_that_waits_for_a_call_is_due_when_woken(world):
     job = world.enqueue("note")
-    fenced.park(world, claim(world), "content is missing", None, failures=0)
+    leased_writes.park(world, claim(world), "content is missing", None, failures=0)
     world.clock.elapsed_s += 10_000
     assert claim(world) is None
     with world.bell.listen(QUEUE) as listener:
@@ -164,14 +164,14 @@ def test_a_queued_job_with_something_to_take_back_is_left_to_a_worker(world):
 
 def test_a_waiting_job_that_is_cancelled_is_due_now(world):
     job = world.enqueue("make", undo=[("remove", "vm")])
-    fenced.park(world, claim(world), "busy", world.clock.now() + timedelta(hours=1), failures=0)
+    leased_writes.park(world, claim(world), "busy", world.clock.now() + timedelta(hours=1), failures=0)
     assert queue.cancel(world, job).state == "waiting"
     assert claim(world).job_id == job
 
 
 def test_a_job_that_has_begun_a_step_is_not_cancelled_behind_its_back(world):
     job = world.enqueue("note")
-    fenced.park(world, claim(world), "busy", None, failures=0)
+    leased_writes.park(world, claim(world), "busy", None, failures=0)
     with transaction(world.db):
         JobStep.create(job=job, name="a", position=0, started_at=world.clock.now())
     assert queue.cancel(world, job).state == "waiting"
@@ -182,7 +182,7 @@ def test_cancelling_a_running_job_only_asks(world):
     lease = claim(world)
     view = queue.cancel(world, job)
     assert (view.state, view.cancel_requested) == ("running", True)
-    fenced.succeed(world, lease, None)
+    leased_writes.succeed(world, lease, None)
     assert world.view(job).state == "succeeded"
 
 
@@ -191,9 +191,9 @@ def test_a_job_that_has_ended_cannot_be_cancelled(world, state):
     job = world.enqueue("note")
     lease = claim(world)
     if state == "succeeded":
-        fenced.succeed(world, lease, None)
+        leased_writes.succeed(world, lease, None)
     else:
-        fenced.end(world, lease, state)
+        leased_writes.end(world, lease, state)
     with pytest.raises(ConflictError) as refused:
         queue.cancel(world, job)
     assert refused.value.code == "job.finished"

@@ -1,0 +1,1 @@
+"""Hosts by libvirt: domains, devices, consoles and screens."""

@@ -1,0 +1,1 @@
+"""The hypervisor contract in RAM, for tests and simulation."""

@@ -30,7 +30,7 @@ from service.db import queries
 from service.db.engine.database import unit_of_work
 from service.db.tables import Host, Image, Vm
 from service.hypervisor.render import render
-from service.operations.domain_spec import domain_spec
+from service.operations.on_host.domain_spec import domain_spec
 from service.settings import load_settings
 from storage.refs import ImageRef
 

@@ -20,7 +20,7 @@ from service.db.measurements import HOSTS, Measure
 from service.db.measurements.series import keep
 from service.db.measurements.tables import HOUR_S, PART, RAW_S, ROLLED_S
 from service.hypervisor.values import DiskStatistics, DomainStatistics, MemoryStatistics, NicStatistics
-from service.operations import host_usage
+from service.operations.observe import host_usage
 from service.placement import forecast
 
 HOW_MANY = 10_000  # hosts, and as many VMs

@@ -21,9 +21,11 @@ from service.hypervisor.migration.migration_settings import MigrationSettings
 from service.jobs import job_tables
 from service.jobs.new_bell import new_bell
 from service.meters import Meters
-from service.operations import back_up, note_event, restore, tokens
 from service.operations.images import files
+from service.operations.people import tokens
 from service.operations.registry import OPERATIONS
+from service.operations.upkeep import back_up, restore
+from service.operations.vms import note_event
 from service.placer import background
 from service.placer.new_placer import new_placer
 from service.settings import Settings

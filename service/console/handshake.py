@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers, MultipleValuesError
 
-from service.operations.console_tickets import PATH, PROTOCOL
+from service.operations.consoles.console_tickets import PATH, PROTOCOL
 
 LONGEST_TICKET = 128
 

@@ -23,7 +23,7 @@ from service.context import Context
 from service.db.engine.database import unit_of_work
 from service.errors import ConflictError, NacreError, UnauthenticatedError
 from service.hypervisor.contract import Console
-from service.operations.console_tickets import PROTOCOL, Admission, redeem
+from service.operations.consoles.console_tickets import PROTOCOL, Admission, redeem
 
 log = structlog.get_logger(__name__)
 HANDSHAKE_S = 5.0

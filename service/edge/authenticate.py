@@ -11,7 +11,7 @@ from service.db.scope import Scope
 from service.db.tables import Project, Token
 from service.errors import FieldError, InvalidError, UnauthenticatedError
 from service.operations.actor import Actor
-from service.operations.login import TOKEN_NAME
+from service.operations.people.login import TOKEN_NAME
 
 LONGEST_REASON = 255
 MEMBER = "user"

@@ -6,8 +6,9 @@ from service.context import Context
 from service.db import queries
 from service.db.engine.database import transaction
 from service.db.tables import Host
-from service.operations import changes, vm_rows
-from service.operations.domain_spec import endpoint
+from service.operations import state_changes
+from service.operations.on_host.domain_spec import endpoint
+from service.operations.rows import vm_rows
 from storage.refs import VolumeRef
 
 
@@ -25,13 +26,13 @@ def take_off(ctx: Context, vm_id: str, desired_state: str) -> None:
     """The VM was not started after all: it holds no capacity, and what was wanted of it before is wanted again."""
     with transaction(ctx.db):
         vm_rows.take_off(ctx, vm_id)
-        changes.change_vm(ctx, vm_id, desired_state=desired_state)
+        state_changes.change_vm(ctx, vm_id, desired_state=desired_state)
 
 
 def keep_vm(ctx: Context, vm_id: str, desired_state: str, observed_state: str) -> None:
     """The VM is not deleted after all."""
     with transaction(ctx.db):
-        changes.change_vm(ctx, vm_id, desired_state=desired_state, observed_state=observed_state)
+        state_changes.change_vm(ctx, vm_id, desired_state=desired_state, observed_state=observed_state)
 
 
 def forget_vm(ctx: Context, vm_id: str) -> None:

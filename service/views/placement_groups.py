@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.db import placement_groups as groups
 from service.db import queries
 from service.db.tables import PlacementGroup, Vm
-from service.operations import placement_groups
+from service.operations.placement import placement_groups
 from service.views.values import Json, show_named, show_time
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.db import queries
 from service.db.tables import Nic, Vm, Volume
-from service.operations import placement_groups
 from service.operations.images.definition import told_name
+from service.operations.placement import placement_groups
 from service.views.values import Json, show_named, show_time
 
 

@@ -4,7 +4,7 @@ from service.db import quotas
 from service.db.engine.database import unit_of_work
 from service.db.tables import Project
 from service.hypervisor.memory.memory_cloud import Hardware
-from service.operations.cloud_init import Seed, build_iso
+from service.operations.vms.cloud_init import Seed, build_iso
 from storage.refs import VolumeRef
 from tests.api.world import Cloud
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.operations import algorithms_outside
+from service.operations.placement import external_algorithm
 from tests.api.world import KEY, expect
 from tests.unit.jobs_world import SetClock
 
@@ -158,7 +158,7 @@ def test_a_program_that_hangs_is_not_waited_for_again_at_once(cloud_with, progra
 
 
 def test_a_slow_program_does_not_keep_all_writers_waiting_for_a_whole_batch(cloud_with, program, monkeypatch):
-    monkeypatch.setattr(algorithms_outside, "MOST_TOGETHER_S", 0.3)
+    monkeypatch.setattr(external_algorithm, "MOST_TOGETHER_S", 0.3)
     name = program("import time; time.sleep(0.2); print('\"host2\"')")
     cloud = cloud_with(placement_algorithm=name, clock=RunningClock())
     cloud.observe()

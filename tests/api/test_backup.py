@@ -16,9 +16,9 @@ from service.db.engine.migrate import MIGRATIONS, migrate
 from service.db.tables import Allocation, Host, Vm
 from service.errors import ConflictError, InvalidError
 from service.jobs.job_tables import Job, JobUndo
-from service.operations.back_up import back_up
-from service.operations.restore import restore
 from service.operations.secret_key import secret_key
+from service.operations.upkeep.back_up import back_up
+from service.operations.upkeep.restore import restore
 from tests.api.world import Cloud
 from tests.postgres import name_in
 

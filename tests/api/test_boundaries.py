@@ -3,7 +3,7 @@
 import pytest
 
 from service.hypervisor.contract import DomainState
-from service.operations import login
+from service.operations.people import login
 from tests.api import folk
 from tests.api.world import MIB, expect
 

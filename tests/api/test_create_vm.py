@@ -6,7 +6,7 @@ import pycdlib
 import pytest
 import yaml
 
-from service.operations import create_vm
+from service.operations.vms import create_vm
 from tests.api.disks import GIB, add_iso, disk, hardware, stored, used
 from tests.api.world import BOOT, KEY, expect
 

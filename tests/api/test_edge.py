@@ -8,8 +8,8 @@ import pytest
 
 from service.api.routes import ROUTES
 from service.db.tables import Token, User
-from service.operations import tokens
 from service.operations.authorise import MAY
+from service.operations.people import tokens
 from service.operations.registry import OPERATIONS
 from service.worker.schedule import Periodic, Schedule
 from tests.api.world import MIB, expect

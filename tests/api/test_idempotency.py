@@ -10,7 +10,7 @@ from service.api import idempotency
 from service.db.tables import Event, IdempotencyKey, Vm
 from service.edge import watch
 from service.jobs.job_tables import Job
-from service.operations import tokens
+from service.operations.people import tokens
 from tests.api.world import expect, threads
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}

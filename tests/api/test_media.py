@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from service.operations.open_vnc import PASSWORD_LENGTH
+from service.operations.on_host.vnc_password import PASSWORD_LENGTH
 from storage.refs import VolumeRef
 from tests.api.disks import add_iso, hardware
 from tests.api.test_vms import off

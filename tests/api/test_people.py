@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from service.db.tables import Audit, LoginAttempt, Token, User
-from service.operations import login
+from service.operations.people import login
 from tests.api.folk import PASSWORD, bearing, person, project, user, with_token
 from tests.api.world import expect, threads
 

@@ -8,7 +8,8 @@ import pytest
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainEvent
 from service.jobs.job_tables import Job
-from service.operations import note_event, purge_jobs
+from service.operations.upkeep import purge_jobs
+from service.operations.vms import note_event
 from service.views.values import show_time
 from storage.errors import UnreachableError
 from storage.facts import OsdFacts

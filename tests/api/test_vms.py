@@ -3,7 +3,7 @@
 import pytest
 
 from service.db.tables import Audit, Image, Placement, Vm
-from service.operations.shut_down_vm import PATIENCE_S
+from service.operations.vms.shut_down_vm import PATIENCE_S
 from storage.refs import VolumeRef
 from tests.api.world import KEY, expect
 

@@ -24,9 +24,10 @@ from service.jobs.job_tables import Job, JobUndo
 from service.jobs.views import FINISHED
 from service.meters import Meters
 from service.network.outside import INTERNET
-from service.operations import note_event, tokens
 from service.operations.authorise import ROLES
+from service.operations.people import tokens
 from service.operations.registry import OPERATIONS
+from service.operations.vms import note_event
 from service.placer.new_placer import new_placer
 from service.settings import Settings
 from service.worker.loop import Worker

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.operations.cloud_init import SEED_BYTES, Seed, build_iso, meta_data, network_config, own_data
+from service.operations.vms.cloud_init import SEED_BYTES, Seed, build_iso, meta_data, network_config, own_data
 
 SEED = Seed(
     instance_id="dfb56d8a-8d83-5291-a680-5416517dc0bb",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.operations.host_storage import NO_NUMBER, is_same, smoothed
+from service.operations.observe.host_storage import NO_NUMBER, is_same, smoothed
 
 KEPT = {"op_latency_ms": 20.0, "ping_ms": None, "slow_ops": 0, "local_reads": {"vms": 0.75}}
 

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.operations.placement_rules import Rule, Tie, broken, clash, contradiction, told
+from service.operations.placement.placement_rules import Rule, Tie, broken, clash, contradiction, told
 
 HOSTS = {"h1": "host1", "h2": "host2", "h3": "host3"}
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from service.api.models.hosts import AdoptVm
 from service.edge.call import Accepted, Call, Reply
-from service.operations import adopt_vm, confirm_vm
+from service.operations.vms import adopt_vm, confirm_vm
 
 
 def adopt(call: Call) -> Accepted:

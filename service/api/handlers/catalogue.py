@@ -10,7 +10,7 @@ from service.db.tables import Flavor, Network
 from service.edge import paging
 from service.edge.call import Call, Reply
 from service.edge.models import GIB
-from service.operations import flavors, networks
+from service.operations.catalogue import flavors, networks
 from service.views.catalogue import show_flavor, show_network
 from service.views.pools import show_storage
 

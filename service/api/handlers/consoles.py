@@ -6,7 +6,7 @@ from typing import cast
 
 from service.api.models.consoles import OpenConsole
 from service.edge.call import Call, Reply
-from service.operations import console_tickets
+from service.operations.consoles import console_tickets
 from service.views.values import show_time
 
 

@@ -7,8 +7,8 @@ from typing import cast
 from service.api.handlers import vms
 from service.api.models.vms import CreateVm
 from service.edge.call import Accepted, Call, Reply
-from service.operations.declare_vm import declare
-from service.operations.vm_difference import Declared
+from service.operations.declare.declare_vm import declare
+from service.operations.declare.vm_difference import Declared
 
 
 def declare_vm(call: Call) -> Accepted | Reply:

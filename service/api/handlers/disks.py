@@ -7,8 +7,8 @@ from typing import cast
 from service.api.models.disks import AttachDisk, DetachDisk, EjectMedium, ExtraDisk, GrowDisk, InsertMedium
 from service.edge.call import Accepted, Call
 from service.edge.models import GIB
-from service.operations import attach_disk, change_medium, detach_disk, grow_volume
-from service.operations.new_vm import NewDisk
+from service.operations.disks import attach_disk, change_medium, detach_disk, grow_volume
+from service.operations.rows.new_vm import NewDisk
 
 
 def attach(call: Call) -> Accepted:

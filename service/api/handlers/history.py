@@ -18,7 +18,7 @@ from service.db.engine.fields import EPOCH
 from service.db.measurements import HOSTS, KEPT, VMS, Points, Series
 from service.db.tables import Host, Vm
 from service.edge.call import Call, Reply
-from service.operations import host_usage
+from service.operations.observe import host_usage
 from service.views.values import show_time
 
 MOST_POINTS = 1000

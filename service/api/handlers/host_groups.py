@@ -9,7 +9,8 @@ from service.db import queries
 from service.db.tables import HostGroup
 from service.edge import paging
 from service.edge.call import Call, Reply
-from service.operations import algorithms, host_groups
+from service.operations.hosts import host_groups
+from service.operations.placement import algorithms
 from service.views.hosts import show_host_group
 
 

@@ -11,8 +11,8 @@ from service.db.people import SEES_EVERYTHING
 from service.db.tables import Host
 from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
-from service.operations import add_host, check_host, remove_host, update_host
-from service.operations.choose_host import host_facts
+from service.operations.hosts import add_host, check_host, remove_host, update_host
+from service.operations.placement.choose_host import host_facts
 from service.placement.reservations import for_osds
 from service.placer.new_placer import reservation_rules
 from service.views.hosts import show_host

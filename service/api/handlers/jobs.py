@@ -9,8 +9,8 @@ from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
 from service.jobs.job_tables import Job
 from service.jobs.views import job_views, visible_job, visible_jobs
-from service.operations import cancel_job
-from service.operations.purge_jobs import ROUNDS
+from service.operations.upkeep import cancel_job
+from service.operations.upkeep.purge_jobs import ROUNDS
 from service.views.jobs import show_job
 from service.views.values import Json
 

@@ -17,7 +17,7 @@ from service.db import people, queries
 from service.db.tables import Project, User
 from service.edge.call import Call, Reply
 from service.edge.paging import each, equal, named
-from service.operations import login, tokens, users
+from service.operations.people import login, tokens, users
 from service.views.people import show_token, show_user
 from service.views.values import show_named, show_time
 

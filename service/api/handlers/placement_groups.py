@@ -9,7 +9,7 @@ from service.db import queries
 from service.db.tables import PlacementGroup
 from service.edge import paging
 from service.edge.call import Call, Reply
-from service.operations import placement_groups
+from service.operations.placement import placement_groups
 from service.views.placement_groups import show_placement_groups
 
 

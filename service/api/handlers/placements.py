@@ -10,8 +10,8 @@ from service.db.placements import told
 from service.db.tables import Host, Placement, Vm
 from service.edge import paging
 from service.edge.call import Call, Reply
-from service.operations import replay_placement, simulate_placement
-from service.operations.simulate_placement import More, Outcome, Some, WhatIf
+from service.operations.placement import replay_placement, simulate_placement
+from service.operations.placement.simulate_placement import More, Outcome, Some, WhatIf
 from service.placement.table import HostTable
 from service.views.placements import show_decision, show_kept_placements
 

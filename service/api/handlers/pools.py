@@ -9,7 +9,7 @@ from service.db import queries
 from service.db.tables import Pool
 from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
-from service.operations import add_pool, remove_pool
+from service.operations.catalogue import add_pool, remove_pool
 from service.views.pools import show_pool
 from service.views.values import Json
 

@@ -9,7 +9,7 @@ from service.db import people, queries, quotas
 from service.db.tables import Audit, Project
 from service.edge.call import Call, Reply
 from service.edge.paging import each, equal, named, page
-from service.operations import projects
+from service.operations.people import projects
 from service.views.projects import show_audit, show_project, show_quota
 from service.views.values import show_named
 

@@ -9,7 +9,7 @@ from service.db import queries
 from service.db.tables import Vm
 from service.edge.call import Accepted, Call, Reply
 from service.jobs.views import job_view
-from service.operations import open_vnc, take_screenshot
+from service.operations.consoles import open_vnc, take_screenshot
 from service.views.jobs import show_job
 from service.views.values import show_time
 

@@ -13,7 +13,8 @@ from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
 from service.edge.models import GIB
 from service.jobs.views import job_view
-from service.operations import (
+from service.operations.rows.new_vm import NewDisk, NewDrive, NewVm
+from service.operations.vms import (
     create_vm,
     delete_vm,
     edit_vm,
@@ -27,7 +28,6 @@ from service.operations import (
     shut_down_vm,
     start_vm,
 )
-from service.operations.new_vm import NewDisk, NewDrive, NewVm
 from service.views.jobs import show_job
 from service.views.placements import show_placement
 from service.views.vms import show_vm_in_full, show_vms

@@ -11,7 +11,8 @@ from service.db.tables import Volume
 from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
 from service.edge.models import GIB
-from service.operations import create_volume, delete_volume, grow_volume, volume_rows
+from service.operations.disks import create_volume, delete_volume, grow_volume
+from service.operations.rows import volume_rows
 from service.views.volumes import show_volume, show_volumes
 
 

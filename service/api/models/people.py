@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from service.edge.models import Body, Id, Instant, Label, Line, ListByTime, ListNamed, Named, Query, Ref, Shown
-from service.operations.passwords import LONGEST_BYTES, SHORTEST
+from service.operations.people.passwords import LONGEST_BYTES, SHORTEST
 
 Role = Literal["admin", "operator", "user", "viewer"]
 

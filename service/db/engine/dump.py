@@ -1,6 +1,6 @@
 """A whole copy of a database in one file, and the way back. Consistent while others write; back only when nobody does.
 
-What was loaded is marked as unfinished until somebody has looked at the world again: see service/operations/restore.py.
+A loaded dump is marked as unfinished until `upkeep/restore.py` has compared it with the hosts and the storage.
 """
 
 from __future__ import annotations

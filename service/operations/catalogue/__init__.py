@@ -1,0 +1,1 @@
+"""Flavors, networks and pools."""

@@ -1,0 +1,1 @@
+"""VMs as they are declared: the difference, and what applies it."""

@@ -1,0 +1,1 @@
+"""Hosts and host groups: checked, added, updated, removed."""

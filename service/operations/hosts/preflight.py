@@ -1,0 +1,82 @@
+"""A look at a host before its use, as an operation sees it: what is expected of it, and what the findings amount to."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from service.context import Context
+from service.db import queries
+from service.db.engine.database import unit_of_work
+from service.db.scope import EVERYTHING
+from service.db.tables import Host, Network
+from service.errors import ConflictError
+from service.hypervisor.contract import HostEndpoint
+from service.hypervisor.findings import Expectations, Finding, HostReport
+from service.hypervisor.spec import CephAccess
+from service.jobs.job import Job
+from service.operations.observe import observation
+from storage.errors import StorageError
+from storage.refs import VolumeRef
+
+VOLUME_BYTES = 1 << 20
+NEVER_FORCED = frozenset({"reach", "identity", "kvm"})  # without these there is nothing to work with
+
+
+def look(ctx: Context, job: Job, *, name: str, address: str, ceph_user: str | None) -> HostReport:
+    """Try the host out. A volume is made for it to open, and removed again: `undo` knows it as `remove_volume`."""
+    volume = VolumeRef(ctx.settings.vm_pool, f"nacre-check-{job.id}")
+    with job.undo() as undo:
+        undo.push("remove_volume", volume.pool, volume.rbd_name)
+        trouble = _make_volume(ctx, volume, job.id)
+        try:
+            host = ctx.hypervisors.on(HostEndpoint(name=name, address=address))
+            report = host.preflight(_expectations(ctx, name, ceph_user, None if trouble else volume))
+        finally:
+            if trouble is None:
+                ctx.storage.remove_volume(volume)
+    return dataclasses.replace(report, findings=(*report.findings, *trouble)) if trouble else report
+
+
+def _make_volume(ctx: Context, volume: VolumeRef, job_id: str) -> tuple[Finding, ...] | None:
+    try:
+        ctx.storage.create_volume(volume, size_bytes=VOLUME_BYTES, job_id=job_id)
+    except StorageError as error:
+        return (Finding("storage", "fail", f"the control plane itself: {error}", "'nacre storage' tells its health."),)
+    return None
+
+
+def _expectations(ctx: Context, name: str, ceph_user: str | None, volume: VolumeRef | None) -> Expectations:
+    with unit_of_work(ctx.db):
+        bridges = {network.bridge for network in queries.everything(Network, EVERYTHING)}
+        others = [host for host in queries.everything(Host, EVERYTHING) if host.name != name]
+    return Expectations(
+        bridges=tuple(sorted(bridges)),
+        ceph=CephAccess(user=ceph_user or "", secret_uuid=ctx.settings.ceph_secret_uuid),
+        volume=(volume.pool, volume.rbd_name) if volume else None,
+        now=ctx.clock.now(),
+        cpu_features={host.name: frozenset(host.hardware["cpu_features"]) for host in others if host.hardware},
+        uuids={host.name: host.libvirt_uuid for host in others if host.libvirt_uuid},
+    )
+
+
+def findings(report: HostReport) -> list[dict[str, str]]:
+    """The findings as plain data."""
+    return [dataclasses.asdict(finding) for finding in report.findings]
+
+
+def judge(name: str, found: list[dict[str, str]], *, force: bool) -> None:
+    """Refuse what does not fit; with `force` only what nothing works without.
+
+    Raises ConflictError (`host.unfit`, `host.unreachable`) that names all that must be mended.
+    """
+    bad = [one for one in found if one["verdict"] == "fail" and (not force or one["check"] in NEVER_FORCED)]
+    if bad:
+        code = "host.unreachable" if bad[0]["check"] == "reach" else "host.unfit"
+        told = "\n".join(f"{one['check']}: {one['told']}. {one['mend']}" for one in bad)
+        raise ConflictError(f"Host {name} cannot be used yet; mend this and try again:\n{told}", code=code)
+
+
+def hardware(report: HostReport) -> dict[str, Any]:
+    """What is remembered of the machine itself."""
+    return {} if report.facts is None else observation.hardware(report.facts)

@@ -1,0 +1,1 @@
+"""Periodic observations of hosts, VMs and the storage."""

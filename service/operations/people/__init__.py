@@ -1,0 +1,1 @@
+"""Users, tokens, log-ins and projects."""

@@ -1,0 +1,1 @@
+"""Choosing hosts: requests, rules, algorithms, replay and simulation."""

@@ -1,0 +1,148 @@
+"""Algorithms from outside: an entry point of an installed package, or a program that is asked in JSON.
+
+Both get the same question and may give the same answers (docs/howto/choose-an-algorithm.md). Whatever goes wrong,
+storage_cpu decides instead, and the log, a metric and the decision say so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from service.algorithm_names import EXEC, GROUP
+from service.context import Context
+from service.operations.placement import external_protocol as question
+from service.placement.columns import Floats
+from service.placement.facts import VmRequest
+from service.placement.place import verdicts
+from service.placement.policy import PickFailedError, Policy
+from service.placement.ranking import ranking_of
+from service.placement.table import HostTable
+from service.program import ProgramError, TooLateError, ask
+
+log = structlog.get_logger(__name__)
+
+VERSION = 1  # of the question
+MOST_CANDIDATES = 1000  # the best by score, so that a question is bounded
+REST_S = 30.0  # after an answer that came too late: every placement would wait for the next one
+MOST_TOGETHER_S = 4.0  # for all VMs of a batch: nobody else writes to the database meanwhile
+Json = dict[str, Any]
+Choose = Callable[[Json, list[Json]], Any]
+
+
+class Outsider:
+    """The pick of an algorithm from outside."""
+
+    def __init__(self, ctx: Context, name: str, weights: Mapping[str, float]) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._scoring = Policy(name, weights)
+
+    def __call__(self, table: HostTable, want: VmRequest, _scores: Floats) -> int:
+        """The row that it chose. Raises PickFailedError, once that is in the log and counted."""
+        try:
+            return self._choose(table, want)
+        except PickFailedError as failure:
+            self._ctx.meters.fell_back(self._name)
+            log.warning("placement algorithm failed", algorithm=self._name, problem=str(failure), instead="storage_cpu")
+            raise
+
+    def _choose(self, table: HostTable, want: VmRequest) -> int:
+        if self._name.startswith(EXEC):
+            self._check_program()
+        ranking = ranking_of(table, want, self._scoring, table.cloud(want))
+        rows = ranking.best(MOST_CANDIDATES)
+        told = verdicts(table, ranking, rows, self._scoring)
+        answer = self._ask(
+            question.request(want),
+            [question.candidate(table.at(row), verdict, want) for row, verdict in zip(rows, told, strict=True)],
+        )
+        hosts = {verdict.host_name: row for row, verdict in zip(rows, told, strict=True)}
+        return hosts[_chosen(answer, hosts)]
+
+    def _ask(self, request: Json, candidates: list[Json]) -> Any:
+        resting, clock = self._ctx.resting, self._ctx.clock
+        transaction = self._ctx.db.top_transaction()  # type: ignore[no-untyped-call]
+        if transaction is not None and resting.used_s(self._name, transaction) >= MOST_TOGETHER_S:
+            raise PickFailedError(f"took {MOST_TOGETHER_S:g} s for the VMs of the batch that came before")
+        began_s = clock.monotonic()
+        try:
+            return self._answer(request, candidates)
+        finally:
+            resting.used(self._name, transaction, clock.monotonic() - began_s)
+
+    def _answer(self, request: Json, candidates: list[Json]) -> Any:
+        if self._name.startswith(EXEC):
+            return self._ask_program(request, candidates)
+        choose = _loaded(self._name)
+        try:
+            return choose(request, candidates)
+        except (Exception, SystemExit) as failure:  # the code is foreign: it may raise anything, and the VM is placed
+            raise PickFailedError(f"failed with {type(failure).__name__}: {_short(str(failure))}") from failure
+
+    def _check_program(self) -> None:
+        if self._name != self._ctx.settings.placement_algorithm:
+            raise PickFailedError("is not the program of the setting placement_algorithm")
+        if (left_s := self._ctx.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
+            raise PickFailedError(f"did not answer in time and is not asked again for {math.ceil(left_s)} s")
+
+    def _ask_program(self, request: Json, candidates: list[Json]) -> Any:
+        clock, timeout_s = self._ctx.clock, self._ctx.settings.placement_exec_timeout_s
+        told = json.dumps({"version": VERSION, "request": request, "candidates": candidates}).encode()
+        program = Path(self._name.removeprefix(EXEC))
+        try:
+            answer = ask(program, told, timeout_s=timeout_s, monotonic=clock.monotonic)
+        except ProgramError as failure:
+            if isinstance(failure, TooLateError):
+                self._ctx.resting.rest(self._name, clock.monotonic() + REST_S)
+            raise PickFailedError(str(failure)) from failure
+        try:
+            return json.loads(answer)
+        except (ValueError, RecursionError) as failure:
+            raise PickFailedError(f"answers what is not JSON: {_short(answer.decode(errors='replace'))}") from failure
+
+
+def _chosen(answer: Any, hosts: Collection[str]) -> str:
+    """The host that an answer means: a name, {"host": name}, or {"scores": {name: number}} whose highest wins."""
+    if isinstance(answer, dict) and answer.keys() == {"host"}:
+        answer = answer["host"]
+    if isinstance(answer, dict) and answer.keys() == {"scores"}:
+        answer = _highest(answer["scores"])
+    if not isinstance(answer, str):
+        raise PickFailedError(f"answers neither a host nor scores, but {type(answer).__name__}")
+    if answer not in hosts:
+        raise PickFailedError(f"names '{_short(answer)}', which is none of the {len(hosts)} hosts that may take the VM")
+    return answer
+
+
+def _highest(scores: Any) -> str | None:
+    """Of equals the first by name."""
+    if not isinstance(scores, dict) or not all(isinstance(name, str) and _is_number(scores[name]) for name in scores):
+        raise PickFailedError("answers scores that are no finite numbers by host")
+    return min(scores, key=lambda name: (-scores[name], name), default=None)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _short(told: str) -> str:
+    return told if len(told) <= 100 else told[:100] + "…"
+
+
+def _loaded(name: str) -> Choose:
+    """The entry point. What its import raises counts as its failure."""
+    points = tuple(entry_points(group=GROUP, name=name))
+    if not points:
+        raise PickFailedError(f"is no entry point of {GROUP} that is installed here")
+    try:
+        choose: Choose = points[0].load()
+    except (Exception, SystemExit) as failure:  # foreign code, as above; Python keeps what was imported
+        raise PickFailedError(f"cannot be loaded: {type(failure).__name__}: {_short(str(failure))}") from failure
+    return choose

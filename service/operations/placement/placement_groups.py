@@ -1,0 +1,152 @@
+"""Rules about where a project's VMs run: together on one host, or apart. A rule counts from a VM's next placement on.
+
+A VM that runs when a rule comes stays where it is: what it breaks is shown, and mended by moving it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from service.context import Context
+from service.db import placement_groups as groups
+from service.db import queries
+from service.db.change_counter import touch
+from service.db.engine.database import transaction
+from service.db.scope import Scope
+from service.db.tables import PlacementGroup, PlacementGroupMember, Vm
+from service.errors import ConflictError, FieldError
+from service.operations import audit
+from service.operations.actor import Actor
+from service.operations.placement.placement_rules import Kind, Rule, Tie, broken, contradiction, told
+from service.placer.placement_inputs import ObeyedRule
+
+CONTRADICTION = "placement_group.contradiction"
+MOVING = "placement_group.moving"
+
+
+def create(ctx: Context, actor: Actor, *, name: str, kind: Kind, hard: bool) -> PlacementGroup:
+    """A rule without VMs. Raises ConflictError (`placement_group.name_taken`)."""
+    with transaction(ctx.db):
+        project_id = actor.scope.home()
+        if queries.name_is_taken(PlacementGroup, name, project_id):
+            taken = f"There is a placement group '{name}' already."
+            raise ConflictError(taken, code="placement_group.name_taken")
+        group: PlacementGroup = PlacementGroup.create(
+            id=ctx.ids.uuid(), created_at=ctx.clock.now(), name=name, project=project_id, kind=kind, hard=hard
+        )
+        audit.record(ctx, actor, "create_placement_group", "placement_group", group, after=audit.definition(group))
+        return group
+
+
+def change(ctx: Context, actor: Actor, ref: str, *, hard: bool | None) -> PlacementGroup:
+    """Make the rule hard or soft. Raises ConflictError (`placement_group.contradiction`)."""
+    with transaction(ctx.db):
+        group = queries.get(PlacementGroup, ref, actor.scope)
+        if hard is None or hard == group.hard:
+            return group
+        before = audit.definition(group)
+        group.hard = hard
+        group.save()
+        check(group.project_id)
+        audit.record(
+            ctx,
+            actor,
+            "change_placement_group",
+            "placement_group",
+            group,
+            before=before,
+            after=audit.definition(group),
+        )
+        return group
+
+
+def delete(ctx: Context, actor: Actor, ref: str) -> None:
+    """Remove a rule that no VM obeys. Raises ConflictError (`placement_group.in_use`)."""
+    with transaction(ctx.db):
+        group = queries.get(PlacementGroup, ref, actor.scope)
+        names = [vm.name for vm in groups.vms_of([group.id]).get(group.id, ())]
+        if names:  # a rule is lost by a word about its VMs, not by the way
+            who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            obeyed = f"Placement group '{group.name}' is obeyed by {who}: take them out of it first."
+            raise ConflictError(obeyed, code="placement_group.in_use")
+        audit.record(ctx, actor, "delete_placement_group", "placement_group", group, before=audit.definition(group))
+        group.delete_instance()
+
+
+def named(refs: Sequence[str], project_id: str, scope: Scope) -> list[PlacementGroup]:
+    """The project's groups that a body names in `placement_groups`, each once, by name. Raises InvalidError."""
+    field, home = "placement_groups", replace(scope, project_id=project_id)
+    found: dict[str, PlacementGroup] = {}
+    for ref in refs:
+        group = queries.referenced(PlacementGroup, ref, field, home)
+        if group.project_id != project_id:
+            raise queries.no_such("placement_group", ref, field)
+        found[group.id] = group
+    return sorted(found.values(), key=lambda group: str(group.name))
+
+
+def put(vm: Vm, wanted: Sequence[PlacementGroup]) -> None:
+    """The VM obeys these rules and no others, inside the caller's transaction.
+
+    Raises ConflictError (`placement_group.contradiction`).
+    """
+    PlacementGroupMember.delete().where(PlacementGroupMember.vm == vm.id).execute()
+    if wanted:
+        rows: list[dict[str, Any]] = [{"group": group.id, "vm": vm.id} for group in wanted]
+        PlacementGroupMember.insert_many(rows).execute()
+        check(vm.project_id)
+    held = groups.hosts_held_by(vm.id)
+    if held:
+        touch(held)
+
+
+def check(project_id: str) -> None:
+    """Raises ConflictError when a project's hard rules cannot all be obeyed, naming them, and the two VMs."""
+    known, members = groups.hard_members(project_id)
+    if len({group.kind for group in known.values()}) < 2:
+        return
+    rules = (Rule(str(group.name), _kind(group), members.get(group.id, frozenset())) for group in known.values())
+    found = contradiction(rules)
+    if found is None:
+        return
+    one, other = (queries.by_id(Vm, vm_id).name for vm_id in found.vms)
+    together = " and ".join(told(rule) for rule in found.together)
+    why = f"{together} keeps VMs '{one}' and '{other}' on one host, {told(found.apart)} on two"
+    raise ConflictError(
+        f"These rules contradict each other: {why}. Take one VM out of one of them, or make one soft.",
+        code=CONTRADICTION,
+        errors=(FieldError("placement_groups", why),),
+    )
+
+
+def ties_of(vm: Vm) -> list[Tie]:
+    """The rules that the VM obeys, and where the others of each are."""
+    return ties(vm, [ObeyedRule(one.id, one.name, one.kind, one.hard) for one in groups.of_vm(vm.id)])
+
+
+def ties(vm: Vm, rules: Sequence[ObeyedRule]) -> list[Tie]:
+    """As ties_of(), of rules that were read already."""
+    if not rules:
+        return []
+    others = groups.hosts_of_others(vm.id, [rule.group_id for rule in rules])
+    return [Tie(one.group_id, one.name, _kind(one), one.hard, others.get(one.group_id, {})) for one in rules]
+
+
+def broken_by(vm: Vm, ties: Sequence[Tie]) -> list[str]:
+    """The rules that the VM breaks where it is, in words. `ties` are ties_of(vm)."""
+    hosts = {host_id for tie in ties for host_id in tie.others}
+    if vm.host_id is None or not hosts:
+        return []
+    return broken(ties, vm.host_id, groups.host_names(hosts))
+
+
+def is_broken(group: PlacementGroup, vms: Sequence[Vm]) -> bool:
+    """Whether the VMs of the rule, where they are now, break it."""
+    hosts = [vm.host_id for vm in vms if vm.host_id is not None]
+    return len(set(hosts)) > 1 if group.kind == "affinity" else len(set(hosts)) < len(hosts)
+
+
+def _kind(group: PlacementGroup | ObeyedRule) -> Kind:
+    return "affinity" if group.kind == "affinity" else "anti_affinity"

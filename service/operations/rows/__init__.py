@@ -1,0 +1,1 @@
+"""What verbs share that read and write rows of VMs and volumes."""

@@ -1,0 +1,1 @@
+"""Back-up, restore, and jobs that are cancelled or purged."""

@@ -1,0 +1,107 @@
+"""After a restore: where the hosts say that VMs run is where they run, and nothing old is gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.context import Context
+from service.db import allocations, queries
+from service.db.engine import dump
+from service.db.engine.database import transaction, unit_of_work
+from service.db.scope import EVERYTHING
+from service.db.tables import Host, Vm
+from service.errors import ConflictError
+from service.hypervisor.contract import DomainState
+from service.jobs import queue
+from service.operations.observe.observation import Sight
+from service.operations.observe.poll_hosts import look_at
+from service.operations.rows import vm_rows
+from service.operations.state_changes import change_vm
+
+TOLD = "a back-up was restored that was made while this job was under way: look what is true, then ask again"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Names of VMs found elsewhere than the back-up says, and of those that ran then and are found nowhere; jobs that
+    were ended, by kind and id; domains of ours that the back-up does not know; hosts that did not answer."""
+
+    moved: tuple[str, ...]
+    stopped: tuple[str, ...]
+    ended_jobs: tuple[str, ...]
+    unknown: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+def settle(ctx: Context, *, silent_hosts_are_off: bool) -> Settled:
+    """Ask every host, write down what they say, end what was under way, and let the service start again.
+
+    Raises ConflictError (`restore.host_silent`, unless those hosts are known to be off; `restore.vm_twice`).
+    """
+    with unit_of_work(ctx.db):
+        hosts = queries.everything(Host, EVERYTHING)
+        sights = dict(one for some in look_at(ctx, hosts) for one in some)
+    silent = tuple(host.name for host in hosts if not _answered(sights.get(host.id)))
+    if silent and not silent_hosts_are_off:
+        told = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
+        raise ConflictError(told + "restore again, or say --silent-hosts-are-off.", code="restore.host_silent")
+    seen = _where(hosts, sights)
+    with transaction(ctx.db):
+        ended = queue.end_all(ctx, "job.restored", TOLD)
+        busy = {job.object_id for job in ended}
+        vms = list(Vm.select().order_by(Vm.name))
+        moved = tuple(vm.name for vm in vms if vm.id in seen and _found(ctx, vm, *seen[vm.id]))
+        stopped = tuple(vm.name for vm in vms if vm.id not in seen and _missing(ctx, vm, busy=vm.id in busy))
+        dump.finish(ctx.db)
+    jobs = tuple(f"{job.kind} {job.id}" for job in ended if job.object_id)
+    return Settled(moved, stopped, jobs, _unknown(seen, {vm.id for vm in vms}), silent)
+
+
+def _unknown(seen: dict[str, tuple[Host, DomainState]], known: set[str]) -> tuple[str, ...]:
+    """Domains of ours only: those of others are nobody's business here."""
+    ours = ((vm_id, host) for vm_id, (host, domain) in seen.items() if domain.epoch is not None)
+    return tuple(f"{vm_id} on {host.name}" for vm_id, host in ours if vm_id not in known)
+
+
+def _answered(sight: Sight | None) -> bool:
+    return sight is not None and sight.answer is not None
+
+
+def _where(hosts: Iterable[Host], sights: dict[str, Sight]) -> dict[str, tuple[Host, DomainState]]:
+    found: dict[str, tuple[Host, DomainState]] = {}
+    for host in hosts:
+        sight = sights.get(host.id)
+        for domain in sight.answer.domains if sight and sight.answer else ():
+            if domain.vm_id in found:
+                told = f"VM {domain.vm_id} is on {found[domain.vm_id][0].name} and on {host.name}: end one of them."
+                raise ConflictError(told, code="restore.vm_twice")
+            found[domain.vm_id] = (host, domain)
+    return found
+
+
+def _found(ctx: Context, vm: Vm, host: Host, domain: DomainState) -> bool:
+    """It is there, so its capacity is taken there. Whether that is elsewhere than the back-up says."""
+    moved = bool(vm.host is None or vm.host.id != host.id)
+    allocations.release(vm.id)
+    allocations.hold(
+        allocation_id=ctx.ids.uuid(),
+        vm=vm,
+        host_id=host.id,
+        vcpus=vm.vcpus,
+        memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
+        now=ctx.clock.now(),
+    )
+    wanted = vm.desired_state if vm.desired_state == "paused" else "running"
+    change_vm(ctx, vm.id, host=host, observed_state=domain.state, desired_state=wanted, observed_at=ctx.clock.now())
+    return moved
+
+
+def _missing(ctx: Context, vm: Vm, *, busy: bool) -> bool:
+    """It runs nowhere. One that a job was at work on is not started by itself: nobody knows what its disks hold."""
+    was_running = vm.host is not None
+    if was_running:
+        vm_rows.take_off(ctx, vm.id)
+    if busy and vm.observed_state != "deleting":
+        change_vm(ctx, vm.id, desired_state="stopped", observed_state="stopped")
+    return was_running

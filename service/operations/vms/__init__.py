@@ -1,0 +1,1 @@
+"""VMs: one verb per file."""

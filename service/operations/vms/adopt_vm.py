@@ -1,0 +1,206 @@
+"""Take in a VM that somebody else started and whose disks are on RBD. It runs on untouched, and is only looked at
+until it is confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from service.context import Context
+from service.db import allocations, queries, quotas
+from service.db.engine.database import transaction
+from service.db.tables import Drive, Flavor, Host, Image, Network, Nic, Vm, Volume
+from service.errors import ConflictError, InvalidError
+from service.jobs.job import Job
+from service.jobs.operation import Operation
+from service.operations.accept import accept
+from service.operations.actor import Actor
+from service.operations.catalogue.remove_pool import own_pools
+from service.operations.on_host.domain_spec import endpoint
+from service.operations.placement.choose_host import host_facts
+from service.operations.rows import volume_rows
+from storage.refs import VolumeInfo, VolumeRef
+
+CHIPSETS = {"q35": "-q35-", "pc": "-i440fx-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is taken in: a domain (by its UUID) on a host, under a name of its own. `addresses`: by the card's MAC."""
+
+    host: str
+    domain: str
+    name: str
+    flavor: str | None = None
+    addresses: dict[str, str] = field(default_factory=dict)
+
+
+def request(ctx: Context, actor: Actor, new: Adoption) -> str:
+    """Enqueue; returns the job's id. Raises NotFoundError, ConflictError (`vm.name_taken`, `vm.adopted`)."""
+    with transaction(ctx.db):
+        host = queries.get(Host, new.host, actor.scope)
+        if host.virt_type is None:  # its own job may still find it unfit, and forget it
+            raise ConflictError(f"Host '{host.name}' is still being looked at: wait.", code="host.busy")
+        _check_free(new.domain, new.name, actor.scope.home())
+        flavor = queries.referenced(Flavor, new.flavor, "flavor", actor.scope).id if new.flavor else None
+        args = {**asdict(new), "flavor": flavor, "project_id": actor.scope.home()}
+        return accept(ctx, actor, OPERATION, host, args=args)
+
+
+def run(ctx: Context, job: Job) -> None:
+    """Look at the domain and its disks, then write it all down."""
+    host = queries.by_id(Host, job.object_id)
+    found = job.step("look", _look, ctx, host, job.args["domain"])
+    job.write("record", _record, ctx, job, found)
+    job.finish_with({"vm_id": found["vm_id"], "name": job.args["name"]})
+
+
+OPERATION = Operation(kind="adopt_vm", run=run, steps_version=1)
+
+
+def _check_free(vm_id: str, name: str, project_id: str) -> None:
+    if queries.find_by_id(Vm, vm_id) is not None:
+        raise ConflictError(f"Domain {vm_id} is a VM of this cloud already.", code="vm.adopted")
+    if queries.name_is_taken(Vm, name, project_id):
+        raise ConflictError(f"There is a VM '{name}' already.", code="vm.name_taken")
+
+
+def _look(ctx: Context, host: Host, vm_id: str) -> dict[str, Any]:
+    """The domain as plain data, its disks with their sizes. Raises ConflictError (`vm.not_adoptable`) with reasons."""
+    found = ctx.hypervisors.on(endpoint(host)).definition(vm_id)
+    hindrances, sizes = list(found.hindrances), {}
+    for disk in found.disks:
+        if disk.rbd_name is not None and disk.device == "cdrom":
+            hindrances.append(f"there is a medium in drive {disk.target}: eject it")
+        elif disk.rbd_name is not None:
+            volume = ctx.storage.volume(VolumeRef(str(disk.pool), disk.rbd_name))
+            sizes[disk.target] = volume.size_bytes if volume else 0
+            hindrances += _against(f"{disk.pool}/{disk.rbd_name}", volume)
+    if not sizes:
+        hindrances.append("it has no disk on RBD")
+    if hindrances:
+        told = f"Domain {found.name} cannot be adopted: {'; '.join(hindrances)}."
+        raise ConflictError(told, code="vm.not_adoptable")
+    return {**asdict(found), "sizes": sizes, "disks": [asdict(d) for d in found.disks], "nics": _plain(found.nics)}
+
+
+def _against(name: str, volume: VolumeInfo | None) -> list[str]:
+    """Once adopted and confirmed, a disk goes when its VM goes: it must be this cluster's, and this domain's alone."""
+    if volume is None:
+        return [f"the control plane finds no {name}"]
+    if not volume.watchers:
+        return [f"nobody has {name} open here: the domain's disk is another cluster's"]
+    if len(volume.watchers) > 1:
+        return [f"{name} is open {len(volume.watchers)} times: others use it, too"]
+    return []
+
+
+def _plain(values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    return [asdict(value) for value in values]
+
+
+def _record(ctx: Context, job: Job, found: dict[str, Any]) -> None:
+    host, args = queries.by_id(Host, job.object_id), job.args
+    _check_free(found["vm_id"], args["name"], args["project_id"])  # much may have happened since the request
+    vm: Vm = Vm.create(
+        id=found["vm_id"],
+        created_at=ctx.clock.now(),
+        name=args["name"],
+        project=args["project_id"],
+        flavor=args["flavor"] or _alike(found),
+        host=host,
+        desired_state="running",
+        observed_state="running",
+        observed_at=ctx.clock.now(),
+        virt_type=found["virt_type"],
+        machine=found["machine"],
+        chipset=next(name for name, part in CHIPSETS.items() if part in found["machine"]),
+        clock=found["clock"] if found["clock"] in ("utc", "localtime") else "utc",
+        vcpus=found["vcpus"],
+        max_vcpus=found["max_vcpus"],
+        memory_mib=found["memory_mib"],
+        max_memory_mib=found["max_memory_mib"],
+        ssh_keys=[],
+        created_by=job.actor,
+        managed=False,
+    )
+    _add_disks(ctx, vm, found)
+    _add_nics(ctx, vm, found["nics"], args["addresses"])
+    quotas.claim(vm.project_id, quotas.of_vm(vm))
+    _claim(ctx, vm, host)
+
+
+def _alike(found: dict[str, Any]) -> str:
+    """Any flavor of the same size: the VM keeps its own numbers, the flavor is what it is called."""
+    same = (Flavor.vcpus == found["vcpus"]) & (Flavor.memory_mib == found["memory_mib"])
+    flavor = Flavor.select().where(same).order_by(Flavor.name).first()
+    if flavor is None:
+        told = f"No flavor has {found['vcpus']} vCPU and {found['memory_mib']} MiB: name one, or make it."
+        raise InvalidError(told, code="flavor.not_named")
+    return str(flavor.id)
+
+
+def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
+    disks = [disk for disk in found["disks"] if disk["device"] == "disk"]
+    for number, disk in enumerate(disks):
+        if queries.pool(disk["pool"]) is None and disk["pool"] not in own_pools(ctx):
+            raise ConflictError(
+                f"Pool '{disk['pool']}' is not in use: 'nacre pool add' it first.", code="pool.not_found"
+            )
+        for table, kind in ((Volume, "a volume"), (Image, "an image")):
+            if table.get_or_none(table.rbd_name == disk["rbd_name"]) is not None:  # unique over all pools
+                told = f"{disk['pool']}/{disk['rbd_name']}: {kind} of this cloud is called so already."
+                raise ConflictError(told, code="volume.name_taken")
+        Volume.create(
+            id=ctx.ids.uuid(),
+            created_at=ctx.clock.now(),
+            vm=vm,
+            project=vm.project_id,
+            role="data" if number else "root",
+            name=volume_rows.free_name(vm) if number else None,
+            target=disk["target"],
+            bus=disk["bus"],
+            pool=disk["pool"],
+            rbd_name=disk["rbd_name"],
+            size_bytes=found["sizes"][disk["target"]],
+        )
+    for drive in (disk for disk in found["disks"] if disk["device"] == "cdrom"):
+        Drive.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), vm=vm, target=drive["target"], bus=drive["bus"])
+
+
+def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[str, str]) -> None:
+    for nic in nics:
+        network = Network.get_or_none(Network.bridge == nic["bridge"])
+        if network is None:
+            told = f"No network is on bridge '{nic['bridge']}': 'nacre network create' one first."
+            raise ConflictError(told, code="network.not_found")
+        address = addresses.get(nic["mac"])
+        taken = Nic.mac == nic["mac"]
+        if address is not None:
+            taken |= (Nic.network == network) & (Nic.address == address)
+        if Nic.select().where(taken).exists():
+            raise ConflictError(f"{nic['mac']} or {address} is another VM's already.", code="network.address_taken")
+        Nic.create(
+            id=ctx.ids.uuid(),
+            created_at=ctx.clock.now(),
+            vm=vm,
+            network=network,
+            mac=nic["mac"],
+            model=nic["model"],
+            address=address,
+        )
+
+
+def _claim(ctx: Context, vm: Vm, host: Host) -> None:
+    (facts,), needed_mib = host_facts(ctx, [host]), vm.memory_mib + ctx.settings.memory_overhead_mib
+    if vm.vcpus > facts.free_vcpus or needed_mib > facts.free_memory_mib:
+        told = f"Host '{host.name}' is promised too far for it: raise what it is granted ('nacre host set')."
+        raise ConflictError(told, code="host.over_committed")
+    allocations.hold(
+        allocation_id=ctx.ids.uuid(),
+        vm=vm,
+        host_id=host.id,
+        vcpus=vm.vcpus,
+        memory_mib=needed_mib,
+        now=ctx.clock.now(),
+    )

@@ -1,0 +1,124 @@
+"""Move a running VM to another host, live. Its disks lie in Ceph, so only its memory moves.
+
+Where the VM is afterwards is answered by looking at both hosts, never by what the move returned: the same look settles
+a success, a failure, and a worker that was killed in the middle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.context import Context
+from service.db import allocations, queries
+from service.db.engine.database import transaction
+from service.db.tables import Host, Vm
+from service.errors import ConflictError, UnavailableError
+from service.hypervisor.contract import DomainState, Hypervisor, MigrationProgress
+from service.jobs.job import Job
+from service.jobs.operation import Operation
+from service.operations import state_changes
+from service.operations.accept import accept
+from service.operations.actor import Actor
+from service.operations.on_host import vnc_password
+from service.operations.on_host.domain_spec import domain_spec, endpoint
+from service.operations.placement.choose_host import claim_host
+from service.operations.rows import vm_rows
+
+
+def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str:
+    """Choose the target (or check the one that was named), claim it, enqueue; returns the job's id."""
+    with transaction(ctx.db):
+        vm = vm_rows.awake(ref, actor.scope)
+        only = queries.referenced(Host, target_ref, "host", actor.scope) if target_ref is not None else None
+        source = queries.host_of(vm)
+        if only is not None and only.id == source.id:
+            raise ConflictError(f"VM '{vm.name}' runs on {only.name} already.", code="vm.same_host")
+        target = claim_host(ctx, vm, excluded=source, only=only)
+        return accept(
+            ctx,
+            actor,
+            OPERATION,
+            vm,
+            args={"source_id": source.id, "target_id": target.id},
+            undo=[("settle", vm.id, source.id, target.id)],
+            source=source.name,
+            target=target.name,
+        )
+
+
+def run(ctx: Context, job: Job) -> None:
+    """Move the memory, then write down where the VM is."""
+    source, target = (queries.by_id(Host, job.args[key]) for key in ("source_id", "target_id"))
+    vm = queries.by_id(Vm, job.object_id)
+    report = job.step("move", _move, ctx, job, vm, source, target)
+    job.finish_with({"source": source.name, "target": target.name, **report})
+
+
+def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
+    """Stop what is still moving, look where the VM runs, and write that down.
+
+    Raises UnavailableError, to be tried again, while a host does not answer or both still have the domain.
+    """
+    source, target = (ctx.hypervisors.on(endpoint(queries.by_id(Host, host_id))) for host_id in (source_id, target_id))
+    source.cancel_migration(vm_id)
+    on_source = source.domain(vm_id)
+    on_target = _look_at_target(target, on_source, vm_id)
+    if on_source is not None and on_target is not None:
+        raise UnavailableError(f"VM {vm_id} is on both hosts of a move that is not over.", code="migration.unsettled")
+    if on_source is None and on_target is not None and on_target.state == "paused":
+        _let_go_on(ctx, vm_id, source_id, target_id)
+        on_target = target.domain(vm_id)
+    with transaction(ctx.db):
+        if on_source is None and on_target is None:
+            vm_rows.take_off(ctx, vm_id)
+        elif on_target is not None:
+            _record(ctx, vm_id, target_id, on_target.state)
+        elif on_source is not None:
+            _record(ctx, vm_id, source_id, on_source.state)
+
+
+OPERATION = Operation(kind="migrate_vm", run=run, steps_version=2, undo={"settle": settle})
+
+
+def _look_at_target(target: Hypervisor, on_source: DomainState | None, vm_id: str) -> DomainState | None:
+    """What the target has. A silent target does not matter to a guest that runs on its source: what may be left there
+    landed paused and never ran. Raises UnavailableError when it does matter."""
+    try:
+        return target.domain(vm_id)
+    except UnavailableError:
+        if on_source is not None and on_source.state == "running":
+            return None
+        raise
+
+
+def _let_go_on(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
+    """The guest landed and waits for a worker that is gone: migrate() finds it there and lets it go on."""
+    source, target = queries.by_id(Host, source_id), queries.by_id(Host, target_id)
+    spec = domain_spec(ctx, queries.by_id(Vm, vm_id), target, "")
+    ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=lambda _: None)
+
+
+def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> dict[str, Any]:
+    """Move and record: one step, so that a cancel comes before the guest has moved or too late."""
+
+    def show(progress: MigrationProgress) -> None:
+        if progress.phase == "copying":
+            job.check_cancelled()
+        done = 1.0 - progress.remaining_bytes / progress.total_bytes if progress.total_bytes else 0.0
+        job.progress(min(done, 0.99), f"{progress.phase}, {progress.remaining_bytes >> 20} MiB to go")
+
+    spec = domain_spec(ctx, vm, target, job.id)
+    report = ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=show)
+    with job.transaction():
+        _record(ctx, vm.id, target.id, "running")
+    vnc_password.set_again(ctx, vm.id)
+    return {
+        "total_ms": report.total_ms,
+        "downtime_ms": report.downtime_ms,
+        "transferred_bytes": report.transferred_bytes,
+    }
+
+
+def _record(ctx: Context, vm_id: str, host_id: str, state: str) -> None:
+    state_changes.change_vm(ctx, vm_id, host=host_id, observed_state=state, observed_at=ctx.clock.now())
+    allocations.release_elsewhere(vm_id, host_id)

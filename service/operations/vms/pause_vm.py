@@ -1,0 +1,22 @@
+"""Hold a running VM still: its memory stays on its host, its processors stand."""
+
+from __future__ import annotations
+
+from service.context import Context
+from service.jobs.job import Job
+from service.jobs.operation import Operation
+from service.operations.actor import Actor
+from service.operations.vms import pause_resume
+
+
+def request(ctx: Context, actor: Actor, ref: str) -> str:
+    """Enqueue; returns the job's id."""
+    return pause_resume.request(ctx, actor, ref, OPERATION)
+
+
+def run(ctx: Context, job: Job) -> None:
+    """Stop the processors."""
+    job.step("pause", pause_resume.turn, ctx, job, "paused")
+
+
+OPERATION = Operation(kind="pause_vm", run=run, steps_version=1)

@@ -184,8 +184,9 @@ def _world(folder: Path, size: Size) -> Context:
         for first in range(0, len(rows), AT_ONCE):
             Host.insert_many(rows[first : first + AT_ONCE]).execute()
     real = LibvirtHypervisors(settings.libvirt_pki, probe_timeout_s=TIMEOUT_S / size.faster)
-    host_backoff = HostBackoff(FIRST_PAUSE_S / size.faster, LONGEST_PAUSE_S / size.faster)
-    return replace(ctx, hypervisors=TwoKinds(MemoryHypervisors(cloud), real), host_backoff=host_backoff)
+    backoff = HostBackoff(FIRST_PAUSE_S / size.faster, LONGEST_PAUSE_S / size.faster)
+    memory = replace(ctx.memory, host_backoff=backoff)
+    return replace(ctx, hypervisors=TwoKinds(MemoryHypervisors(cloud), real), memory=memory)
 
 
 def _row(number: int, name: str, at: str) -> dict[str, Any]:

@@ -19,6 +19,15 @@ from storage.contract import Storage
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """What one process remembers between calls and loses at its end, without harm."""
+
+    addresses: LastGiven = field(default_factory=LastGiven)
+    host_backoff: HostBackoff = field(default_factory=HostBackoff)
+    resting: Resting = field(default_factory=Resting)  # placement programs that timed out or failed
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One per process. `random` is seeded in a simulation."""
 
@@ -35,6 +44,4 @@ class Context:
     meters: Meters
     placer: Placer
     outside: Outside = INTERNET
-    addresses: LastGiven = field(default_factory=LastGiven)
-    host_backoff: HostBackoff = field(default_factory=HostBackoff)
-    resting: Resting = field(default_factory=Resting)  # placement programs that did not answer
+    memory: ProcessMemory = field(default_factory=ProcessMemory)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import fn
+
 from service.db.engine.prepared import insert
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
@@ -98,3 +100,12 @@ def get(row_id: str, scope: Scope) -> Placement:
         told = f"There is no placement '{row_id[:LONGEST_ECHO]}': 'nacre placement list' shows them."
         raise NotFoundError(told, code="placement.not_found")
     return row
+
+
+def purge(before: datetime) -> None:
+    """Delete decisions from before a time, but the last one of every VM that exists: it explains where the VM is."""
+    last = (
+        Placement.select(fn.MAX(Placement.created_at)).join(Vm, on=(Vm.id == Placement.vm_id)).group_by(Placement.vm_id)
+    )
+    gone = Placement.vm_id.not_in(Vm.select(Vm.id))
+    Placement.delete().where((Placement.created_at < before) & (gone | Placement.created_at.not_in(last))).execute()

@@ -316,7 +316,10 @@ def test_a_host_that_is_silent_for_long_is_asked_less_often_and_never_holds_up_a
         cloud.round("observe_hosts")
         cloud.clock.elapsed_s += 1
     assert len(asked) == 6, "once by a call of its own, then by the prober only; the other one in every round"
-    assert cloud.ctx.host_backoff.of(next(host.id for host in cloud.rows(Host) if host.name == "host1")).silences == 3
+    assert (
+        cloud.ctx.memory.host_backoff.of(next(host.id for host in cloud.rows(Host) if host.name == "host1")).silences
+        == 3
+    )
     cloud.host("host1").reachable = True
     cloud.clock.elapsed_s += 60
     cloud.round("observe_hosts")
@@ -359,7 +362,7 @@ def test_a_new_process_keeps_the_loads_that_the_last_one_found(cloud, web):
     cloud.clock.elapsed_s += 9
     cloud.observe()
     load = cloud.api.get("/v1/hosts/host1").json()["facts"]["cpu_load"]
-    cloud.ctx.host_backoff.hosts.clear()
+    cloud.ctx.memory.host_backoff.hosts.clear()
     cloud.observe()
     assert cloud.api.get("/v1/hosts/host1").json()["facts"]["cpu_load"] == load > 0
 

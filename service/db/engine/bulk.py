@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
-from peewee import Field
+from peewee import Field, chunked
 
 from service.db.engine.database import BaseModel
 from service.db.engine.fields import Json
+
+T = TypeVar("T")
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Split items into lists of at most `size`, for statements and transactions of bounded length."""
+    yield from chunked(items, size)
 
 
 def set_each(table: type[BaseModel], field: Field, values: Mapping[str, Json]) -> None:

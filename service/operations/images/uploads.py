@@ -11,13 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any
 
-from peewee import fn
-
 from service.context import Context
 from service.db.engine.database import transaction, unit_of_work
 from service.db.queries import not_found
 from service.db.scope import Scope
-from service.db.tables import Image, Upload
+from service.db.tables import Upload
+from service.db.uploads import announced_bytes
 from service.errors import ConflictError, InvalidError
 from service.operations import audit
 from service.operations.actor import Actor
@@ -167,12 +166,10 @@ def _next(stream: IO[bytes], left: int) -> bytes:
 
 def _check_bounds(ctx: Context, project_id: str, size_bytes: int) -> None:
     """What was announced must fit, all together and per project; and now, on the disk."""
-    pending = Upload.job_id.is_null() | Upload.id.in_(Image.select(Image.id).where(Image.state == "importing"))
-    announced = Upload.select(fn.COALESCE(fn.SUM(Upload.size_bytes), 0)).where(pending)
-    if announced.where(Upload.project == project_id).scalar() + size_bytes > ctx.settings.project_upload_bytes:
+    if announced_bytes(project_id) + size_bytes > ctx.settings.project_upload_bytes:
         told = f"The project's uploads may have {ctx.settings.project_upload_bytes} bytes together: end some first."
         raise ConflictError(told, code="upload.project_full")
-    if announced.scalar() + size_bytes > ctx.settings.upload_dir_bytes:
+    if announced_bytes() + size_bytes > ctx.settings.upload_dir_bytes:
         raise files.no_room()
     files.check_room(ctx, size_bytes)
 

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from peewee import chunked
 
 from service.context import Context
 from service.db import change_counter, measurements
-from service.db.engine.bulk import set_each
+from service.db.engine.bulk import batches, set_each
 from service.db.engine.database import unit_of_work
 from service.db.measurements import DAY_S, HOSTS, HOUR_S, ROLLED_S, gridded
 from service.db.tables import Host
@@ -55,7 +54,7 @@ def freshen(ctx: Context, job: Job, hosts: Sequence[Host], now: datetime) -> Non
 
 def keep(job: Job, news: Mapping[str, Usage], now: datetime) -> None:
     """Write these parts of `host.usage`; a host that is not much different stays as it is."""
-    for some in chunked(sorted(news), AT_ONCE):
+    for some in batches(sorted(news), AT_ONCE):
         with job.transaction():
             rows = Host.select(Host.id, Host.usage).where(Host.id.in_(some))
             changed = {row.id: {**(row.usage or {}), **news[row.id]} for row in rows if moved(row.usage, news[row.id])}

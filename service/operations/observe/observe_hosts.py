@@ -33,7 +33,7 @@ def run(ctx: Context, job: Job) -> None:
     """One round. What it has not come to when it ends is the next one's first."""
     began, hosts = ctx.clock.now(), _hosts()
     ctx.hypervisors.keep([endpoint(host) for host in hosts])
-    ctx.host_backoff.keep(host.id for host in hosts)
+    ctx.memory.host_backoff.keep(host.id for host in hosts)
     due = _due(ctx, hosts)
     for sights in look_at(ctx, due.answering):
         write_observations.write(ctx, job, sights, began=began)
@@ -59,12 +59,12 @@ def _hosts() -> list[Host]:
 def _due(ctx: Context, hosts: list[Host]) -> _Round:
     due, now_s = _Round(), ctx.clock.monotonic()
     for host in hosts:
-        known = ctx.host_backoff.of(host.id)
+        known = ctx.memory.host_backoff.of(host.id)
         if host.problem is None and not known.silences:
             due.answering.append(host)
         elif now_s >= known.again_s:
             due.silent.append(host)
-    due.silent.sort(key=lambda host: ctx.host_backoff.of(host.id).again_s)  # those that have waited for longest
+    due.silent.sort(key=lambda host: ctx.memory.host_backoff.of(host.id).again_s)  # those that have waited for longest
     return due
 
 

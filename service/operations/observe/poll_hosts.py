@@ -31,7 +31,10 @@ def look_at(ctx: Context, hosts: list[Host]) -> Iterator[Sights]:
 
 def _look(ctx: Context, host: Host) -> Sight:
     asked_at, asked_s = ctx.clock.now(), ctx.clock.monotonic()
-    hypervisor, details_due = ctx.hypervisors.on(endpoint(host)), asked_s >= ctx.host_backoff.of(host.id).details_due_s
+    hypervisor, details_due = (
+        ctx.hypervisors.on(endpoint(host)),
+        asked_s >= ctx.memory.host_backoff.of(host.id).details_due_s,
+    )
     try:
         domains, counters = hypervisor.domains(), hypervisor.counters()
         facts = hypervisor.facts() if details_due else None

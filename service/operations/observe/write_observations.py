@@ -105,7 +105,7 @@ def _read(sights: Sights, began: datetime) -> _Chunk:
 
 
 def _silent(ctx: Context, chunk: _Chunk, host: Host, sight: Sight) -> None:
-    ctx.host_backoff.silent(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
+    ctx.memory.host_backoff.silent(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
     if host.problem != sight.problem:
         Host.update(problem=sight.problem).where(Host.id == host.id).execute()
         state_changes.host_observed(ctx, host, problem=sight.problem, facts=host.facts)
@@ -113,12 +113,12 @@ def _silent(ctx: Context, chunk: _Chunk, host: Host, sight: Sight) -> None:
 
 
 def _answered(ctx: Context, chunk: _Chunk, host: Host, seen_at: datetime, seen: Answer) -> None:
-    before = ctx.host_backoff.of(host.id)
+    before = ctx.memory.host_backoff.of(host.id)
     facts = observation.facts(before, seen, vcpus=host.vcpus, memory_mib=host.memory_mib)
     facts |= _kept_loads(before, host, seen_at)
     facts["strays"] = strays.strays(host, seen.domains, chunk.vms, chunk.busy)
     facts["foreign"] = strays.foreign(seen.domains)
-    ctx.host_backoff.answered(host.id, seen.counters, observation.guests_s(seen.domains))
+    ctx.memory.host_backoff.answered(host.id, seen.counters, observation.guests_s(seen.domains))
     chunk.fresh.append(host.id)
     if host.problem is not None or observation.differs(host.facts, facts):
         state_changes.host_observed(ctx, host, problem=None, facts=facts)
@@ -137,7 +137,7 @@ def _kept_loads(before: Remembered, host: Host, seen_at: datetime) -> dict[str, 
 
 
 def _note_details(ctx: Context, chunk: _Chunk, host: Host, hardware: dict[str, Any]) -> None:
-    ctx.host_backoff.details_read(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
+    ctx.memory.host_backoff.details_read(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
     if observation.differs(host.hardware, hardware):
         chunk.hardware[host.id] = hardware
 

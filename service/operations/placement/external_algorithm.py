@@ -67,7 +67,7 @@ class Outsider:
         return hosts[_chosen(answer, hosts)]
 
     def _ask(self, request: Json, candidates: list[Json]) -> Any:
-        resting, clock = self._ctx.resting, self._ctx.clock
+        resting, clock = self._ctx.memory.resting, self._ctx.clock
         transaction = self._ctx.db.top_transaction()  # type: ignore[no-untyped-call]
         if transaction is not None and resting.used_s(self._name, transaction) >= MOST_TOGETHER_S:
             raise PickFailedError(f"took {MOST_TOGETHER_S:g} s for the VMs of the batch that came before")
@@ -89,7 +89,7 @@ class Outsider:
     def _check_program(self) -> None:
         if self._name != self._ctx.settings.placement_algorithm:
             raise PickFailedError("is not the program of the setting placement_algorithm")
-        if (left_s := self._ctx.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
+        if (left_s := self._ctx.memory.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
             raise PickFailedError(f"did not answer in time and is not asked again for {math.ceil(left_s)} s")
 
     def _ask_program(self, request: Json, candidates: list[Json]) -> Any:
@@ -100,7 +100,7 @@ class Outsider:
             answer = ask(program, told, timeout_s=timeout_s, monotonic=clock.monotonic)
         except ProgramError as failure:
             if isinstance(failure, TooLateError):
-                self._ctx.resting.rest(self._name, clock.monotonic() + REST_S)
+                self._ctx.memory.resting.rest(self._name, clock.monotonic() + REST_S)
             raise PickFailedError(str(failure)) from failure
         try:
             return json.loads(answer)

@@ -192,7 +192,7 @@ def _nic(ctx: Context, vm: Vm, network: Network, model: str) -> None:
 def _free(ctx: Context, network: Network) -> tuple[str, IPv4Address]:
     """A MAC and an address that nobody has. Raises ConflictError (`network.exhausted`)."""
     pool = address_pool(network)
-    for address in ctx.addresses.after_the_last(network.id, pool):
+    for address in ctx.memory.addresses.after_the_last(network.id, pool):
         mac = new_mac(ctx.random)
         if queries.both_are_free(network.id, mac, str(address)):
             break
@@ -202,5 +202,5 @@ def _free(ctx: Context, network: Network) -> tuple[str, IPv4Address]:
             told = f"Network '{network.name}' has no free address: delete VMs or widen its range."
             raise ConflictError(told, code="network.exhausted")
         mac, address = new_mac(ctx.random, queries.TakenMacs()), lowest
-    ctx.addresses.give(network.id, address)
+    ctx.memory.addresses.give(network.id, address)
     return mac, address

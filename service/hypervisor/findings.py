@@ -1,4 +1,4 @@
-"""What a look at a host before its use asks for, and what it finds: values, so that anybody may show them."""
+"""Expectations and findings of a check of a host before its use."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check of one host: `told` is what was found, `mend` the next step where that is not good."""
+    """Result of one check of a host: `detail` of the result, `fix` of a problem."""
 
     check: str
     verdict: Verdict
-    told: str
-    mend: str = ""
+    detail: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the cloud needs of a host.
+    """Requirements of the cloud on a host.
 
     `ceph.user` "" stands for the usual `host-<its hostname>`. `volume` is (pool, RBD name) of a small volume that the
     host must be able to open as `ceph`; None: not tried.
@@ -42,7 +42,7 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """All findings, in the order in which they were made. What follows is None when the host could not be asked."""
+    """All findings in order; the other fields are None if the host is unreachable."""
 
     findings: tuple[Finding, ...]
     hostname: str | None = None
@@ -53,5 +53,5 @@ class HostReport:
 
     @property
     def failed(self) -> bool:
-        """Whether something must be mended first."""
+        """Return True if a required check failed."""
         return any(finding.verdict == "fail" for finding in self.findings)

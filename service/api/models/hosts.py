@@ -1,4 +1,4 @@
-"""Hosts, pools and the storage cluster."""
+"""Models of hosts, host groups, pools and the storage cluster."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CephUser = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
 
 
 class AddHost(Body):
-    """A host to take into the cloud. What is left out the host says itself; its OSDs' share is reserved first.
+    """Host to add; missing fields are read from the host.
 
-    With `force` a host is taken although checks failed, unless it cannot work at all.
+    Capacity for its OSDs is reserved first. With `force` the host is added although optional checks fail.
     """
 
     address: Address
@@ -51,12 +51,12 @@ class AddHost(Body):
             self.memory_mib is not None and (self.reserved_memory_mib or 0) >= self.memory_mib,
         )
         if any(takes_all):
-            raise ValueError("the reservation takes the whole host")
+            raise ValueError("the reservation must leave vCPUs and memory for VMs")
         return self
 
 
 class UpdateHost(Body):
-    """What shall be different. A cordoned host keeps its VMs and gets no new ones."""
+    """Changes of a host. A cordoned host keeps its VMs and gets no new ones."""
 
     state: Literal["active", "cordoned"] | None = None
     vcpus: Vcpus | None = None
@@ -66,7 +66,7 @@ class UpdateHost(Body):
 
 
 class CheckHost(Body):
-    """A machine to look at: a host of the cloud, or any address."""
+    """Machine to check: a host, or any address."""
 
     host: Ref | None = None
     address: Address | None = None
@@ -75,19 +75,22 @@ class CheckHost(Body):
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if (self.host is None) == (self.address is None):
-            raise ValueError("name either a host or an address")
+            raise ValueError("give either host or address")
         return self
 
 
 class CreateHostGroup(Body):
-    """Hosts that are spoken of together."""
+    """Host group to create."""
 
     name: Label
     description: Annotated[Line, Field(max_length=255)] = ""
 
 
 class ChangeHostGroup(Body):
-    """What is left out stays; null: the setting counts. `algorithm` places the VMs of projects bound to the group."""
+    """Changes of a host group; missing fields are not changed.
+
+    Null restores the service's setting. `algorithm` places the VMs of projects with the group.
+    """
 
     description: Annotated[Line, Field(max_length=255)] | None = None
     vcpu_ratio: VcpuRatio | None = None
@@ -96,14 +99,14 @@ class ChangeHostGroup(Body):
 
 
 class AddPool(Body):
-    """A pool of the storage cluster to take into use."""
+    """Ceph pool to add."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$")]
     uses: list[Literal["vms", "images"]] = Field(default=["vms"], min_length=1, max_length=2)
 
 
 class AdoptVm(Body):
-    """A domain (its UUID) on a host to take in. `addresses` tells those of its cards, by MAC."""
+    """Domain (by UUID) on a host to adopt, with its cards' addresses by MAC."""
 
     host: Ref
     domain: Annotated[UUID, Field(strict=False)]
@@ -115,16 +118,16 @@ class AdoptVm(Body):
 
 
 class ShownFinding(Shown):
-    """One check of a host: `told` is what was found, `mend` the next step where that is not good."""
+    """Result of one check of a host: `detail` of the result, `fix` of a problem."""
 
     check: str
     verdict: Literal["ok", "warn", "fail"]
-    told: str
-    mend: str
+    detail: str
+    fix: str
 
 
 class ShownDomain(Shown):
-    """A domain that somebody else made on a host."""
+    """Domain on a host that Nacre did not create."""
 
     vm_id: str
     name: str
@@ -134,7 +137,7 @@ class ShownDomain(Shown):
 
 
 class ShownStray(Shown):
-    """A domain of Nacre's that should not be on this host."""
+    """Domain of Nacre that must not be on this host."""
 
     vm_id: str
     name: str
@@ -143,12 +146,14 @@ class ShownStray(Shown):
 
 
 class ShownHostGroup(Named):
-    """A host group with its hosts' names."""
+    """Host group with its hosts' names."""
 
     description: str
     hosts: list[str]
-    vcpu_ratio: float | None = Field(description="vCPUs promised per thread; null: the setting counts.")
-    memory_ratio: float | None = Field(description="Beyond 1 only as far as KSM is measured to save.")
+    vcpu_ratio: float | None = Field(description="vCPUs to allocate per CPU thread; null: the service's setting.")
+    memory_ratio: float | None = Field(
+        description="Above 1 only as far as KSM saves memory; null: the service's setting."
+    )
     algorithm: str | None
     created_at: Instant
 
@@ -157,38 +162,41 @@ HostState = Literal["active", "cordoned", "draining", "maintenance", "down", "fe
 
 
 class ListHosts(ListNamed):
-    """Which hosts to list."""
+    """Filters of the list of hosts."""
 
     state: HostState | None = None
 
 
 class ListPools(Listing):
-    """Which pools to list."""
+    """Filters of the list of pools."""
 
     sort: Literal["name", "-name"] = "name"
     name: Ref | None = None
 
 
 class Capacity(Shown):
-    """vCPUs and memory."""
+    """Amount of vCPUs and memory."""
 
     vcpus: int
     memory_mib: int
 
 
 class Reserved(Capacity):
-    """What is kept back on a host for its own OSDs."""
+    """Capacity reserved for a host's OSDs."""
 
 
 class Allocated(Capacity):
-    """What is promised to VMs on a host."""
+    """Capacity allocated to VMs on a host."""
 
     vms: int
 
 
 class ShownHostFacts(Shown):
-    """What was last seen of a host, rounded. Loads are shares of its CPUs, 0 to 1: `cpu_load` of all work,
-    `guest_cpu_load` of the guests, `ceph_cpu` the rest. `ksm_saved_mib` is null where equal pages are not merged."""
+    """Last observation of a host, rounded.
+
+    Loads are shares of its CPUs, 0 to 1: `cpu_load` in total, `guest_cpu_load` of guests, `ceph_cpu` the rest.
+    `ksm_saved_mib` is null if KSM is off.
+    """
 
     cpu_load: float | None
     guest_cpu_load: float | None = None
@@ -203,15 +211,16 @@ class ShownHostFacts(Shown):
 
 
 class ShownHostStorage(Shown):
-    """What the storage goes through on a host. Milliseconds are averages over the last looks; null means no data.
+    """Ceph load on a host; null: no data.
 
-    `ping_ms` is that of its link to the middle one of the other hosts, `pgs` counts placement groups with a copy here,
-    `local_reads` is their share of each pool.
+    Milliseconds are averages of recent observations.
+    `ping_ms` is the median heartbeat time to the other hosts, `pgs` the number of placement groups with a copy here,
+    `local_reads` the share of each pool's placement groups with a copy here.
     """
 
     osds: int
     osds_up: int
-    op_latency_ms: float | None = Field(description="The slowest of its OSDs to put a write on the disk.")
+    op_latency_ms: float | None = Field(description="Write latency of the slowest OSD on the host.")
     slow_ops: int
     ping_ms: float | None
     pgs: int
@@ -222,9 +231,9 @@ class ShownHostStorage(Shown):
 
 
 class ShownHostUsage(Shown):
-    """What was seen of a host over time. Shares of its CPUs, 0 to 1; null where too little is known.
+    """Load of a host over time: shares of its CPUs, 0 to 1; null without enough data.
 
-    Average and peak (95th percentile) are of the last day, the forecast is of the coming four hours.
+    Average and peak (95th percentile) are of the last day, the forecast is for the next four hours.
     """
 
     cpu_average: float | None
@@ -236,7 +245,7 @@ class ShownHostUsage(Shown):
 
 
 class ShownNumaCell(Shown):
-    """CPUs of a host that are near the same memory."""
+    """NUMA cell of a host."""
 
     number: int
     cpus: int
@@ -244,7 +253,7 @@ class ShownNumaCell(Shown):
 
 
 class ShownLink(Shown):
-    """A network card of a host; its speed is null when the card does not tell."""
+    """Network card of a host; its speed is null if the card reports none."""
 
     name: str
     up: bool
@@ -252,7 +261,7 @@ class ShownLink(Shown):
 
 
 class ShownHardware(Shown):
-    """What a host is made of, as it says itself. null: it cannot tell, or was not asked yet."""
+    """Hardware of a host as it reports it; null: not reported or not observed yet."""
 
     cpu_model: str | None
     cpus: int | None
@@ -267,7 +276,7 @@ class ShownHardware(Shown):
 
 
 class ShownHost(Named):
-    """A host, with what is promised on it. Only its keepers are told of domains and findings on it."""
+    """Host with its allocations; only admins and operators see domains and findings."""
 
     address: str
     state: HostState
@@ -275,17 +284,17 @@ class ShownHost(Named):
     vcpus: int
     memory_mib: int
     reserved: Reserved
-    reserved_for_osds: Capacity = Field(description="What its OSDs need now; more than `reserved` counts instead.")
-    usable: Capacity = Field(description="What may be promised in all: less what is reserved, by the ratios.")
+    reserved_for_osds: Capacity = Field(description="Need of its OSDs now; used instead of `reserved` if it is larger.")
+    usable: Capacity = Field(description="Capacity to allocate in total: less the reservation, times the ratios.")
     allocated: Allocated
     free: Capacity
-    overcommitted_by: Capacity | None = Field(description="Promised beyond `usable`; null: nothing.")
+    overcommitted_by: Capacity | None = Field(description="Allocated beyond `usable`; null: not overcommitted.")
     facts: ShownHostFacts | None
     observed_at: Instant | None
     hardware: ShownHardware | None
     usage: ShownHostUsage | None
     usage_observed_at: Instant | None
-    storage: ShownHostStorage | None = Field(description="null: never looked at, or no OSD here.")
+    storage: ShownHostStorage | None = Field(description="null: not observed yet, or no OSD on the host.")
     storage_observed_at: Instant | None
     problem: str | None
     findings: list[ShownFinding] | None
@@ -294,7 +303,7 @@ class ShownHost(Named):
 
 
 class ShownPool(Shown):
-    """A pool, and what it is used for. The rest is as last observed; `free_bytes` is what guests may still write."""
+    """Pool with its uses and last observation; `free_bytes` can be written by guests."""
 
     name: str
     uses: list[Literal["vms", "images"]]
@@ -306,12 +315,12 @@ class ShownPool(Shown):
     full: bool | None
     quota_bytes: int | None
     crush_rule: str | None
-    device_class: str | None = Field(description="The only class of disks that its rule takes; null: any.")
+    device_class: str | None = Field(description="Device class that its CRUSH rule is limited to; null: any.")
     observed_at: Instant | None
 
 
 class ShownOsd(Shown):
-    """An OSD. A latency of null means no data: an idle OSD reports none."""
+    """OSD; a latency is null if the OSD is idle."""
 
     osd_id: int
     host: str
@@ -325,7 +334,7 @@ class ShownOsd(Shown):
 
 
 class ShownStorage(Shown):
-    """The storage cluster as last observed; `status` is null before the first look."""
+    """Storage cluster as last observed; `status` is null before the first observation."""
 
     status: str | None
     checks: list[str] = Field(default_factory=list)

@@ -68,13 +68,13 @@ def findings(report: HostReport) -> list[dict[str, str]]:
 def judge(name: str, found: list[dict[str, str]], *, force: bool) -> None:
     """Refuse what does not fit; with `force` only what nothing works without.
 
-    Raises ConflictError (`host.unfit`, `host.unreachable`) that names all that must be mended.
+    Raises ConflictError (`host.unfit`, `host.unreachable`) that names all that must be fixed.
     """
     bad = [one for one in found if one["verdict"] == "fail" and (not force or one["check"] in NEVER_FORCED)]
     if bad:
         code = "host.unreachable" if bad[0]["check"] == "reach" else "host.unfit"
-        told = "\n".join(f"{one['check']}: {one['told']}. {one['mend']}" for one in bad)
-        raise ConflictError(f"Host {name} cannot be used yet; mend this and try again:\n{told}", code=code)
+        lines = "\n".join(f"{one['check']}: {one['detail']}. {one['fix']}" for one in bad)
+        raise ConflictError(f"Host {name} cannot be used yet; fix this and try again:\n{lines}", code=code)
 
 
 def hardware(report: HostReport) -> dict[str, Any]:

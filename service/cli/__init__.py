@@ -1,1 +1,1 @@
-"""The `nacre` command: speaks HTTP to the API and imports nothing of the service."""
+"""Command line client `nacre`: uses the HTTP API only."""

@@ -1,4 +1,4 @@
-"""nacre vm adopt: VMs that somebody else started."""
+"""Command nacre vm adopt: running VMs that Nacre did not start."""
 
 from __future__ import annotations
 
@@ -24,33 +24,38 @@ COLUMNS: tuple[Column, ...] = (
 
 @app.command()
 def adopt(
-    name: Annotated[str | None, typer.Argument(help="The domain's name or UUID; once adopted, the VM's name.")] = None,
-    vm_name: Annotated[str | None, typer.Option("--as", help="The VM's name, when the domain's will not do.")] = None,
-    flavor: Annotated[str | None, typer.Option(help="Needed when no flavor has the domain's size.")] = None,
-    address: Annotated[list[str] | None, typer.Option(help="MAC=ADDRESS of a card; may be repeated.")] = None,
-    confirm: Annotated[bool, typer.Option(help="Take an adopted VM over: from now on it is like the others.")] = False,
-    release: Annotated[bool, typer.Option(help="Forget an adopted VM that was not confirmed; it runs on.")] = False,
+    name: Annotated[str | None, typer.Argument(help="The domain's name or UUID; after adoption the VM's name.")] = None,
+    vm_name: Annotated[str | None, typer.Option("--as", help="The VM's name (default: the domain's).")] = None,
+    flavor: Annotated[str | None, typer.Option(help="Required if no flavor has the domain's size.")] = None,
+    address: Annotated[list[str] | None, typer.Option(help="MAC=ADDRESS of a network card; may be repeated.")] = None,
+    confirm: Annotated[bool, typer.Option(help="Confirm an adopted VM: Nacre manages it like any other.")] = False,
+    release: Annotated[
+        bool, typer.Option(help="Release an adopted VM that is not confirmed; it keeps running.")
+    ] = False,
     wait: Wait = True,
     output: Output = Format.TABLE,
 ) -> None:
-    """Take in a VM that somebody else started. Without a name: list what could be adopted.
+    """Adopt a running VM that Nacre did not start.
 
-    An adopted VM runs on untouched and is only looked at, until it is confirmed.
+    Without a name, list the domains that can be adopted. An adopted VM keeps running unchanged: Nacre only observes it
+    until it is confirmed.
     """
     if name is None:
         print_rows(_foreign(), COLUMNS, output)
     elif confirm:
         job = client().post(at("vms", name, "confirm"))
-        finish(job, wait=wait, how=output, done=f"VM {name} is managed now: its next start gives it Nacre's devices")
+        finish(
+            job, wait=wait, how=output, done=f"VM {name} is managed by Nacre; it gets Nacre's devices at its next start"
+        )
     elif release:
         client().post(at("vms", name, "release"))
-        notes.print(plain(f"VM {name} is forgotten; it runs on"))
+        notes.print(plain(f"VM {name} is released; it keeps running"))
     else:
         domain = _find(name)
         body: Json = {"host": domain["host"], "domain": domain["vm_id"], "name": vm_name or domain["name"]}
         body |= {"flavor": flavor} if flavor else {}
         body |= {"addresses": _addresses(address)} if address else {}
-        done = f"VM {body['name']} is looked at: 'nacre vm adopt {body['name']} --confirm' takes it over"
+        done = f"VM {body['name']} is adopted; 'nacre vm adopt {body['name']} --confirm' lets Nacre manage it"
         finish(client().post("/v1/adoptions", body), wait=wait, how=output, done=done)
 
 
@@ -62,13 +67,13 @@ def _foreign() -> list[Json]:
 def _find(name: str) -> Json:
     found = [domain for domain in _foreign() if name in (domain["name"], domain["vm_id"])]
     if len(found) != 1:
-        told = "several hosts have" if found else "no host was seen to have"
-        raise UsageError(f"{told} a domain '{name}': 'nacre vm adopt' lists them, with their UUIDs.")
+        problem = "Several hosts have" if found else "No host has"
+        raise UsageError(f"{problem} a domain '{name}': 'nacre vm adopt' lists all, with their UUIDs.")
     return found[0]
 
 
-def _addresses(given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
+def _addresses(options: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in options]
     if not all(mac and address for mac, _, address in pairs):
-        raise UsageError("An address is given as MAC=ADDRESS.")
+        raise UsageError("Write each --address as MAC=ADDRESS.")
     return {mac: address for mac, _, address in pairs}

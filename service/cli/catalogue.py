@@ -1,4 +1,4 @@
-"""nacre flavor …, nacre network …"""
+"""Commands nacre flavor and nacre network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from service.cli.client import at
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows, size
 from service.cli.session import Output, client, group
 
-flavors = group("Sizes of VMs.")
-networks = group("Guest networks.")
+flavors = group("Flavors: sizes of VMs.")
+networks = group("Networks that VMs are connected to.")
 
 FLAVOR_COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda flavor: flavor["name"]),
@@ -36,32 +36,34 @@ def list_flavors(output: Output = Format.TABLE) -> None:
 
 @flavors.command("show")
 def show_flavor(name: str, output: Output = Format.TABLE) -> None:
-    """Show one flavor."""
+    """Show a flavor."""
     print_one(client().get(at("flavors", name)), output)
 
 
 @flavors.command("create")
 def create_flavor(
     name: str,
-    vcpus: Annotated[int, typer.Option(help="vCPUs.")],
-    memory_mib: Annotated[int, typer.Option(help="Memory.")],
-    disk_gib: Annotated[int, typer.Option(help="The root disk, unless the VM says otherwise.")],
-    max_vcpus: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: vcpus).")] = None,
-    max_memory_mib: Annotated[int | None, typer.Option(help="Ceiling of hot-add (default: memory-mib).")] = None,
+    vcpus: Annotated[int, typer.Option(help="Number of vCPUs.")],
+    memory_mib: Annotated[int, typer.Option(help="Memory in MiB.")],
+    disk_gib: Annotated[int, typer.Option(help="Default size of the root disk in GiB.")],
+    max_vcpus: Annotated[int | None, typer.Option(help="Limit for hot-plugged vCPUs (default: vcpus).")] = None,
+    max_memory_mib: Annotated[
+        int | None, typer.Option(help="Limit for hot-plugged memory (default: memory-mib).")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a flavor."""
+    """Create a flavor."""
     body = {"name": name, "vcpus": vcpus, "memory_mib": memory_mib, "disk_gib": disk_gib}
-    ceiling = (("max_vcpus", max_vcpus), ("max_memory_mib", max_memory_mib))
-    body |= {key: value for key, value in ceiling if value is not None}
+    limits = (("max_vcpus", max_vcpus), ("max_memory_mib", max_memory_mib))
+    body |= {key: value for key, value in limits if value is not None}
     print_one(client().post("/v1/flavors", body), output)
 
 
 @flavors.command("delete")
 def delete_flavor(name: str) -> None:
-    """Remove a flavor that no VM has."""
+    """Delete a flavor that no VM uses."""
     client().delete(at("flavors", name))
-    notes.print(plain(f"flavor {name} is gone"))
+    notes.print(plain(f"flavor {name} is deleted"))
 
 
 @networks.command("list")
@@ -72,22 +74,22 @@ def list_networks(output: Output = Format.TABLE) -> None:
 
 @networks.command("show")
 def show_network(name: str, output: Output = Format.TABLE) -> None:
-    """Show one network."""
+    """Show a guest network."""
     print_one(client().get(at("networks", name)), output)
 
 
 @networks.command("create")
 def create_network(
     name: str,
-    bridge: Annotated[str, typer.Option(help="The bridge's name on every host.")],
-    cidr: Annotated[str, typer.Option(help="Say 10.0.0.0/24.")],
-    first_address: Annotated[str, typer.Option(help="First address to give out.")],
-    last_address: Annotated[str, typer.Option(help="Last address to give out.")],
-    gateway: Annotated[str | None, typer.Option(help="Guests' way out.")] = None,
-    dns: Annotated[list[str] | None, typer.Option(help="A name server; may be repeated, up to three.")] = None,
+    bridge: Annotated[str, typer.Option(help="Name of the bridge, the same on every host.")],
+    cidr: Annotated[str, typer.Option(help="Subnet, for example 10.0.0.0/24.")],
+    first_address: Annotated[str, typer.Option(help="First address to assign to VMs.")],
+    last_address: Annotated[str, typer.Option(help="Last address to assign to VMs.")],
+    gateway: Annotated[str | None, typer.Option(help="Default gateway of the guests.")] = None,
+    dns: Annotated[list[str] | None, typer.Option(help="A name server; may be repeated up to three times.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a guest network."""
+    """Create a guest network."""
     body: dict[str, object] = {
         "name": name,
         "bridge": bridge,
@@ -103,6 +105,6 @@ def create_network(
 
 @networks.command("delete")
 def delete_network(name: str) -> None:
-    """Remove a network that no VM is on."""
+    """Delete a guest network that no VM uses."""
     client().delete(at("networks", name))
-    notes.print(plain(f"network {name} is gone"))
+    notes.print(plain(f"network {name} is deleted"))

@@ -1,4 +1,4 @@
-"""The API over HTTP: one method per verb, errors as ApiError."""
+"""HTTP client of the API: one method per HTTP method, errors as ApiError."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ import httpx
 from service.cli.config import Config
 from service.cli.errors import ApiError, CliError, LostError, UsageError
 
-LONG_POLL_S = 1  # also how often a progress bar moves
+LONG_POLL_S = 1  # also the interval at which a progress bar is redrawn
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 Json = dict[str, Any]
 Event = tuple[int, str, Json]  # position, name, data
-SILENCE_S = 45.0  # a stream that is silent for longer than its heartbeats is dead
+SILENCE_S = 45.0  # without a heartbeat for this long, the stream counts as broken
 RECONNECT_S = 2.0
 
 
 def at(collection: str, name: str, *verb: str) -> str:
-    """The path of one object, or of what can be done to it. A name is one segment, whatever is in it."""
+    """Return the path of an object or of a verb on it, with a percent-encoded name."""
     if name in ("", ".", ".."):
         raise UsageError(f"'{name}' cannot be a name.")
     return "/".join((f"/v1/{collection}", quote(name, safe=""), *(quote(part, safe="") for part in verb)))
 
 
 class Client:
-    """A connection to the API."""
+    """HTTP client of one API URL, with the caller's token, project and reason."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -50,20 +50,20 @@ class Client:
             timeout=httpx.Timeout(60.0, connect=5.0),
             trust_env=False,
         )
-        self._answered_at = ""
+        self._responded_at = ""
 
     def age_s(self, moment: str | None) -> float:
-        """Seconds since an RFC 3339 moment when the API last answered, by the API's own clock; 0 for none."""
-        if not moment or not self._answered_at:
+        """Return the age of an RFC 3339 time in seconds, by the API's clock; 0 for none."""
+        if not moment or not self._responded_at:
             return 0.0
-        return (parsedate_to_datetime(self._answered_at) - datetime.fromisoformat(moment)).total_seconds()
+        return (parsedate_to_datetime(self._responded_at) - datetime.fromisoformat(moment)).total_seconds()
 
     def get(self, path: str, **query: str | int) -> Json:
-        """GET an object or a collection."""
+        """Send GET for an object or a collection."""
         return self._send("GET", path, params=query)
 
     def items(self, path: str, **query: str | int) -> list[Json]:
-        """All items of a collection, page by page."""
+        """Return all items of a collection, fetched page by page."""
         page = self.get(path, **query)
         items = cast(list[Json], page["items"])
         while token := page.get("next_page_token"):
@@ -72,7 +72,10 @@ class Client:
         return items
 
     def post(self, path: str, body: Json | None = None) -> Json:
-        """POST a JSON body; when the connection breaks, once more: the key says that it is the same request."""
+        """Send POST with a JSON body; retry once if the connection breaks.
+
+        The Idempotency-Key makes the API run the request only once.
+        """
         headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
         try:
             return self._send("POST", path, json=body or {}, headers=headers)
@@ -80,28 +83,31 @@ class Client:
             return self._send("POST", path, json=body or {}, headers=headers)
 
     def put(self, path: str, body: Json | None = None, **query: str) -> Json:
-        """PUT a JSON body, or none."""
+        """Send PUT with a JSON body, or with none."""
         return self._send("PUT", path, params=query, **({"json": body} if body is not None else {}))
 
     def patch(self, path: str, body: Json) -> Json:
-        """PATCH an object."""
+        """Send PATCH with a JSON body."""
         return self._send("PATCH", path, json=body)
 
     def delete(self, path: str) -> Json:
-        """DELETE an object."""
+        """Send DELETE."""
         return self._send("DELETE", path)
 
     def send(self, path: str, chunks: Iterator[bytes], length: int, offset: int) -> Json:
-        """PATCH a piece of a file: `length` bytes that begin at `offset`."""
+        """Send PATCH with `length` bytes of a file, starting at `offset` bytes."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
         return self._send("PATCH", path, content=chunks, headers={**headers, "Upload-Offset": str(offset)})
 
     def download(self, path: str) -> bytes:
-        """GET what is no JSON, whole."""
-        return self._ask("GET", path).content
+        """Return the body of a GET whose response is not JSON."""
+        return self._request("GET", path).content
 
     def events(self, path: str, *, after: int | None, **query: str | int) -> Iterator[Event]:
-        """(position, name, data) of every event from now on, or after a position; again after a break, for ever."""
+        """Yield (position, name, data) of events from now, or after a position.
+
+        Reconnects at the last position if the connection breaks. Never ends.
+        """
         position = after
         while True:
             headers = {} if position is None else {"Last-Event-ID": str(position)}
@@ -122,12 +128,12 @@ class Client:
                 if not response.is_success:
                     response.read()
                     raise ApiError(_problem(response))
-                yield from _parsed(response.iter_lines())
+                yield from _parse_events(response.iter_lines())
         except httpx.HTTPError as error:
-            raise LostError(f"{self.config.url} does not answer ({error}): is the service up?") from error
+            raise LostError(f"{self.config.url} does not respond ({error}): is the service running?") from error
 
     def follow(self, job: Json) -> Iterator[Json]:
-        """The job as it is now and every LONG_POLL_S after, until it is over; its end is told at once."""
+        """Yield the job now and at least every LONG_POLL_S seconds until it has ended."""
         yield job
         while job["state"] not in FINAL_STATES:
             job = self._later(at("jobs", job["id"]))
@@ -139,41 +145,41 @@ class Client:
         except ApiError as error:
             if error.problem.get("code") != "service.busy":
                 raise
-        threading.Event().wait(LONG_POLL_S)  # the API has no thread to spare for us: wait here
+        threading.Event().wait(LONG_POLL_S)  # no slot for a long poll is free: wait in the client instead
         return self.get(path)
 
     def _send(self, method: str, path: str, **arguments: Any) -> Json:
         if self.dry_run and method != "GET":
             arguments["params"] = {**arguments.get("params", {}), "dry_run": "true"}
-        response = self._ask_or_try(method, path, **arguments)
-        answer = _document(response) if response.content else {}
-        if answer is None:
-            raise CliError(f"{self.config.url} answers, but not as the API does: is the URL right?")
-        return answer
+        response = self._request_or_explain(method, path, **arguments)
+        body = _document(response) if response.content else {}
+        if body is None:
+            raise CliError(f"{self.config.url} responds, but is not the Nacre API: is the URL correct?")
+        return body
 
-    def _ask_or_try(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """What a trial was asked for and the API cannot try is told as that."""
+    def _request_or_explain(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request; raise UsageError if it does not support `dry_run`."""
         try:
-            return self._ask(method, path, **arguments)
+            return self._request(method, path, **arguments)
         except ApiError as error:
-            fields = {wrong["field"] for wrong in cast(list[Json], error.problem.get("errors") or [])}
+            fields = {item["field"] for item in cast(list[Json], error.problem.get("errors") or [])}
             if self.dry_run and "dry_run" in fields:
-                raise UsageError("This cannot be tried with --dry-run: nothing was done.") from error
+                raise UsageError("This command does not support --dry-run: nothing was done.") from error
             raise
 
-    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise LostError(f"{self.config.url} does not answer ({error}): is the service up?") from error
+            raise LostError(f"{self.config.url} does not respond ({error}): is the service running?") from error
         if not response.is_success:
             raise ApiError(_problem(response))
-        self._answered_at = response.headers.get("date", "")
+        self._responded_at = response.headers.get("date", "")
         return response
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Event]:
-    """Server-sent events; an empty line ends one."""
+def _parse_events(lines: Iterable[str]) -> Iterator[Event]:
+    """Yield the server-sent events in `lines`; an empty line ends an event."""
     fields: dict[str, str] = {}
     for line in lines:
         if line and not line.startswith(":"):
@@ -189,12 +195,12 @@ def _problem(response: httpx.Response) -> Json:
         document = _document(response)
         if document is not None:
             return document
-    detail = f"{response.url} answers {response.status_code}, but not as the API does: is the URL right?"
+    detail = f"{response.url} responds with {response.status_code}, but is not the Nacre API: is the URL correct?"
     return {"code": f"http.{response.status_code}", "detail": detail}
 
 
 def _document(response: httpx.Response) -> Json | None:
-    """The JSON object in the answer; None when there is none."""
+    """Return the JSON object in the response, or None."""
     try:
         document = response.json()
     except (json.JSONDecodeError, UnicodeDecodeError):

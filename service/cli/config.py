@@ -1,4 +1,4 @@
-"""Where the API is and who we are: environment variables, else ~/.config/nacre/config.toml."""
+"""Configuration from environment variables and ~/.config/nacre/config.toml."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import httpx
 from service.cli.errors import UsageError
 
 CONFIG_PATH = Path("~/.config/nacre/config.toml")
-TOKEN_PATH = Path("~/.config/nacre/token")  # where 'nacre login' puts it unless told otherwise
+TOKEN_PATH = Path("~/.config/nacre/token")  # the default; 'nacre login' writes it
 HINT = "set NACRE_URL and NACRE_TOKEN_FILE, or write url and token_file into ~/.config/nacre/config.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`ssh_key` is the private key that `nacre vm ssh` offers; its .pub goes into new VMs unless told otherwise.
+    """Settings of one run of the command.
 
-    `project` is the one to work in, `reason` what the audit shall say; "" leaves it to the API.
+    `ssh_key` is the private key for `nacre vm ssh`; its .pub is the default key of new VMs. `project` is the project to
+    work in, `reason` the text for the audit; with "" neither is sent.
     """
 
     url: str
@@ -31,11 +32,11 @@ class Config:
 
 
 def load_config() -> Config:
-    """Read the configuration. Raises UsageError with the next step."""
+    """Return the configuration. Raises UsageError that names the next step."""
     file = _read_file(CONFIG_PATH.expanduser())
     url, path = api_url(), token_path()
     if path == TOKEN_PATH.expanduser() and not path.exists():
-        raise UsageError(f"Who are you? 'nacre login' gets a token for your password; or {HINT}.")
+        raise UsageError(f"No API token: run 'nacre login', or {HINT}.")
     key = os.environ.get("NACRE_SSH_KEY") or file.get("ssh_key")
     ssh_key = Path(key).expanduser() if key else None
     project = os.environ.get("NACRE_PROJECT") or file.get("project", "")
@@ -43,15 +44,15 @@ def load_config() -> Config:
 
 
 def api_url() -> str:
-    """Where the API is. Raises UsageError with the next step."""
+    """Return the URL of the API. Raises UsageError that names the next step."""
     url = os.environ.get("NACRE_URL") or _read_file(CONFIG_PATH.expanduser()).get("url")
     if not url:
-        raise UsageError(f"Where is the API? {HINT}.")
+        raise UsageError(f"No URL of the API: {HINT}.")
     return _checked_url(url)
 
 
 def token_path() -> Path:
-    """The file that the token is in, or shall be."""
+    """Return the path of the token file; the file may not exist yet."""
     path = os.environ.get("NACRE_TOKEN_FILE") or _read_file(CONFIG_PATH.expanduser()).get("token_file")
     return Path(path or TOKEN_PATH).expanduser()
 
@@ -60,9 +61,9 @@ def _checked_url(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise UsageError(f"'{url}' is no URL ({error}): {HINT}.") from error
+        raise UsageError(f"'{url}' is not a URL ({error}): {HINT}.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UsageError(f"'{url}' is no URL of an API: it begins with http:// or https://.")
+        raise UsageError(f"'{url}' is not a URL of the API: it must begin with http:// or https://.")
     return url.rstrip("/")
 
 
@@ -81,7 +82,7 @@ def _read_token(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"The token file {path} cannot be read ({error.strerror}): {HINT}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"The file {path} holds no token: {HINT}.") from error
+        raise UsageError(f"The file {path} contains no token: {HINT}.") from error
     if not token or not token.isprintable() or " " in token:
-        raise UsageError(f"The file {path} holds no token: {HINT}.")
+        raise UsageError(f"The file {path} contains no token: {HINT}.")
     return token

@@ -1,4 +1,4 @@
-"""What ends the command with a message instead of a traceback."""
+"""Errors that end the command with a message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from service.cli.reasons import grouped
 
 
 class CliError(Exception):
-    """Printed as `nacre: …`; the process ends with `exit_code`."""
+    """Error printed as `nacre: …`; the process exits with `exit_code`."""
 
     exit_code = 1
 
 
 class UsageError(CliError):
-    """The command was called or configured wrongly."""
+    """Wrong arguments or configuration; nothing was sent or changed."""
 
     exit_code = 2
 
 
 class ApiError(CliError):
-    """The API said no; `problem` is its problem document."""
+    """Error response of the API; `problem` is its RFC 9457 document."""
 
     def __init__(self, problem: dict[str, object]) -> None:
         super().__init__(_sentence(problem))
@@ -26,15 +26,15 @@ class ApiError(CliError):
 
 
 class JobFailedError(CliError):
-    """The job that was waited for did not succeed."""
+    """Job that ended without success while the command waited for it."""
 
 
 def _sentence(problem: dict[str, object]) -> str:
-    lines = [f"{problem.get('detail', 'the API gave no reason')} [{problem.get('code', '?')}]"]
+    lines = [f"{problem.get('detail', 'the API gave no detail')} [{problem.get('code', '?')}]"]
     errors = problem.get("errors")
     if isinstance(errors, list):
-        said = problem.get("detail")
-        lines += [f"  {error['field']}: {error['message']}" for error in errors if error["message"] != said]
+        detail = problem.get("detail")
+        lines += [f"  {error['field']}: {error['message']}" for error in errors if error["message"] != detail]
     reasons = problem.get("reasons")
     if isinstance(reasons, dict):
         lines += [f"  {line}" for line in grouped(reasons)]
@@ -42,4 +42,4 @@ def _sentence(problem: dict[str, object]) -> str:
 
 
 class LostError(CliError):
-    """The API did not answer, or the connection broke: nobody knows what became of the request."""
+    """No response from the API; the outcome of the request is unknown."""

@@ -1,4 +1,4 @@
-"""nacre events: what happens, as it happens."""
+"""Command nacre events."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from service.cli.session import Output, client
 
 def show_events(
     after: Annotated[
-        int | None, typer.Option("--after", help="Begin after this event; 0: the oldest that is kept.")
+        int | None, typer.Option("--after", help="Start after this event id; 0: the oldest stored event.")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--object", help="Only of one kind: vm, job, host, image …")] = None,
-    count: Annotated[int | None, typer.Option("--count", help="End after so many.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--object", help="Only events about one kind of object: vm, job, host, image …")
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", help="Exit after this number of events.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show what happens to what you may see, as it happens; Ctrl-C ends it.
+    """Stream events about objects that you may see.
 
-    It goes on where it was when the connection breaks. With --output json each event is one line.
+    Ctrl-C ends the stream. If the connection breaks, the stream resumes at the same event. With --output json each
+    event is one line.
     """
     try:
         for number, event in enumerate(_events(after, kind), start=1):
@@ -40,7 +43,7 @@ def _events(after: int | None, kind: str | None) -> Iterator[Json]:
     query: dict[str, str | int] = {"object_kind": kind} if kind else {}
     for position, name, data in client().events("/v1/events", after=after, **query):
         if name == "reset":
-            notes.print(plain(f"what happened before event {position} is no longer kept: look at everything anew"))
+            notes.print(plain(f"events before {position} are deleted: read the current state again"))
         else:
             yield data
 
@@ -49,10 +52,10 @@ def _line(event: Json, how: Format) -> str:
     if how is Format.JSON:
         return json.dumps(event)
     data = event["data"]
-    about = data.get("object", event["object"])
+    subject = data.get("object", event["object"])
     state = data.get("state") or data.get("observed_state") or ""
     error = data.get("error", {}).get("code", "")
-    what = data.get("job_kind") or event["kind"]
-    name = data.get("name") or about["id"]
-    parts = (event["at"], str(event["id"]), what, about["kind"], name, state, error, data.get("actor", ""))
+    kind = data.get("job_kind") or event["kind"]
+    name = data.get("name") or subject["id"]
+    parts = (event["at"], str(event["id"]), kind, subject["kind"], name, state, error, data.get("actor", ""))
     return str(plain("  ".join(part for part in parts if part)))

@@ -1,4 +1,4 @@
-"""nacre host history, nacre vm history: the past as one line for each number."""
+"""Commands nacre host history and nacre vm history."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from service.cli.session import Output, client
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 60
-BESIDE = 56  # columns for a number's name and its values
-# Field → heading, and how its number is written.
+BESIDE = 56  # width of the other columns
+# Field of a point → heading of its row.
 VM_NUMBERS = {
     "cpus": "CPUS",
     "memory_bytes": "MEMORY",
@@ -25,32 +25,40 @@ VM_NUMBERS = {
 }
 HOST_NUMBERS = {
     "cpu": "CPU",
-    "ceph_cpu": "CPU OF CEPH",
-    "guest_cpus": "CPUS OF GUESTS",
+    "ceph_cpu": "CEPH CPU",
+    "guest_cpus": "GUEST CPUS",
     "memory_used_mib": "MEMORY USED",
-    "ksm_saved_mib": "SAVED BY KSM",
+    "ksm_saved_mib": "KSM SAVED",
     "osd_latency_ms": "OSD LATENCY",
 }
 COLUMNS: tuple[Column, ...] = (
     ("", lambda row: row["name"]),
-    ("LEAST", lambda row: row["least"]),
+    ("MIN", lambda row: row["min"]),
     ("MEAN", lambda row: row["mean"]),
-    ("MOST", lambda row: row["most"]),
+    ("MAX", lambda row: row["max"]),
     ("LAST", lambda row: row["last"]),
     ("OVER TIME", lambda row: row["bars"]),
 )
 Begin = Annotated[
-    str, typer.Option("--since", help="How long back (30min, 24h, 7d), or an instant like 2030-01-31T12:00:00Z.")
+    str,
+    typer.Option(
+        "--since", help="Start: a time span before --until (30min, 24h, 7d), or a time like 2030-01-31T12:00:00Z."
+    ),
 ]
-End = Annotated[str, typer.Option("--until", help="An instant; now unless told.")]
-Step = Annotated[int | None, typer.Option("--step", help="Seconds of a point (JSON), as fine as that was kept.")]
+End = Annotated[str, typer.Option("--until", help="End, as a time (default: now).")]
+Step = Annotated[
+    int | None, typer.Option("--step", help="Seconds per point; larger if measurements were stored in larger steps.")
+]
 
 
 @vm.app.command("history")
 def vm_history(
     name: vm.Name, since: Begin = "1h", until: End = "", step: Step = None, output: Output = Format.TABLE
 ) -> None:
-    """Show how busy a VM was. With --output json every point."""
+    """Show a VM's resource usage over time.
+
+    With --output json every point is printed.
+    """
     _show(_past("vms", name, since, until, step), VM_NUMBERS, output)
 
 
@@ -58,23 +66,26 @@ def vm_history(
 def host_history(
     name: host.Name, since: Begin = "1h", until: End = "", step: Step = None, output: Output = Format.TABLE
 ) -> None:
-    """Show how busy a host was, and what is expected of it. With --output json every point."""
+    """Show a host's load over time and its forecast.
+
+    With --output json every point is printed.
+    """
     past = _past("hosts", name, since, until, step)
     _show(past, HOST_NUMBERS, output)
     if output is Format.TABLE:
-        notes.print(plain(_expected(past["outlook"])))
+        notes.print(plain(_format_outlook(past["outlook"])))
 
 
 def _past(kind: str, name: str, since: str, until: str, step: int | None) -> Json:
-    asked: dict[str, str | int | None] = {"from": since, "to": until or None, "step": step}
-    return client().get(at(kind, name, "history"), **{key: value for key, value in asked.items() if value is not None})
+    query: dict[str, str | int | None] = {"from": since, "to": until or None, "step": step}
+    return client().get(at(kind, name, "history"), **{key: value for key, value in query.items() if value is not None})
 
 
 def _show(past: Json, numbers: dict[str, str], how: Format) -> None:
     if how is Format.JSON:
         print_json(past)
     elif not past["points"]:
-        notes.print(plain("nothing was measured then"))
+        notes.print(plain("there are no measurements of this time span"))
     else:
         rows = (_row(field, heading, past["points"]) for field, heading in numbers.items())
         print_rows([row for row in rows if row], COLUMNS, how)
@@ -83,22 +94,25 @@ def _show(past: Json, numbers: dict[str, str], how: Format) -> None:
 
 
 def _row(field: str, heading: str, points: list[Json]) -> Json:
-    """Nothing where nothing is known."""
+    """Return a table row, or {} without any measurement of the field."""
     values = [point[field] for point in points]
     known = [value for value in values if value is not None]
     if not known:
         return {}
-    numbers = {"least": min(known), "mean": sum(known) / len(known), "most": max(known), "last": known[-1]}
+    numbers = {"min": min(known), "mean": sum(known) / len(known), "max": max(known), "last": known[-1]}
     width = min(WIDTH, max(10, console.width - BESIDE))
     return {
         "name": heading,
         "bars": bars(values, width),
-        **{key: _told(field, value) for key, value in numbers.items()},
+        **{key: _format_number(field, value) for key, value in numbers.items()},
     }
 
 
 def bars(values: list[float | None], width: int = WIDTH) -> str:
-    """At most `width` bars from 0 to the highest, each the mean of its share of the points; a blank has no data."""
+    """Return a bar chart of at most `width` characters, scaled from 0 to the maximum.
+
+    Each bar is the mean of an equal share of the points; a blank has no data.
+    """
     count = min(width, len(values))
     parts = [values[len(values) * at // count : len(values) * (at + 1) // count] for at in range(count)]
     known = [[value for value in part if value is not None] for part in parts]
@@ -107,7 +121,7 @@ def bars(values: list[float | None], width: int = WIDTH) -> str:
     return "".join(" " if mean is None else BARS[round(mean / top * (len(BARS) - 1))] for mean in means)
 
 
-def _told(field: str, value: float) -> str:
+def _format_number(field: str, value: float) -> str:
     if field in ("cpu", "ceph_cpu"):
         return f"{value:.0%}"
     if field.endswith(("_bytes", "_bps")):
@@ -117,15 +131,14 @@ def _told(field: str, value: float) -> str:
     return f"{value:.1f} ms" if field.endswith("_ms") else f"{value:.2f}"
 
 
-def _expected(outlook: Json) -> str:
-    told = {
-        "a day's average": outlook["cpu_average"],
-        "its peak": outlook["cpu_peak"],
-        "expected of the coming four hours": outlook["cpu_forecast"],
+def _format_outlook(outlook: Json) -> str:
+    shares = {
+        "average of 24 h": outlook["cpu_average"],
+        "peak of 24 h": outlook["cpu_peak"],
+        "forecast of the next 4 h": outlook["cpu_forecast"],
     }
-    if all(value is None for value in told.values()):
-        return (
-            "what is expected of its CPU is not known yet: that takes an hour of measurements, and a forecast two days"
-        )
-    known = {what: "not known yet" if value is None else f"{value:.0%}" for what, value in told.items()}
-    return "CPU: " + ", ".join(f"{what} {value}" for what, value in known.items())
+    if all(value is None for value in shares.values()):
+        return "CPU: no average or forecast yet; they need an hour and two days of measurements"
+    return "CPU: " + ", ".join(
+        f"{name} {'not available yet' if value is None else format(value, '.0%')}" for name, value in shares.items()
+    )

@@ -1,4 +1,4 @@
-"""nacre login, nacre logout, nacre whoami, nacre password"""
+"""Commands nacre login, logout, whoami and password."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from service.cli.errors import UsageError
 from service.cli.output import Format, notes, plain, print_one
 from service.cli.session import Output, client
 
-# What the secrets of log-ins begin with. Any other cannot be had again: it is neither overwritten nor ended here.
+# Prefix of tokens from logins. Other tokens cannot be obtained again: they are neither overwritten nor revoked here.
 LOGIN_PREFIX = "nacre_login_"
-User = Annotated[str, typer.Option("--user", "-u", help="Who (default: who you are here).")]
+User = Annotated[str, typer.Option("--user", "-u", help="Name of the user (default: your local user name).")]
 
 
 def log_in(user: User = "") -> None:
-    """Get a token for your password, and keep it where NACRE_TOKEN_FILE says (else ~/.config/nacre/token).
+    """Log in with a password and store the token.
 
-    The password is asked for, or read from standard input when that is no terminal.
+    The token is written to NACRE_TOKEN_FILE, or ~/.config/nacre/token. The password is read from the terminal, or from
+    standard input if that is not a terminal.
     """
     name, path = user or getpass.getuser(), token_path()
     if path.exists() and not _is_from_login(path):
-        raise UsageError(f"{path} holds another token, which would be lost: let NACRE_TOKEN_FILE name another file.")
+        raise UsageError(f"{path} contains another token that would be lost: set NACRE_TOKEN_FILE to another file.")
     anonymous = Client(Config(url=api_url(), token="", ssh_key=None))
-    answer = anonymous.post("/v1/login", {"user": name, "password": _password(f"Password of {name}: ")})
-    _write(path, answer["token"])
-    notes.print(plain(f"{answer['user']} ({answer['role']}) is logged in until {answer['expires_at']}: {path}"))
+    login = anonymous.post("/v1/login", {"user": name, "password": _password(f"Password of {name}: ")})
+    _write(path, login["token"])
+    notes.print(plain(f"{login['user']} ({login['role']}) is logged in until {login['expires_at']}: {path}"))
 
 
 def log_out() -> None:
-    """End what 'nacre login' began, and forget its token."""
+    """Log out: revoke the token and delete its file."""
     if not _is_from_login(token_path()):
-        raise UsageError(f"The token in {token_path()} is from no log-in: 'nacre token revoke' would end it for good.")
+        raise UsageError(f"The token in {token_path()} is not from 'nacre login': use 'nacre token revoke'.")
     client().delete("/v1/login")
     token_path().unlink(missing_ok=True)
     notes.print(plain("logged out"))
 
 
 def who_am_i(output: Output = Format.TABLE) -> None:
-    """Tell who you are to the API, with what rights, and in which project you work."""
+    """Show your user, role, permissions and projects."""
     me = client().get("/v1/me")
     if output is Format.JSON:
         print_one(me, output)
@@ -63,19 +64,19 @@ def who_am_i(output: Output = Format.TABLE) -> None:
 
 
 def change_password() -> None:
-    """Change your own password. Whatever else you are logged in to ends."""
+    """Set your own password; your other logins end."""
     old, new = _password("Old password: "), _password("New password: ")
     if sys.stdin.isatty() and _password("New password again: ") != new:
-        raise UsageError("The new passwords are not the same: nothing was changed.")
+        raise UsageError("The new passwords differ: nothing was changed.")
     client().put("/v1/me/password", {"old_password": old, "password": new})
     notes.print(plain("the password is changed"))
 
 
 def ask_password(name: str) -> str:
-    """A new password for somebody: typed twice on a terminal, one line of standard input elsewhere."""
+    """Read a new password: typed twice on a terminal, else a line of standard input."""
     password = _password(f"Password for {name}: ")
     if sys.stdin.isatty() and _password("Again: ") != password:
-        raise UsageError("They are not the same: nothing was changed.")
+        raise UsageError("The passwords differ: nothing was changed.")
     return password
 
 
@@ -88,7 +89,7 @@ def _is_from_login(path: Path) -> bool:
 
 
 def _write(path: Path, token: str) -> None:
-    """For its owner only, and whole or not at all."""
+    """Write the token atomically, readable by its owner only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`nacre`: the command line, put together."""
+"""Entry point of `nacre`: all commands and global options."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from service.cli import (
 )
 from service.cli.errors import CliError
 from service.cli.output import notes, plain
-from service.cli.session import ask_for
+from service.cli.session import set_global_options
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         sys.stdout.write(f"nacre {metadata.version('nacre')}\n")
         raise typer.Exit
 
@@ -49,26 +49,26 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Nacre: a private cloud on your own machines. NACRE_URL and NACRE_TOKEN_FILE say where it is.",
+    help="Command line of Nacre, a private cloud. NACRE_URL and NACRE_TOKEN_FILE, or 'nacre login', give access.",
 )
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    in_project: Annotated[str, typer.Option("--project", help="Work in this project (or NACRE_PROJECT).")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why: the audit will say so.")] = "",
+    in_project: Annotated[str, typer.Option("--project", help="Project to work in (or NACRE_PROJECT).")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason for the change, stored in the audit.")] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show what would be done, change nothing.")
+        bool, typer.Option("--dry-run", help="Run all checks and show what would be done; change nothing.")
     ] = False,
 ) -> None:
-    del version  # told before anything else is looked at
-    ask_for(project=in_project, reason=reason, dry_run=dry_run)
+    del version  # its eager callback has run already
+    set_global_options(project=in_project, reason=reason, dry_run=dry_run)
 
 
-# These add their commands to vm.app.
+# Modules that add their commands to vm.app when imported.
 VM_COMMANDS = (adopt, history, vm_apply, vm_console, vm_create, vm_disks, vm_screen, vm_ssh)
 app.add_typer(vm.app, name="vm")
 app.add_typer(volume.app, name="volume")
@@ -93,18 +93,18 @@ app.command("password")(login.change_password)
 
 
 def main() -> None:
-    """Run the command; errors are one message, never a traceback."""
+    """Run the command; print an error as one message, never a traceback."""
     try:
         app()
     except CliError as error:
-        _tell(error)
+        _print_error(error)
         sys.exit(error.exit_code)
-    except OSError as error:  # a file that goes away, a full disk behind our output
-        _tell(error)
+    except OSError as error:  # for example a deleted file, or a full disk behind standard output
+        _print_error(error)
         sys.exit(CliError.exit_code)
 
 
-def _tell(error: Exception) -> None:
+def _print_error(error: Exception) -> None:
     notes.print(plain("nacre: "), end="")
     for line in str(error).splitlines():
         notes.print(plain(line))

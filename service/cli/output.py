@@ -1,4 +1,4 @@
-"""Tables for people, JSON for programs."""
+"""Output: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 Json = dict[str, Any]
 Column = tuple[str, Callable[[Json], object]]
 
-# What is piped on is cut by whoever reads it, not folded here.
+# In a pipe, tables are not folded: the next program cuts lines.
 PIPE_COLUMNS = 10_000
 
 
@@ -28,14 +28,14 @@ notes = Console(stderr=True, highlight=False, width=_columns(sys.stderr))
 
 
 class Format(enum.StrEnum):
-    """How a result is printed."""
+    """Format of a result."""
 
     TABLE = "table"
     JSON = "json"
 
 
 def print_json(document: object) -> None:
-    """Print JSON, indented. ASCII, so that no character in it is one that a terminal obeys."""
+    """Print indented JSON, in ASCII so that it contains no terminal control character."""
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
@@ -47,7 +47,7 @@ def print_rows(rows: Iterable[Json], columns: Iterable[Column], how: Format) -> 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, _ in columns:
-        # An id is there to be copied; a reason gives way to both.
+        # Ids and kinds stay whole so that they can be copied; other columns shrink first.
         table.add_column(heading, overflow="fold", no_wrap=heading in ("ID", "KIND"))
     for row in rows:
         table.add_row(*(_cell(heading, value(row)) for heading, value in columns))
@@ -55,7 +55,10 @@ def print_rows(rows: Iterable[Json], columns: Iterable[Column], how: Format) -> 
 
 
 def print_one(row: Mapping[str, Any], how: Format, tables: Mapping[str, Iterable[Column]] | None = None) -> None:
-    """Print one object, a line per field; the fields named in `tables`, lists of objects, each as a table below."""
+    """Print one object, one line per field.
+
+    Fields named in `tables` are lists of objects: each is printed as a table below.
+    """
     if how is Format.JSON:
         print_json(row)
         return
@@ -65,7 +68,7 @@ def print_one(row: Mapping[str, Any], how: Format, tables: Mapping[str, Iterable
     table.add_column(overflow="fold")
     for key, value in row.items():
         if key not in tables:
-            table.add_row(key, plain(_told(key, value)))
+            table.add_row(key, plain(_readable(key, value)))
     _print_table(table)
     for key, columns in tables.items():
         if row.get(key):
@@ -73,8 +76,8 @@ def print_one(row: Mapping[str, Any], how: Format, tables: Mapping[str, Iterable
             print_rows(row[key], columns, how)
 
 
-def _told(key: str, value: object) -> object:
-    """A field's value as a person reads it."""
+def _readable(key: str, value: object) -> object:
+    """Return a field's value in a form that is easy to read."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and key.endswith("_bytes"):
@@ -93,40 +96,40 @@ def _is_flat(values: Iterable[object]) -> bool:
 
 
 def _is_shallow(value: dict[str, Any]) -> bool:
-    """Whether nothing in it is more than a list, or a list or mapping of flat mappings."""
+    """Return True if all values are scalars, flat lists or mappings, or lists of flat mappings."""
     lists = (part if isinstance(part, list) else [part] for part in value.values())
     return all(
-        not isinstance(one, list) and _is_flat(one.values() if isinstance(one, dict) else ())
-        for of in lists
-        for one in of
+        not isinstance(item, list) and _is_flat(item.values() if isinstance(item, dict) else ())
+        for items in lists
+        for item in items
     )
 
 
 def _inner(key: str, value: object) -> str:
-    """A value within a field, in parentheses where it has parts itself."""
+    """Return a nested value as text, in parentheses if it has parts."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return " ".join(_inner(key, part) for part in value)
-    told = str(plain(_told(key, value)))
-    return f"({told})" if value and isinstance(value, dict | list) else told
+    text = str(plain(_readable(key, value)))
+    return f"({text})" if value and isinstance(value, dict | list) else text
 
 
 def _cell(heading: str, value: object) -> Text:
-    """A reason is cut at the terminal's edge: it stands in full in `show`, in JSON and in a pipe."""
+    """Return a cell; a reason is cut at the terminal's width, since `show` and JSON have all of it."""
     text = plain(value)
-    if heading == "WHY":
+    if heading == "REASON":
         text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
 def _print_table(table: Table) -> None:
-    """Without the spaces that fill up the last column."""
+    """Print a table without trailing spaces."""
     with console.capture() as printed:
         console.print(table)
     sys.stdout.write("".join(line.rstrip() + "\n" for line in printed.get().splitlines()))
 
 
 def plain(value: object) -> Text:
-    """A value as text that no markup and no control character can disguise."""
+    """Return a value as text without markup; unprintable characters become U+FFFD."""
     if value is None:
         return Text("-")
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
@@ -134,7 +137,7 @@ def plain(value: object) -> Text:
 
 
 def age(seconds: float) -> str:
-    """A time span as a person reads it, in one unit."""
+    """Return a time span in seconds as text in one unit: d, h, min or s."""
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length_s:
             return f"{seconds / length_s:.0f} {unit}"
@@ -142,7 +145,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes as a person reads them."""
+    """Return a number of bytes as text in B to TiB; "-" for None."""
     if count is None:
         return "-"
     number = float(count)

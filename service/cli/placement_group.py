@@ -1,4 +1,4 @@
-"""nacre placement-group …"""
+"""Commands nacre placement-group."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, plain, print_one
 from service.cli.session import Output, client, examples, group, print_owned
 
-app = group("Rules that keep a project's VMs together on one host, or apart.")
+app = group("Placement groups: VMs together on one host, or apart.")
 
 Name = Annotated[str, typer.Argument(help="The placement group's name or id.")]
 WORDS = {"affinity": "together", "anti_affinity": "apart"}
 COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda rule: rule["name"]),
-    ("KEEPS", lambda rule: WORDS[rule["kind"]]),
+    ("KIND", lambda rule: WORDS[rule["kind"]]),
     ("RULE", lambda rule: "hard" if rule["hard"] else "soft"),
-    ("NOW", lambda rule: "broken" if rule["broken"] else "kept"),
-    ("VMS", lambda rule: ", ".join(_told(vm) for vm in rule["vms"]) or None),
+    ("STATUS", lambda rule: "broken" if rule["broken"] else "ok"),
+    ("VMS", lambda rule: ", ".join(_vm_with_host(vm) for vm in rule["vms"]) or None),
 )
 PARTS: dict[str, tuple[Column, ...]] = {
     "vms": (("VM", lambda vm: vm["name"]), ("HOST", lambda vm: vm["host"])),
 }
 
 
-def _told(vm: Json) -> str:
+def _vm_with_host(vm: Json) -> str:
     return f"{vm['name']} ({vm['host']})" if vm["host"] else str(vm["name"])
 
 
 @app.command("list")
 def list_groups(output: Output = Format.TABLE) -> None:
-    """List placement groups: their VMs, where those are, and whether the rule is kept now."""
+    """List placement groups with their VMs, hosts and status."""
     print_owned(client().items("/v1/placement-groups"), COLUMNS, output)
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one placement group."""
+    """Show a placement group."""
     print_one(client().get(at("placement-groups", name)), output, PARTS)
 
 
@@ -53,14 +53,16 @@ def create(
     name: str,
     apart: Annotated[
         bool | None,
-        typer.Option("--apart/--together", help="No two on one host, or all on one; one of both is needed."),
+        typer.Option("--apart/--together", help="Each VM on another host, or all on one host (required)."),
     ] = None,
-    soft: Annotated[bool, typer.Option("--soft", help="Only preferred: broken where nothing else fits.")] = False,
+    soft: Annotated[
+        bool, typer.Option("--soft", help="The rule is only preferred, and broken if no other host fits.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a rule. VMs obey it when they are made or changed with --placement-group."""
+    """Create a placement group; VMs join it with --placement-group."""
     if apart is None:
-        raise UsageError("Shall its VMs run apart or together? Say --apart or --together.")
+        raise UsageError("Add --apart or --together.")
     kind = "anti_affinity" if apart else "affinity"
     body = {"name": name, "kind": kind, "hard": not soft}
     print_one(client().post("/v1/placement-groups", body), output, PARTS)
@@ -69,15 +71,15 @@ def create(
 @app.command("set")
 def set_group(
     name: Name,
-    hard: Annotated[bool, typer.Option("--hard/--soft", help="Whether it must be obeyed.")],
+    hard: Annotated[bool, typer.Option("--hard/--soft", help="The rule is required, or only preferred.")],
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a rule hard or soft. VMs that run stay where they are."""
+    """Update a placement group to hard or soft; running VMs do not move."""
     print_one(client().patch(at("placement-groups", name), {"hard": hard}), output, PARTS)
 
 
 @app.command()
 def delete(name: Name) -> None:
-    """Remove a rule that no VM obeys any more."""
+    """Delete a placement group that no VM is in."""
     client().delete(at("placement-groups", name))
-    notes.print(plain(f"placement group {name} is gone"))
+    notes.print(plain(f"placement group {name} is deleted"))

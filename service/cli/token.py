@@ -1,4 +1,4 @@
-"""nacre token …"""
+"""Commands nacre token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.cli.errors import UsageError
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
 from service.cli.session import Output, client, examples, group
 
-app = group("API tokens, for programs.")
+app = group("API tokens for programs.")
 
 SPAN = re.compile(r"([0-9]{1,6})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -20,17 +20,17 @@ COLUMNS: tuple[Column, ...] = (
     ("NAME", lambda token: token["name"]),
     ("ID", lambda token: token["id"]),
     ("USER", lambda token: token["user"]),
-    ("MAY", lambda token: ", ".join(token["permissions"]) if token["permissions"] is not None else "all"),
+    ("PERMISSIONS", lambda token: ", ".join(token["permissions"]) if token["permissions"] is not None else "all"),
     ("EXPIRES", lambda token: token["expires_at"] or "never"),
 )
 
 
 @app.command("list")
 def list_tokens(
-    user: Annotated[str, typer.Option(help="Whose (admins only; default: yours).")] = "",
+    user: Annotated[str, typer.Option(help="Owner of the token (admins only; default: you).")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """List tokens that open the door. Their secrets are shown to nobody."""
+    """List valid tokens, without their secrets."""
     print_rows(client().items("/v1/tokens", **({"user": user} if user else {})), COLUMNS, output)
 
 
@@ -43,14 +43,15 @@ def list_tokens(
 def create(
     name: str,
     may: Annotated[
-        list[str] | None, typer.Option(help="A permission, say vm:read, 'vm:*' or '*:read'; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A permission: vm:read, 'vm:*', '*:read' …; may be repeated (default: all of the role)."),
     ] = None,
-    only_project: Annotated[str, typer.Option(help="The only project that it reaches.")] = "",
-    expires_in: Annotated[str, typer.Option(help="How long it is good for, say 12h or 30d.")] = "",
-    user: Annotated[str, typer.Option(help="Whose (admins only; default: yours).")] = "",
+    only_project: Annotated[str, typer.Option(help="Limit the token to this project.")] = "",
+    expires_in: Annotated[str, typer.Option(help="Lifetime, for example 12h or 30d (default: no expiry).")] = "",
+    user: Annotated[str, typer.Option(help="Owner of the token (admins only; default: you).")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a token. Its secret is printed this once: put it where only the program can read it."""
+    """Create a token; its secret is printed only once."""
     body: Json = {"name": name}
     if may:
         body["permissions"] = may
@@ -64,8 +65,10 @@ def create(
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="One of your tokens, or anybody's by its id (admins).")]) -> None:
-    """End a token: from the next request on it opens no door."""
+def revoke(
+    name: Annotated[str, typer.Argument(help="Name or id of one of your tokens; for admins, the id of any token.")],
+) -> None:
+    """Revoke a token; the next request with it is rejected."""
     client().delete(at("tokens", name))
     notes.print(plain(f"token {name} is revoked"))
 
@@ -73,5 +76,5 @@ def revoke(name: Annotated[str, typer.Argument(help="One of your tokens, or anyb
 def _seconds(text: str) -> int:
     found = SPAN.fullmatch(text)
     if not found:
-        raise UsageError(f"'{text}' is no span of time: write 90s, 45m, 12h or 30d.")
+        raise UsageError(f"'{text}' is not a time span: write 90s, 45m, 12h or 30d.")
     return int(found[1]) * SECONDS[found[2]]

@@ -1,4 +1,4 @@
-"""nacre user …"""
+"""Commands nacre user."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from service.cli.client import Json, at
 from service.cli.login import ask_password
 from service.cli.output import Column, Format, notes, plain, print_one, print_rows
-from service.cli.session import Output, Yes, client, group, sure
+from service.cli.session import Output, Yes, client, confirm, group
 
 app = group("Users: people and programs.")
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """Role of a user."""
 
     ADMIN = "admin"
     OPERATOR = "operator"
@@ -31,8 +31,10 @@ COLUMNS: tuple[Column, ...] = (
     ("PASSWORD", lambda user: "yes" if user["has_password"] else "no"),
     ("STATE", lambda user: "disabled" if user["disabled"] else "enabled"),
 )
-Projects = Annotated[list[str] | None, typer.Option("--project", "-p", help="Works in this project; may be repeated.")]
-Password = Annotated[bool, typer.Option("--password", help="Ask for a password (or read it from standard input).")]
+Projects = Annotated[
+    list[str] | None, typer.Option("--project", "-p", help="Project that the user is a member of; may be repeated.")
+]
+Password = Annotated[bool, typer.Option("--password", help="Ask for a password, or read it from standard input.")]
 Name = Annotated[str, typer.Argument(help="The user's name or id.")]
 
 
@@ -44,19 +46,22 @@ def list_users(output: Output = Format.TABLE) -> None:
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one user."""
+    """Show a user."""
     print_one(client().get(at("users", name)), output)
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="1 to 63 of letters, digits, '.', '_' and '-'.")],
-    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.USER,
+    role: Annotated[Role, typer.Option(help="Role: what the user may do.")] = Role.USER,
     projects: Projects = None,
     password: Password = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a user. Without a password only tokens open the door: 'nacre token create NAME --user USER'."""
+    """Create a user.
+
+    Without a password the user needs a token: 'nacre token create NAME --user USER'.
+    """
     body: Json = {"name": name, "role": role.value, "projects": projects or []}
     if password:
         body["password"] = ask_password(name)
@@ -64,13 +69,16 @@ def create(
 
 
 @app.command("set")
-def change(
+def set_user(
     name: Name,
-    role: Annotated[Role | None, typer.Option(help="What the user may do from now on.")] = None,
+    role: Annotated[Role | None, typer.Option(help="New role.")] = None,
     password: Password = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Change a user's role or password. A new password ends what the user is logged in to."""
+    """Update a user's role or password.
+
+    A new password ends the user's logins.
+    """
     body: Json = {"role": role.value} if role is not None else {}
     if password:
         body["password"] = ask_password(name)
@@ -79,21 +87,24 @@ def change(
 
 @app.command()
 def disable(name: Name) -> None:
-    """Shut a user out at once; tokens and password rest."""
+    """Disable a user: logins and tokens are rejected at once, but kept."""
     client().patch(at("users", name), {"disabled": True})
-    notes.print(plain(f"{name} is shut out"))
+    notes.print(plain(f"user {name} is disabled"))
 
 
 @app.command()
 def enable(name: Name) -> None:
-    """Let a user in again."""
+    """Enable a disabled user."""
     client().patch(at("users", name), {"disabled": False})
-    notes.print(plain(f"{name} is let in"))
+    notes.print(plain(f"user {name} is enabled"))
 
 
 @app.command()
 def delete(name: Name, yes: Yes = False) -> None:
-    """Remove a user with all tokens. What they made stays in its project."""
-    sure(f"Delete user {name} and all tokens of theirs?", yes=yes)
+    """Delete a user and all tokens of the user.
+
+    VMs and images that the user created are kept.
+    """
+    confirm(f"Delete user {name} and all their tokens?", yes=yes)
     client().delete(at("users", name))
-    notes.print(plain(f"user {name} is gone"))
+    notes.print(plain(f"user {name} is deleted"))

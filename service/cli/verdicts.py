@@ -1,4 +1,4 @@
-"""A decision as people read it: the hosts with their terms, then why not the others."""
+"""Output of a placement decision: hosts with their terms, then the rejected hosts."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def print_decision(decision: Json, how: Format) -> None:
-    """All of it as JSON; as a table the verdicts, and a line on what was ruled out."""
+    """Print a decision as JSON, or as a table of hosts and lines on rejected hosts."""
     if how is Format.JSON:
         print_one(decision, how)
         return
     verdicts = decision.get("verdicts") or []
-    fit, out = [one for one in verdicts if not one["reasons"]], [one for one in verdicts if one["reasons"]]
-    rows = [*fit, *(out if len(out) <= MOST_LINES else ())]
-    headings = [("TERMS", any(one["terms"] for one in rows)), ("WHY NOT", any(one["reasons"] for one in rows))]
-    print_rows(rows, [*COLUMNS, (" OR ".join(heading for heading, is_told in headings if is_told), _why)], how)
-    if len(out) > MOST_LINES:
-        for line in grouped({one["host_name"]: one["reasons"] for one in out}):
+    fitting = [verdict for verdict in verdicts if not verdict["reasons"]]
+    rejected = [verdict for verdict in verdicts if verdict["reasons"]]
+    rows = [*fitting, *(rejected if len(rejected) <= MOST_LINES else ())]
+    headings = [("TERMS", any(row["terms"] for row in rows)), ("REJECTED BECAUSE", any(row["reasons"] for row in rows))]
+    print_rows(
+        rows, [*COLUMNS, (" OR ".join(heading for heading, is_used in headings if is_used), _terms_or_reasons)], how
+    )
+    if len(rejected) > MOST_LINES:
+        for line in grouped({verdict["host_name"]: verdict["reasons"] for verdict in rejected}):
             notes.print(plain(line))
     if decision.get("algorithm"):
         notes.print(plain(_outcome(decision)))
     if decision.get("reasons"):
         counts = ", ".join(f"{name} {hosts}" for name, hosts in sorted(decision["reasons"].items()))
-        notes.print(plain(f"hosts ruled out by: {counts}"))
+        notes.print(plain(f"hosts rejected by filter: {counts}"))
     if decision.get("exact") is False:
-        notes.print(plain("worked out by another version of the scorers: the decision itself had other numbers"))
+        notes.print(plain("recomputed by another version of the scorers: the original decision had other numbers"))
     if decision.get("fallback"):
         notes.print(plain(f"fallback: {decision['fallback']}"))
 
 
-def _why(verdict: Json) -> str | None:
-    """A host has the one or the other."""
+def _terms_or_reasons(verdict: Json) -> str | None:
+    """Return the reasons against a host, or its scoring terms."""
     return "; ".join(verdict["reasons"]) or ", ".join(f"{name} {value:.2f}" for name, value in verdict["terms"]) or None
 
 
 def _outcome(decision: Json) -> str:
     chosen = decision.get("chosen")
-    when = f", {decision['created_at']}" if decision.get("created_at") else ""
-    return f"chosen: {chosen['host_name'] if chosen else 'none'}, by {decision['algorithm']}{when}"
+    time = f", {decision['created_at']}" if decision.get("created_at") else ""
+    return f"chosen: {chosen['host_name'] if chosen else 'none'}, algorithm {decision['algorithm']}{time}"

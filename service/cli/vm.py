@@ -1,4 +1,4 @@
-"""nacre vm …: what VMs there are, and their buttons."""
+"""Commands nacre vm: list, show, power, size, placement and metadata of VMs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 from service.cli.client import Json, at
 from service.cli.errors import ApiError
 from service.cli.output import Column, Format, notes, plain, print_one, size
-from service.cli.session import Output, Wait, Yes, client, finish, group, print_owned, stale, sure
+from service.cli.session import Output, Wait, Yes, client, confirm, finish, group, print_owned, stale
 from service.cli.verdicts import print_decision
 
-app = group("Virtual machines.")
+app = group("VMs: virtual machines.")
 
 Name = Annotated[str, typer.Argument(help="The VM's name or id.")]
 
@@ -57,32 +57,35 @@ def _stale(vm: dict[str, str | None]) -> str:
 
 @app.command("list")
 def list_vms(
-    host: Annotated[str, typer.Option(help="Only those on this host.")] = "",
-    state: Annotated[str, typer.Option(help="Only those seen in this state: running, stopped, paused …")] = "",
-    flavor: Annotated[str, typer.Option(help="Only those of this flavor.")] = "",
-    image: Annotated[str, typer.Option(help="Only those made from this image.")] = "",
+    host: Annotated[str, typer.Option(help="Only VMs on this host.")] = "",
+    state: Annotated[str, typer.Option(help="Only VMs observed in this state: running, stopped, paused …")] = "",
+    flavor: Annotated[str, typer.Option(help="Only VMs of this flavor.")] = "",
+    image: Annotated[str, typer.Option(help="Only VMs created from this image.")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """List VMs: all that you may see, or some of them."""
-    asked = {"host": host, "observed_state": state, "flavor": flavor, "image": image}
-    rows = client().items("/v1/vms", **{key: value for key, value in asked.items() if value})
+    """List the VMs that you may see."""
+    filters = {"host": host, "observed_state": state, "flavor": flavor, "image": image}
+    rows = client().items("/v1/vms", **{key: value for key, value in filters.items() if value})
     print_owned(rows, COLUMNS, output)
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one VM: its state, address, host and disks."""
+    """Show a VM: its state, address, host and disks."""
     print_one(client().get(at("vms", name)), output, PARTS)
 
 
 @app.command()
 def why(name: Name, output: Output = Format.TABLE) -> None:
-    """Show why the VM is on its host: every host's score, or the reasons against it."""
+    """Show why a VM is on its host.
+
+    For every host: its score, or the reasons against it.
+    """
     print_decision(decision_about(name), output)
 
 
 def decision_about(ref: str) -> Json:
-    """The last decision about a VM, in full as long as that can be told."""
+    """Return the last decision about a VM, with every host if the facts are stored."""
     decision: Json = client().get(at("vms", ref, "placement"))
     if decision.get("facts") is None:
         return decision
@@ -97,58 +100,58 @@ def decision_about(ref: str) -> Json:
 @app.command()
 def start(
     name: Name,
-    paused: Annotated[bool, typer.Option("--paused", help="Hold it still until 'nacre vm resume'.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Pause it before its first instruction.")] = False,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Start a stopped VM on the host that fits best now."""
+    """Start a stopped VM on the best host."""
     job = client().post(at("vms", name, "start"), {"paused": True} if paused else {})
-    finish(job, wait=wait, how=output, done=f"VM {name} is paused" if paused else f"VM {name} runs")
+    finish(job, wait=wait, how=output, done=f"VM {name} is paused" if paused else f"VM {name} is running")
 
 
 @app.command()
 def pause(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Hold a running VM still."""
+    """Pause a running VM: its vCPUs stop, its memory is kept."""
     finish(client().post(at("vms", name, "pause")), wait=wait, how=output, done=f"VM {name} is paused")
 
 
 @app.command()
 def resume(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Let a paused VM go on."""
-    finish(client().post(at("vms", name, "resume")), wait=wait, how=output, done=f"VM {name} runs")
+    """Resume a paused VM."""
+    finish(client().post(at("vms", name, "resume")), wait=wait, how=output, done=f"VM {name} is running")
 
 
 @app.command("shut-down")
 def shut_down(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Ask the guest to power off."""
-    finish(client().post(at("vms", name, "shut-down")), wait=wait, how=output, done=f"VM {name} is off")
+    """Shut down a VM: ask its guest to power off."""
+    finish(client().post(at("vms", name, "shut-down")), wait=wait, how=output, done=f"VM {name} is stopped")
 
 
 @app.command("force-off")
 def force_off(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """End the VM at once, as pulling the plug does."""
-    finish(client().post(at("vms", name, "force-off")), wait=wait, how=output, done=f"VM {name} is off")
+    """Force off a VM at once, like pulling the power plug."""
+    finish(client().post(at("vms", name, "force-off")), wait=wait, how=output, done=f"VM {name} is stopped")
 
 
 @app.command()
 def reset(name: Name, wait: Wait = False, output: Output = Format.TABLE) -> None:
-    """Reset the VM, as its reset button does."""
+    """Reset a running VM, like its reset button."""
     finish(client().post(at("vms", name, "reset")), wait=wait, how=output, done=f"VM {name} was reset")
 
 
 @app.command()
 def migrate(
     name: Name,
-    to: Annotated[str | None, typer.Option("--to", help="Host to move to (default: the best other one).")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Target host (default: the best other host).")] = None,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Move a running VM to another host, live."""
+    """Migrate a running VM to another host, live."""
     job = client().post(at("vms", name, "migrate"), {"host": to} if to else {})
-    job = finish(job, wait=wait, how=output, done=f"VM {name} moved")
+    job = finish(job, wait=wait, how=output, done=f"VM {name} is migrated")
     if wait and output is Format.TABLE:
-        moved = {key: job["result"][key] for key in ("source", "target", "total_ms", "downtime_ms")}
-        print_one(moved, output)
+        report = {key: job["result"][key] for key in ("source", "target", "total_ms", "downtime_ms")}
+        print_one(report, output)
 
 
 @app.command()
@@ -158,39 +161,51 @@ def rename(
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Give the VM another name. The guest's own hostname stays what it was."""
+    """Rename a VM; the hostname inside the guest is unchanged."""
     job = client().post(at("vms", name, "rename"), {"name": new_name})
-    finish(job, wait=wait, how=output, done=f"VM {name} is {new_name} now; its hostname inside is unchanged")
+    finish(
+        job,
+        wait=wait,
+        how=output,
+        done=f"VM {name} is renamed to {new_name}; the hostname inside the guest is unchanged",
+    )
 
 
 @app.command()
 def resize(
     name: Name,
-    flavor: Annotated[str, typer.Option("--flavor", help="How large it shall be.")],
+    flavor: Annotated[str, typer.Option("--flavor", help="New flavor.")],
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Give the VM another flavor: at once where it can take more while it runs, else at its next start."""
+    """Resize a VM to another flavor.
+
+    By hot-plug if possible, else at the VM's next start.
+    """
     job = client().post(at("vms", name, "resize"), {"flavor": flavor})
-    job = finish(job, wait=wait, how=output, done=f"VM {name} is of flavor {flavor}")
+    job = finish(job, wait=wait, how=output, done=f"VM {name} has flavor {flavor}")
     if wait and output is Format.TABLE and job["result"]["reasons"]:
-        notes.print(plain(f"at its next start, because {'; '.join(job['result']['reasons'])}"))
+        notes.print(plain(f"the new size takes effect at its next start: {'; '.join(job['result']['reasons'])}"))
 
 
-@app.command()
-def edit(
+@app.command("set")
+def set_vm(
     name: Name,
-    description: Annotated[str | None, typer.Option("--description", help="For people.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="In place of those it has; may be repeated.")] = None,
-    clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Drop the tags that it has.")] = False,
-    boot: Annotated[str | None, typer.Option("--boot", help="From its next start on: disk,cdrom,network.")] = None,
-    groups: Annotated[
-        list[str] | None, typer.Option("--placement-group", help="In place of those it obeys; may be repeated.")
+    description: Annotated[str | None, typer.Option("--description", help="Description of the VM.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="New tag, replaces all tags; may be repeated.")
     ] = None,
-    clear_groups: Annotated[bool, typer.Option("--clear-placement-groups", help="Obey none.")] = False,
+    clear_tags: Annotated[bool, typer.Option("--clear-tags", help="Remove all tags.")] = False,
+    boot: Annotated[
+        str | None, typer.Option("--boot", help="Boot order from the next start: disk,cdrom,network.")
+    ] = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--placement-group", help="New placement group, replaces all; may be repeated.")
+    ] = None,
+    clear_groups: Annotated[bool, typer.Option("--clear-placement-groups", help="Leave all placement groups.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Change the VM's description, tags, boot order and placement groups."""
+    """Update a VM's metadata, boot order or placement groups."""
     tags = [] if clear_tags and not tags else tags
     groups = [] if clear_groups and not groups else groups
     changes = {
@@ -214,7 +229,7 @@ def delete(
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Delete a VM with its disks. There is no way back."""
-    sure(f"Delete VM {name} and everything on its disks?", yes=yes)
+    """Delete a VM with its disks; this cannot be undone."""
+    confirm(f"Delete VM {name} and everything on its disks?", yes=yes)
     path = at("vms", name) + ("?keep_disks=true" if keep_disks else "")
-    finish(client().delete(path), wait=wait, how=output, done=f"VM {name} is gone")
+    finish(client().delete(path), wait=wait, how=output, done=f"VM {name} is deleted")

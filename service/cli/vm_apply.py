@@ -1,4 +1,4 @@
-"""nacre vm apply: VMs as a file declares them."""
+"""Command nacre vm apply: VMs declared in a file."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ def apply(
     file: Annotated[
         Path,
         typer.Option(
-            "--file", "-f", metavar="FILE", help="YAML or JSON, several VMs with '---' between; - reads stdin."
+            "--file", "-f", metavar="FILE", help="YAML or JSON file, VMs separated by '---'; - reads standard input."
         ),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Have VMs as a file declares them: made, changed where they differ, or left alone.
+    """Apply VM declarations: create VMs or update what differs.
 
-    A document has the fields of a create: name, image, flavor, disks, tags and so on. What it leaves out stays.
+    A document has the fields of a create request: name, image, flavor, disks, tags and so on. Missing fields are not
+    changed.
     """
-    declared = [_declare(document, dry_run=dry_run) for document in _documents(file)]
+    results = [_declare(document, dry_run=dry_run) for document in _documents(file)]
     if output is Format.JSON:
-        print_json([_ended(one, wait=wait) for one in declared])
+        print_json([_wait_if(result, wait=wait) for result in results])
         return
-    for one in declared:
-        _tell(one)
-        _ended(one, wait=wait)
+    for result in results:
+        _print_result(result)
+        _wait_if(result, wait=wait)
 
 
 def _declare(document: Json, *, dry_run: bool) -> Json:
@@ -51,26 +52,26 @@ def _declare(document: Json, *, dry_run: bool) -> Json:
     return {"name": document["name"], **client().put(at("vms", document["name"]), document, **query)}
 
 
-def _ended(answer: Json, *, wait: bool) -> Json:
-    """The answer with its job at its end."""
-    if not wait or answer["job"] is None or answer.get("dry_run"):
-        return answer
-    return answer | {"job": follow(answer["job"])}
+def _wait_if(result: Json, *, wait: bool) -> Json:
+    """Return the result, with its job waited for if `wait`."""
+    if not wait or result["job"] is None or result.get("dry_run"):
+        return result
+    return result | {"job": follow(result["job"])}
 
 
-def _tell(answer: Json) -> None:
-    name, would = answer["name"], "would be " if answer.get("dry_run") else ""
-    if answer["diff"]:
-        notes.print(plain(f"VM {name}: {would}changed"))
+def _print_result(result: Json) -> None:
+    name, would = result["name"], "would be " if result.get("dry_run") else ""
+    if result["diff"]:
+        notes.print(plain(f"VM {name}: {would}updated"))
         columns = (
             ("FIELD", lambda row: row["field"]),
             ("FROM", lambda row: row["from"]),
             ("TO", lambda row: row["to"]),
             ("WHEN", lambda row: row["when"].replace("_", " ")),
         )
-        print_rows(answer["diff"], columns, Format.TABLE)
+        print_rows(result["diff"], columns, Format.TABLE)
     else:
-        notes.print(plain(f"VM {name}: {would + 'made' if answer['changed'] else 'as declared'}"))
+        notes.print(plain(f"VM {name}: {would + 'created' if result['changed'] else 'unchanged'}"))
 
 
 def _documents(file: Path) -> list[Json]:
@@ -83,5 +84,5 @@ def _documents(file: Path) -> list[Json]:
         raise UsageError(f"{file} is neither YAML nor JSON: {error}") from error
     for number, document in enumerate(documents, start=1):
         if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-            raise UsageError(f"{file}: document {number} is no VM: it needs at least a name and a flavor.")
+            raise UsageError(f"{file}: document {number} is not a VM: it needs at least a name and a flavor.")
     return documents

@@ -1,4 +1,4 @@
-"""nacre vm console …: the serial line of a VM on this terminal."""
+"""Command nacre vm console: a VM's serial console on this terminal."""
 
 from __future__ import annotations
 
@@ -24,53 +24,59 @@ PIECE_BYTES = 4096
 
 @app.command("console")
 def open_console(name: Name) -> None:
-    """Type on the VM's serial line; Ctrl-] ends it. Whoever had it open before loses it."""
+    """Open a VM's serial console on this terminal, until Ctrl-].
+
+    A console that is open elsewhere is closed.
+    """
     with open_websocket(name, "serial") as websocket:
-        notes.print(plain(f"serial line of {name}: Ctrl-] ends, Return may bring a prompt"))
+        notes.print(plain(f"serial console of {name}: Ctrl-] closes it, Return may show a prompt"))
         reader, writer = os.pipe()
         with raw_terminal(sys.stdin.fileno()), ThreadPoolExecutor(1) as threads:
-            said = threads.submit(_show, websocket, writer)
+            output = threads.submit(_copy_output, websocket, writer)
             try:
-                _carry_typed(websocket, sys.stdin.fileno(), reader)
-            finally:  # an interrupt, too, ends the one who shows
+                _copy_input(websocket, sys.stdin.fileno(), reader)
+            finally:  # also on an interrupt: it ends the output thread
                 websocket.close()
-            reason = said.result()
+            reason = output.result()
         os.close(reader)
     notes.print()
-    notes.print(plain(reason or "ended"))
+    notes.print(plain(reason or "closed"))
 
 
 @contextmanager
 def raw_terminal(fd: int) -> Iterator[None]:
-    """Every key goes to the guest, Ctrl-C too; nothing happens where `fd` is no terminal."""
+    """Switch the terminal `fd` to raw mode, so that Ctrl-C too goes to the guest."""
     if not os.isatty(fd):
         yield
         return
-    before = termios.tcgetattr(fd)
+    settings = termios.tcgetattr(fd)
     try:
         tty.setraw(fd)
         yield
     finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        termios.tcsetattr(fd, termios.TCSADRAIN, settings)
 
 
-def _carry_typed(websocket: Connection, typed: int, ended: int) -> None:
-    """Until Ctrl-], or until `ended` can be read. A file or pipe that ends lets the guest go on talking."""
-    sources = [typed, ended]
+def _copy_input(websocket: Connection, source: int, ended: int) -> None:
+    """Send input until Ctrl-], or until `ended` is readable.
+
+    At the end of a file or pipe the output continues.
+    """
+    sources = [source, ended]
     while True:
         ready, _, _ = select.select(sources, [], [])
         if ended in ready:
             return
-        data = os.read(typed, PIECE_BYTES)
+        data = os.read(source, PIECE_BYTES)
         if not data:
-            sources.remove(typed)
+            sources.remove(source)
             continue
-        before, escape, _ = data.partition(ESCAPE)
-        if not _sent(websocket, before) or escape:
+        text, escape, _ = data.partition(ESCAPE)
+        if not _send(websocket, text) or escape:
             return
 
 
-def _sent(websocket: Connection, data: bytes) -> bool:
+def _send(websocket: Connection, data: bytes) -> bool:
     try:
         if data:
             websocket.send(data)
@@ -79,13 +85,13 @@ def _sent(websocket: Connection, data: bytes) -> bool:
     return True
 
 
-def _show(websocket: Connection, writer: int) -> str:
-    """Write what the guest says; why it ended, "" when that was our doing."""
+def _copy_output(websocket: Connection, writer: int) -> str:
+    """Write the guest's output; return why it ended, "" if the user closed it."""
     try:
-        for said in websocket:
-            os.write(sys.stdout.fileno(), said.encode() if isinstance(said, str) else said)
+        for message in websocket:
+            os.write(sys.stdout.fileno(), message.encode() if isinstance(message, str) else message)
     except ConnectionClosed:
         return "the connection broke"
     finally:
-        os.close(writer)  # wakes the one who waits for keys
+        os.close(writer)  # wakes _copy_input
     return websocket.close_reason or ""

@@ -1,4 +1,4 @@
-"""nacre vm ssh …"""
+"""Command nacre vm ssh."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from service.cli.errors import CliError, UsageError
 from service.cli.session import client
 from service.cli.vm import Name, app
 
-# ssh asks again once a second: what boots or restarts is given about a minute.
-PATIENCE = ("-o", "ConnectTimeout=3", "-o", "ConnectionAttempts=15")
+# ssh retries once a second: a guest that is booting has about a minute.
+RETRY_OPTIONS = ("-o", "ConnectTimeout=3", "-o", "ConnectionAttempts=15")
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def ssh(
     name: Name,
-    command: Annotated[list[str] | None, typer.Argument(help="What to run there (default: a shell).")] = None,
+    command: Annotated[list[str] | None, typer.Argument(help="Command to run in the guest (default: a shell).")] = None,
 ) -> None:
-    """Log in to a VM. Everything after its name is the command; a guest that still boots is given about a minute."""
+    """Open an SSH session on a VM.
+
+    Retries for about a minute while the guest boots. Everything after the name is the command.
+    """
     vm = client().get(at("vms", name))
     if not vm["address"]:
         raise UsageError(f"VM {name} has no address.")
@@ -34,14 +37,17 @@ def ssh(
 
 
 def _exec_ssh(vm_id: str, destination: str, command: list[str]) -> NoReturn:
-    """Become ssh. A VM's host key is remembered under its id: another VM may get the same address later."""
-    known = Path("~/.cache/nacre").expanduser()
-    known.mkdir(parents=True, exist_ok=True)
-    options = ["-o", f"UserKnownHostsFile={known / 'known_hosts'}", "-o", f"HostKeyAlias={vm_id}"]
-    options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", *PATIENCE]
+    """Replace this process by ssh.
+
+    Host keys are stored under the VM's id, because another VM may get the same address later.
+    """
+    cache = Path("~/.cache/nacre").expanduser()
+    cache.mkdir(parents=True, exist_ok=True)
+    options = ["-o", f"UserKnownHostsFile={cache / 'known_hosts'}", "-o", f"HostKeyAlias={vm_id}"]
+    options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", *RETRY_OPTIONS]
     key = client().config.ssh_key
     if key is not None:
         options += ["-i", str(key), "-o", "IdentitiesOnly=yes"]
     sys.stdout.flush()
-    # After "--" nothing is an option, neither in what the server told nor in the command.
-    os.execvp("ssh", ["ssh", *options, "--", destination, *command])  # noqa: S606 - the terminal becomes the guest's
+    # After "--" ssh reads no options, so neither the API's response nor the command can add one.
+    os.execvp("ssh", ["ssh", *options, "--", destination, *command])  # noqa: S606 - ssh takes over the terminal

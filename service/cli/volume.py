@@ -1,4 +1,4 @@
-"""nacre volume …"""
+"""Commands nacre volume."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import typer
 
 from service.cli.client import at
 from service.cli.output import Column, Format, print_one, size
-from service.cli.session import Output, Wait, Yes, client, finish, group, print_owned, sure
+from service.cli.session import Output, Wait, Yes, client, confirm, finish, group, print_owned
 
-app = group("Data volumes: disks that may be on a VM, and stay when it goes.")
+app = group("Volumes: data disks that can be attached to VMs.")
 
 Name = Annotated[str, typer.Argument(help="The volume's name or id.")]
 
@@ -27,42 +27,42 @@ COLUMNS: tuple[Column, ...] = (
 
 @app.command("list")
 def list_volumes(output: Output = Format.TABLE) -> None:
-    """List all data volumes, on a VM or not."""
+    """List data volumes, attached or not."""
     rows = client().items("/v1/volumes")
     print_owned(rows, COLUMNS, output)
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one data volume."""
+    """Show a data volume."""
     print_one(client().get(at("volumes", name)), output)
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="1 to 63 of letters, digits, '.', '_' and '-'.")],
-    size_gib: Annotated[int | None, typer.Option("--size-gib", help="Its size (default: the image's).")] = None,
-    image: Annotated[str | None, typer.Option("--image", help="What to clone (none: blank).")] = None,
-    pool: Annotated[str | None, typer.Option("--pool", help="Where to put it.")] = None,
+    size_gib: Annotated[int | None, typer.Option("--size-gib", help="Size in GiB (default: the image's).")] = None,
+    image: Annotated[str | None, typer.Option("--image", help="Image to clone (default: a blank volume).")] = None,
+    pool: Annotated[str | None, typer.Option("--pool", help="Pool to store it in.")] = None,
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a volume that is on no VM yet: 'nacre vm attach' gives it to one."""
+    """Create a data volume; 'nacre vm attach' attaches it to a VM."""
     body = {"name": name, "size_gib": size_gib, "image": image, "pool": pool}
     job = client().post("/v1/volumes", {key: value for key, value in body.items() if value is not None})
-    finish(job, wait=wait, how=output, done=f"volume {name} is there")
+    finish(job, wait=wait, how=output, done=f"volume {name} is created")
 
 
 @app.command()
 def grow(
     name: Name,
-    size_gib: Annotated[int, typer.Argument(help="How large it shall be, in GiB.")],
+    size_gib: Annotated[int, typer.Argument(help="New size in GiB.")],
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a volume larger, wherever it is."""
+    """Grow a data volume, attached or not."""
     job = client().post(at("volumes", name, "grow"), {"size_gib": size_gib})
-    finish(job, wait=wait, how=output, done=f"volume {name} has {size_gib} GiB")
+    finish(job, wait=wait, how=output, done=f"volume {name} is {size_gib} GiB")
 
 
 @app.command()
@@ -72,6 +72,6 @@ def delete(
     wait: Wait = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Delete a volume that is on no VM. There is no way back."""
-    sure(f"Delete volume {name} and everything on it?", yes=yes)
-    finish(client().delete(at("volumes", name)), wait=wait, how=output, done=f"volume {name} is gone")
+    """Delete a data volume that is not attached; this cannot be undone."""
+    confirm(f"Delete volume {name} and everything on it?", yes=yes)
+    finish(client().delete(at("volumes", name)), wait=wait, how=output, done=f"volume {name} is deleted")

@@ -1,4 +1,4 @@
-"""A VM's console as a websocket: a fresh ticket for each, since a ticket opens one."""
+"""Websocket to a VM's console, opened with a single-use ticket."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ OPEN_S = 15.0
 
 
 def open_websocket(name: str, kind: str) -> ClientConnection:
-    """The console of that kind. Raises CliError, ApiError."""
+    """Open the VM's console of a kind: "vnc" or "serial". Raises CliError, ApiError."""
     ticket = client().post(at("vms", name, "consoles"), {"kind": kind})
-    words = [Subprotocol(ticket["protocol"]), Subprotocol(ticket["ticket"])]
+    protocols = [Subprotocol(ticket["protocol"]), Subprotocol(ticket["ticket"])]
     try:
-        return connect(ticket["url"], subprotocols=words, compression=None, proxy=None, open_timeout=OPEN_S)
+        return connect(ticket["url"], subprotocols=protocols, compression=None, proxy=None, open_timeout=OPEN_S)
     except InvalidStatus as error:
         body = (error.response.body or b"").decode(errors="replace").strip()
-        raise CliError(f"{ticket['url']} refuses: {body or error}") from error
+        raise CliError(f"{ticket['url']} refused the connection: {body or error}") from error
     except (InvalidHandshake, OSError) as error:
-        raise CliError(f"{ticket['url']} does not answer ({error}): does the console process run?") from error
+        raise CliError(f"{ticket['url']} does not respond ({error}): is the console process running?") from error

@@ -1,5 +1,6 @@
 """`nacre vm apply`, `nacre events` and `--dry-run`, against the real API."""
 
+import itertools
 import json
 import threading
 
@@ -29,7 +30,7 @@ def file(tmp_path):
 def test_a_file_of_vms_is_applied_and_applied_again_changes_nothing(cloud, nacre, file):
     code, _, told = nacre("vm", "apply", "-f", str(file))
     assert code == 0, told
-    assert told.splitlines() == ["VM web: made", "VM db: made"]
+    assert told.splitlines() == ["VM web: created", "VM db: created"]
     cloud.settle()
     assert {(vm.name, tuple(vm.tags)) for vm in cloud.rows(Vm)} == {("web", ("shop",)), ("db", ())}
     assert nacre("vm", "apply", "-f", str(file))[2].splitlines() == ["VM web: as declared", "VM db: as declared"]
@@ -44,13 +45,15 @@ def test_a_file_of_vms_is_applied_and_applied_again_changes_nothing(cloud, nacre
 
 def test_a_trial_of_a_file_changes_nothing(cloud, nacre, file):
     assert nacre("vm", "apply", "-f", str(file), "--dry-run")[2].splitlines() == [
-        "VM web: would be made",
-        "VM db: would be made",
+        "VM web: would be created",
+        "VM db: would be created",
     ]
     assert cloud.rows(Vm) == []
 
 
-@pytest.mark.parametrize(("text", "part"), [("- a", "is no VM"), ("a: [", "neither YAML nor JSON"), ("a: 1", "a name")])
+@pytest.mark.parametrize(
+    ("text", "part"), [("- a", "is not a VM"), ("a: [", "neither YAML nor JSON"), ("a: 1", "a name")]
+)
 def test_a_file_that_declares_nothing_is_told_apart(nacre, file, text, part):
     file.write_text(text)
     code, _, told = nacre("vm", "apply", "-f", str(file))
@@ -64,7 +67,7 @@ def test_a_create_that_is_tried_shows_the_hosts_and_their_scores(cloud, nacre):
     assert "this would be done: create_vm" in told
     heading, *hosts = out.splitlines()
     assert heading.split() == ["HOST", "SCORE", "TERMS"]
-    assert "chosen: host1, by storage_cpu" in told
+    assert "chosen: host1, algorithm storage_cpu" in told
     assert {line.split()[0] for line in hosts} == {"host1", "host2"}
     assert "balance" in out
     assert cloud.rows(Vm) == []
@@ -93,9 +96,18 @@ def test_events_that_are_gone_are_told_of(cloud, nacre):
     cloud.make_vm()
     newest = max(row.id for row in cloud.rows(Event))
     cloud.change(Event.delete().where(Event.id < newest))
-    timer = threading.Timer(0.5, cloud.flavor, ["later"])
-    timer.start()
+    received = threading.Event()
+
+    def make_events() -> None:  # until the stream, which opens at an unknown time, has had one
+        for number in itertools.count():
+            cloud.flavor(f"later-{number}")
+            if received.wait(0.3):
+                return
+
+    maker = threading.Thread(target=make_events)
+    maker.start()
     _, out, told = nacre("events", "--after", "1", "--count", "1", "-o", "json")
-    timer.join()
-    assert "no longer kept" in told
+    received.set()
+    maker.join()
+    assert "are deleted: read the current state again" in told
     assert json.loads(out)["kind"] == "create_flavor"

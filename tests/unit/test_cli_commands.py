@@ -63,7 +63,7 @@ def test_what_cannot_be_tried_is_said_to_have_done_nothing(nacre, server):
     server.say({"code": "request.invalid", "detail": "not valid", "errors": wrong}, status=422)
     code, _, err = nacre("--dry-run", "flavor", "delete", "f")
     assert code == 2
-    assert "cannot be tried with --dry-run: nothing was done" in err
+    assert "does not support --dry-run: nothing was done" in err
 
 
 def test_one_object_is_told_as_people_read_it(nacre, server):
@@ -88,7 +88,7 @@ def test_what_was_not_seen_for_a_minute_says_so(nacre, server):
     seen = (datetime.now(UTC) - timedelta(seconds=200)).isoformat()
     server.say({"items": [VM | {"observed_at": seen}, VM | {"name": "off", "host": None, "observed_at": seen}]})
     _, out, _ = nacre("vm", "list")
-    assert "running, seen 3 min ago" in out.splitlines()[1]
+    assert "running, observed 3 min ago" in out.splitlines()[1]
     assert "ago" not in out.splitlines()[2]
 
 
@@ -150,7 +150,7 @@ def test_create_sends_what_was_asked_for_and_waits_for_the_end(nacre, server, ho
     key = str(home / "key.pub")
     code, _, err = nacre("vm", "create", "web", "--image", "i", "--flavor", "f", "--ssh-key", key, "--wait")
     assert code == 0
-    assert "VM web runs" in err
+    assert "VM web is running" in err
     method, path, body = server.asked[0]
     assert (method, path) == ("POST", "/v1/vms")
     assert json.loads(body) == {"name": "web", "image": "i", "flavor": "f", "ssh_keys": ["ssh-ed25519 AAAA ann"]}
@@ -190,7 +190,7 @@ def test_a_job_that_waits_tells_why_once_where_no_terminal_shows_it(nacre, serve
 def test_a_job_that_nobody_takes_says_that_there_is_no_worker(nacre, server):
     server.say(*[JOB] * 7, JOB | {"state": "succeeded"})
     _, _, err = nacre("vm", "reset", "web", "--wait")
-    assert err.splitlines()[0] == "job j1: create_vm: queued until a worker takes it"
+    assert err.splitlines()[0] == "job j1: create_vm: queued, no worker has claimed it yet"
 
 
 def test_a_full_disk_behind_the_output_is_one_sentence(nacre, server, monkeypatch):
@@ -236,7 +236,7 @@ def test_a_stopped_vm_is_not_waited_for_by_ssh(nacre, server):
 def test_a_file_that_holds_no_public_key_is_named(nacre, server, home):
     (home / "notes").write_text("hello\n")
     code, _, err = nacre("vm", "create", "w", "--image", "i", "--flavor", "f", "--ssh-key", str(home / "notes"))
-    assert (code, err) == (2, f"nacre: {home / 'notes'} is no OpenSSH public key.\n")
+    assert (code, err) == (2, f"nacre: {home / 'notes'} is not an OpenSSH public key.\n")
     assert server.asked == []
 
 

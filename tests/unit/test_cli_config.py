@@ -43,7 +43,7 @@ def test_a_file_that_holds_no_token_is_a_usage_error(nacre, home, token):
     (home / "token").write_bytes(token)
     code, _, err = nacre("vm", "list")
     assert code == 2
-    assert "holds no token" in err
+    assert "contains no token" in err
 
 
 def test_a_service_that_is_down_is_one_sentence(nacre, server, monkeypatch):
@@ -51,4 +51,4 @@ def test_a_service_that_is_down_is_one_sentence(nacre, server, monkeypatch):
     monkeypatch.setenv("NACRE_URL", "http://127.0.0.1:1")
     code, _, err = nacre("vm", "list")
     assert code == 1
-    assert "is the service up?" in err
+    assert "is the service running?" in err

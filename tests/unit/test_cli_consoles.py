@@ -82,7 +82,7 @@ def test_a_pipe_types_on_the_serial_line_until_the_escape(api, guest, command):
     assert process.stdout.read(5) == b"root\r"
     out, err = process.communicate(b"\x1dnever typed", timeout=WAIT_S)
     assert (process.returncode, out) == (0, b"")
-    assert b"ended" in err
+    assert b"closed" in err
     assert guest.offered == [f"nacre.console, {TICKET}"]
     assert api.asked[0][:2] == ("POST", "/v1/vms/web/consoles")
 
@@ -126,7 +126,7 @@ def test_a_console_process_that_is_down_is_told(api, command):
     process = command("vm", "console", "web")
     _, err = process.communicate(timeout=WAIT_S)
     assert process.returncode == 1
-    assert b"does the console process run?" in err
+    assert b"is the console process running?" in err
 
 
 def test_a_viewer_reaches_the_screen_through_a_port_of_this_computer(api, guest, command):

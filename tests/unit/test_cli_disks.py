@@ -30,7 +30,7 @@ def test_a_disk_is_a_size_or_pairs(text, disk):
 
 @pytest.mark.parametrize("text", ["", "five", "size=five", "sise=5", "-1", "size=1,floppy=2"])
 def test_what_is_no_disk_is_told_before_anything_is_sent(text):
-    with pytest.raises(UsageError, match="no disk"):
+    with pytest.raises(UsageError, match="is not a disk"):
         read_disk(text)
 
 
@@ -117,12 +117,12 @@ def test_what_deletes_data_asks_first(nacre, server):
 def test_a_resize_that_waits_says_why(nacre, server):
     server.say(JOB, DONE | {"result": {"flavor": "l", "pending": {"vcpus": 4}, "reasons": ["the host is full"]}})
     code, _, err = nacre("vm", "resize", "web", "--flavor", "l", "--wait")
-    assert (code, err.splitlines()[-1]) == (0, "at its next start, because the host is full")
+    assert (code, err.splitlines()[-1]) == (0, "the new size takes effect at its next start: the host is full")
 
 
 def test_an_edit_prints_the_vm_as_it_is_now(nacre, server):
     server.say(VM | {"tags": ["a"]})
-    code, out, _ = nacre("vm", "edit", "web", "--tag", "a", "-o", "json")
+    code, out, _ = nacre("vm", "set", "web", "--tag", "a", "-o", "json")
     assert (code, json.loads(out)["tags"]) == (0, ["a"])
     assert sent(server) == ("PATCH", "/v1/vms/web", {"tags": ["a"]})
 

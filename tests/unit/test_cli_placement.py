@@ -24,10 +24,10 @@ def test_a_decision_tells_terms_and_what_ruled_out_the_others(nacre, server):
     assert code == 0
     assert server.asked[0][1] == "/v1/placements/p1?full=true"
     assert [line.split()[0] for line in out.splitlines()] == ["HOST", "host1", "host2"]
-    assert "chosen: host1, by storage_cpu, 2030-01-01T00:00:00Z" in err
+    assert "chosen: host1, algorithm storage_cpu, 2030-01-01T00:00:00Z" in err
     assert "cpu_use 0.25" in out
     assert "host is fenced" in out
-    assert "hosts ruled out by: state 1" in err
+    assert "hosts rejected by filter: state 1" in err
     assert "fallback: exec:/x: hung" in err
 
 
@@ -87,7 +87,7 @@ def test_a_replay_names_algorithm_and_weights(nacre, server):
     code, _, err = nacre("placement", "replay", "p1", "--algorithm", "pack", "--weight", "trend=0.5")
     assert code == 0
     assert json.loads(server.asked[0][2]) == {"algorithm": "pack", "weights": {"trend": 0.5}}
-    assert "another host than then" in err
+    assert "another host than the original decision" in err
 
 
 def test_a_simulation_says_vms_lost_and_added_hosts(nacre, server):
@@ -109,7 +109,7 @@ def test_a_simulation_says_vms_lost_and_added_hosts(nacre, server):
         "fit": "all",
     }
     assert out.splitlines()[1].split() == ["small", "3", "2", "host1", "2", "state", "1"]
-    assert "by pack; 5 vCPUs and 9 MiB would be left" in err
+    assert "algorithm pack; 5 vCPUs and 9 MiB would remain free" in err
     assert "fallback: exec:/x: hung" in err
 
 
@@ -133,4 +133,4 @@ def test_reasons_of_many_hosts_are_grouped_by_what_they_say():
     few = {f"host{number}": [f"{number} vCPU short"] for number in range(20)}
     assert len(grouped(few)) == 20
     many = {f"host{number:03d}": [f"{number} vCPU short"] for number in range(100)} | {"odd": ["host is fenced"]}
-    assert grouped(many) == ["100 hosts, say host000: 0 vCPU short", "odd: host is fenced"]
+    assert grouped(many) == ["100 hosts, for example host000: 0 vCPU short", "odd: host is fenced"]

@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI 3.1), made from the routes and their models: what is described is what is checked."""
+"""Description of the API (OpenAPI 3.1), generated from the routes and their models."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Mode = Literal["validation", "serialization"]
 REFS = "#/components/schemas/{model}"
 VARIABLE = re.compile(r"<(\w+)>")
 ABOUT = (
-    "The REST API of Nacre. Errors are RFC 9457 problem documents with a stable `code`. What takes longer is a job:"
-    " the answer is 202 with `Location: /v1/jobs/<id>`, or the ended job when `wait` is long enough."
-    " Answers to GET carry an `ETag`: `If-None-Match` asks for news only (304), `If-Match` on a change holds it to"
-    " what was seen (412)."
+    "The REST API of Nacre. Errors are RFC 9457 problem documents with a stable `code`. Long operations are jobs:"
+    " the response is 202 with `Location: /v1/jobs/<id>`, or the ended job if `wait` is long enough."
+    " Responses to GET have an `ETag`: `If-None-Match` returns 304 if nothing changed, `If-Match` on a change returns"
+    " 412 if the object was changed meanwhile."
 )
-# pydantic leaves a bound under its own name where a validator of ours stands before the number.
+# pydantic keeps its own name of a bound if a custom validator precedes the number.
 BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 ALWAYS = {400, 422, 500, 503}
 WITH_A_TOKEN = {401, 403, 404, 409}
@@ -40,18 +40,18 @@ WITH_A_BODY = {411, 413, 415}
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Schemas of bodies and answers: where each model's is, and all of them by name."""
+    """Schemas of bodies and responses: the reference of each model, and all schemas by name."""
 
     refs: Mapping[Any, Json]
     defs: Json
 
     def requires_something(self, body: type[BaseModel]) -> bool:
-        """Whether an empty object is no such body."""
+        """Return True if the body has a required field."""
         return bool(self.defs[self.refs[body]["$ref"].rpartition("/")[2]].get("required"))
 
 
 def document(routes: tuple[Route, ...]) -> Json:
-    """The whole description as JSON data. Equal routes give an equal document."""
+    """Return the description as JSON data; equal routes give an equal document."""
     models = _models(routes)
     paths: Json = {}
     for route in routes:
@@ -71,17 +71,17 @@ def document(routes: tuple[Route, ...]) -> Json:
 
 
 def path_of(route: Route) -> str:
-    """The path as OpenAPI writes it."""
+    """Return the path in OpenAPI's notation."""
     return VARIABLE.sub(r"{\1}", route.path)
 
 
 def operation_id(route: Route) -> str:
-    """Its unique name: the module and the function that answer."""
+    """Return the unique name: module and function of the handler."""
     return f"{_module(route)}.{inspect.unwrap(route.handler).__name__}"
 
 
 def refusals(route: Route) -> list[int]:
-    """The statuses of problem documents that the route may answer."""
+    """Return the HTTP statuses of the route's problem documents, sorted."""
     known = ALWAYS | set(route.errors)
     if route.permission is not None:
         known |= WITH_A_TOKEN
@@ -137,7 +137,7 @@ def _variables(route: Route) -> list[Json]:
 
 
 def _query(schema: Json) -> list[Json]:
-    """One parameter for each field; what its types refer to is written out in place."""
+    """Return one parameter per field, with references replaced by their schemas."""
     defs, required = schema.get("$defs", {}), schema.get("required", [])
     parameters = []
     for name, field in schema.get("properties", {}).items():
@@ -158,7 +158,7 @@ def _inlined(value: Any, defs: Json) -> Any:
 
 
 def _not_null(schema: Json) -> Json:
-    """A parameter that may be left out cannot be sent as null: a query is text."""
+    """Remove null from an optional parameter's schema, since a query cannot contain it."""
     if "anyOf" not in schema:
         return schema
     kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
@@ -167,15 +167,15 @@ def _not_null(schema: Json) -> Json:
 
 
 def _headers(route: Route) -> list[Json]:
-    known = [_header(name, told, required=True) for name, told in route.headers]
+    known = [_header(name, text, required=True) for name, text in route.headers]
     if route.permission and route.method == "POST":
-        told = "1 to 255 visible ASCII characters. The same request again with the same key gets the same answer."
-        known.append(_header("Idempotency-Key", told))
+        text = "1 to 255 visible ASCII characters. A repeated request with the same key gets the same response."
+        known.append(_header("Idempotency-Key", text))
     return known
 
 
-def _header(name: str, told: str, *, required: bool = False) -> Json:
-    return {"name": name, "in": "header", "required": required, "description": told, "schema": {"type": "string"}}
+def _header(name: str, text: str, *, required: bool = False) -> Json:
+    return {"name": name, "in": "header", "required": required, "description": text, "schema": {"type": "string"}}
 
 
 def _body(route: Route, models: Models) -> Json:
@@ -199,11 +199,11 @@ def _successes(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
     if route.status == 202:
         found["200"] = answer | {"description": "The job has ended within `wait`"}
     if issubclass(route.parameters, Trying):
-        told = f"{found['200']['description']}, or what `dry_run` found" if "200" in found else "Done, or tried"
+        text = f"{found['200']['description']}, or the result of `dry_run`" if "200" in found else "Done, or a dry run"
         shapes = {"anyOf": [models.refs[route.reply], models.refs[ShownTrial]]}
-        found["200"] = answer | {"description": told, "content": {JSON: {"schema": shapes}}}
+        found["200"] = answer | {"description": text, "content": {JSON: {"schema": shapes}}}
     if route.method == "GET" and route.permission:
-        found["304"] = {"description": "It is as `If-None-Match` says"}
+        found["304"] = {"description": "Unchanged since the ETag in `If-None-Match`"}
     return found
 
 
@@ -212,7 +212,7 @@ def _problem(status: int, models: Models) -> Json:
 
 
 def _links(route: Route, routes: tuple[Route, ...]) -> Json:
-    """Where an answer leads: from a new object to what can be done with it, from a job to itself and to its object."""
+    """Return links: from a new object to its routes, from a job to itself and its object."""
     if route.method not in ("POST", "PUT"):
         return {}
     targets = [(other, "$response.body#/id") for other in routes if other.path == f"{route.path}/<ref>"]

@@ -1,4 +1,4 @@
-"""The API's description for programs (`/openapi.json`) and for people (`/docs`): without a token, nothing fetched."""
+"""Description of the API: `/openapi.json` for programs, `/docs` for people; no token needed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ b.m{display:inline-block;min-width:4.5rem}table{border-collapse:collapse}
 td{padding:.1rem .8rem .1rem 0;vertical-align:top}
 .quiet{color:#59636e}details details{margin-left:1rem}
 """
-# The page may show itself and fetch nothing at all.
+# The page may load nothing but itself.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 Json = dict[str, Any]
 
 
 def routes(described: tuple[Route, ...]) -> tuple[Route, ...]:
-    """The two routes that show a description of the others. It is made when somebody first asks."""
-    one_makes_it = threading.Lock()  # it takes a second; the others wait for it
+    """Return the two routes that describe the others; built on the first request."""
+    build_lock = threading.Lock()  # it takes a second: concurrent requests wait for one build
 
     @functools.cache
     def document() -> bytes:
@@ -38,14 +38,14 @@ def routes(described: tuple[Route, ...]) -> tuple[Route, ...]:
         return _page(json.loads(document())).encode()
 
     def as_json(_call: Call) -> Reply:
-        """The description of the API, as OpenAPI 3.1."""
-        with one_makes_it:
+        """Show the description of the API as OpenAPI 3.1."""
+        with build_lock:
             return Reply(document())
 
     def as_page(_call: Call) -> Reply:
-        """The description of the API, to read."""
+        """Show the description of the API as a web page."""
         headers = {"Content-Security-Policy": POLICY}
-        with one_makes_it:
+        with build_lock:
             html = page()
         return Reply(html, headers=headers, media_type="text/html; charset=utf-8")
 
@@ -56,7 +56,7 @@ def routes(described: tuple[Route, ...]) -> tuple[Route, ...]:
 
 
 def text(described: tuple[Route, ...]) -> str:
-    """The description as the committed copy has it: one line for each line of a diff."""
+    """Return the description as the committed copy has it, indented for short diffs."""
     return json.dumps(openapi.document(described), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -83,7 +83,7 @@ def _operation(method: str, path: str, operation: Json) -> str:
         )
     for status, answer in operation["responses"].items():
         shapes = ", ".join(map(_model, answer.get("content", {}).values())) or escape(answer.get("description", ""))
-        rows.append(_row(status, "answer", shapes or '<a href="#Problem">Problem</a>', is_html=True))
+        rows.append(_row(status, "response", shapes or '<a href="#Problem">Problem</a>', is_html=True))
     right = operation.get("x-permission")
     needs = f"Needs <code>{escape(right)}</code>." if right else "Needs no token."
     return (
@@ -93,8 +93,8 @@ def _operation(method: str, path: str, operation: Json) -> str:
     )
 
 
-def _row(name: str, where: str, told: str, *, is_html: bool = False) -> str:
-    shown = told if is_html else escape(told)
+def _row(name: str, where: str, text: str, *, is_html: bool = False) -> str:
+    shown = text if is_html else escape(text)
     return f"<tr><td><code>{escape(name)}</code><td class=quiet>{escape(where)}<td>{shown}"
 
 
@@ -106,8 +106,8 @@ def _model(content: Json) -> str:
 
 def _schema(name: str, schema: Json) -> str:
     shown = escape(json.dumps(schema, indent=1, ensure_ascii=False))
-    told = escape(schema.get("description", "").partition("\n")[0])
+    about = escape(schema.get("description", "").partition("\n")[0])
     return (
-        f'<details id="{escape(name)}"><summary><code>{escape(name)}</code> <span class=quiet>{told}</span></summary>'
+        f'<details id="{escape(name)}"><summary><code>{escape(name)}</code> <span class=quiet>{about}</span></summary>'
         f"<pre>{shown}</pre></details>"
     )

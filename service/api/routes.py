@@ -1,4 +1,4 @@
-"""The API on one screen: method, path, handler, permission, what the body is, what is answered."""
+"""Table of the API: method, path, handler, permission, body and response."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ ROUTES = (
         "image:write",
         "stream",
         reply=ShownUpload,
-        headers=(("Upload-Offset", "Where the piece begins: as many bytes of the file as are here already."),),
+        headers=(("Upload-Offset", "Start of the piece: the number of bytes received so far."),),
         errors=(409,),
     ),
     Route("DELETE", "/v1/uploads/<ref>", uploads.delete, "image:write", status=204),

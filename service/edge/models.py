@@ -1,4 +1,4 @@
-"""The words that models are made of: names, addresses, sizes, instants, and the base of each kind of model."""
+"""Field types and base classes of models."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ GIB = 1 << 30
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-# Control characters and what cannot be seen: no database keeps a NUL, no terminal should get what turns a line around.
+# Control and invisible characters: databases reject NUL, and some of these reorder text on a terminal.
 INVISIBLE = r"\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u205f-\u206f\ufeff\ufff9-\ufffb"
 WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 def _not_an_id(text: str) -> str:
-    """A name that reads as a UUID could be taken for another object's id."""
+    """Reject a name that is a UUID, because it could equal another object's id."""
     try:
         uuid.UUID(text)
     except ValueError:
@@ -49,14 +49,14 @@ def _user(text: str) -> str:
 
 
 def _text(value: object) -> object:
-    """Python makes an address of a number, and of true."""
+    """Reject non-text values: Python also converts numbers and true to addresses."""
     if not isinstance(value, str):
-        raise ValueError("text")  # noqa: TRY004 - pydantic tells the client what a ValueError says
+        raise ValueError("text")  # noqa: TRY004 - pydantic reports the text of a ValueError
     return value
 
 
 def _whole(text: object) -> object:
-    """A query is text; only plain digits are a number there."""
+    """Convert a query parameter of digits to int; reject other text."""
     if not isinstance(text, str):
         return text
     if not WHOLE.fullmatch(text):
@@ -111,64 +111,63 @@ JobState = Literal["queued", "waiting", "running", "succeeded", "failed", "cance
 
 
 class Body(BaseModel):
-    """Base of all request bodies: unknown fields are refused; numbers are numbers and text is text."""
+    """Base of request bodies: unknown fields are rejected, types are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NoQuery(BaseModel):
-    """Base of all queries, and the query of routes for everybody: parameters are text, unknown ones are refused."""
+    """Base of queries, and query of public routes; unknown parameters are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Query(NoQuery):
-    """The query of a route that names no other."""
+    """Query of a route with a token, by default."""
 
-    project: Ref | None = Field(default=None, description="Work in this project, by its id or name.")
+    project: Ref | None = Field(default=None, description="Project to work in, by id or name.")
 
 
 class Waiting(Query):
-    """The query of every route that may answer with a job."""
+    """Query of every route that may return a job."""
 
-    wait: Seconds = Field(default=0.0, description="Seconds to wait for the job's end before answering.")
+    wait: Seconds = Field(default=0.0, description="Seconds to wait for the end of the job.")
 
 
 class Trying(Waiting):
-    """The query of every request that makes a job."""
+    """Query of every request that creates a job."""
 
-    dry_run: Flag = Field(
-        default=False, description="Check everything and show what would be done; nothing is written."
-    )
+    dry_run: Flag = Field(default=False, description="Run all checks and return what would be done; change nothing.")
 
 
 class Listing(Query):
-    """The query of a list. `sort` is narrowed by each list to what it can be sorted by; `-` turns it around."""
+    """Query of a list; each list defines its values of `sort`, `-` reverses the order."""
 
-    limit: Annotated[Count, Field(ge=1, le=500)] = Field(default=100, description="Most items on a page.")
+    limit: Annotated[Count, Field(ge=1, le=500)] = Field(default=100, description="Maximum number of items on a page.")
     page_token: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="The next_page_token of the page before, with the same sort and filters."
+        default=None, description="The next_page_token of the previous page, with the same sort and filters."
     )
     sort: str = "name"
 
 
 class ListNamed(Listing):
-    """The query of a list of what has a name and a time when it was made."""
+    """Query of a list of objects with a name and a creation time."""
 
     sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
     name: Ref | None = None
 
 
 class ListByTime(Listing):
-    """The query of a list of what happened."""
+    """Query of a list of entries by time."""
 
     sort: Literal["created_at", "-created_at"] = "-created_at"
 
 
 class Shown(BaseModel):
-    """Base of all answers. Handlers build plain dicts, which is fast; the tests hold every answer against its model.
+    """Base of all responses.
 
-    `is_job` marks the model of a job: a request that answers with one takes `dry_run`.
+    Handlers build plain dicts, which is faster; tests validate every response against its model. `is_job` marks the
+    model of a job: a request that answers with one takes `dry_run`.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
@@ -179,14 +178,14 @@ Item = TypeVar("Item", bound=Shown)
 
 
 class Page(Shown, Generic[Item]):
-    """One page of a list."""
+    """Page of a list."""
 
     items: list[Item]
-    next_page_token: str | None = Field(description="What `page_token` takes for the next page; null on the last.")
+    next_page_token: str | None = Field(description="Value of `page_token` for the next page; null on the last page.")
 
 
 class Named(Shown):
-    """What every object that people name begins with."""
+    """Id and name of an object."""
 
     id: Id
     name: str

@@ -1,4 +1,4 @@
-"""One route as a value, and what may stand around its handler."""
+"""Route of the API as a value, and the type of layers around its handler."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Handler: TypeAlias = Callable[[Call], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line of the API.
+    """Route of the API.
 
-    `permission` None is for everybody, without a token. `body` is the model of a JSON body, "stream" for raw bytes,
-    None where none is read. `query` None means Query for GET, Trying where a job is made, Waiting else. `reply` is the
-    model of the answer, a media type where it is no JSON, None where it is empty; `status` is that of success.
-    `errors` are statuses that cannot be derived from the rest. The handler's docstring is the summary.
+    `permission` None: no token is needed. `body` is the model of a JSON body, "stream" for raw bytes, None for no body.
+    `query` None means Query for GET, Trying if a job is created, else Waiting. `reply` is the model of the response, a
+    media type if it is not JSON, None if it is empty; `status` is the status of success. `errors` are statuses that
+    cannot be derived from the rest. The first line of the handler's docstring is the summary.
     """
 
     method: str
@@ -31,18 +31,18 @@ class Route:
     reply: type[Shown] | str | None = None
     status: int = 200
     errors: tuple[int, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()  # that must be sent: names, and what they mean
+    headers: tuple[tuple[str, str], ...] = ()  # required request headers: name and meaning
     body_limit: int | None = None  # bytes; the settings' max_body_bytes where None
     pure: bool = True  # of a GET: its answer is a function of the database, the token and the request alone
 
     @property
     def may_be_kept(self) -> bool:
-        """Whether an answer may be given again for as long as the database has not changed."""
+        """Return True if a response may be cached until the database changes."""
         return self.pure and self.method == "GET" and self.permission is not None and isinstance(self.reply, type)
 
     @property
     def parameters(self) -> type[NoQuery]:
-        """The model of the query."""
+        """Return the model of the query."""
         if self.query is not None:
             return self.query
         if self.permission is None:
@@ -53,4 +53,4 @@ class Route:
 
 
 Layer: TypeAlias = Callable[[Route, Handler, Call], Outcome]
-"""Stands around a handler: looks at the call, lets the handler go on (or not), looks at what came out."""
+"""Function around a handler: may inspect the call, skip the handler, or change its outcome."""

@@ -272,7 +272,7 @@ def test_hosts_are_gauges(cloud):
     assert value(found, "nacre_host_memory_used_bytes", host="host1") == 2048 << 20
     assert value(found, "nacre_host_osd_latency_seconds", host="host1") == pytest.approx(0.004)
     assert value(found, "nacre_host_memory_bytes", host="host2") == 8192 << 20
-    promised = [value(found, "nacre_host_promised_vcpus", host=name) for name in ("host1", "host2")]
+    promised = [value(found, "nacre_host_allocated_vcpus", host=name) for name in ("host1", "host2")]
     assert sorted(promised) == [0, 1]
 
 
@@ -358,14 +358,14 @@ def test_the_command_draws_a_host_s_past(cloud, nacre):
     rows = {line[:12].strip(): line.split() for line in out.splitlines()}
     assert rows["CPU"][1:] == ["0%", "50%", "100%", "100%", "▁▅█"]
     assert "1.0 GiB" in " ".join(rows["MEMORY USED"])
-    assert "CPU OF CEPH" not in rows
+    assert "CEPH CPU" not in rows
     assert "in steps of 15 s" in err
-    assert "what is expected of its CPU is not known yet" in err
+    assert "no average or forecast yet" in err
 
 
 def test_the_command_tells_a_vm_s_points_to_programs(cloud, nacre):
     cloud.make_vm()
-    assert "nothing was measured then" in nacre(cli.vm_history, "web")[1]
+    assert "there are no measurements of this time span" in nacre(cli.vm_history, "web")[1]
     for _ in range(5):
         measure(cloud)
     out, _ = nacre(cli.vm_history, "web", since="45s", step=15, output=Format.JSON)

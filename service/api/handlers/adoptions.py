@@ -1,4 +1,4 @@
-"""VMs that somebody else started, over HTTP."""
+"""Handlers for VMs that Nacre did not start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from service.operations.vms import adopt_vm, confirm_vm
 
 
 def adopt(call: Call) -> Accepted:
-    """Take in a running domain whose disks are on RBD: it is only looked at until it is confirmed."""
+    """Adopt a running domain whose disks are on RBD.
+
+    Nacre only observes the VM until it is confirmed.
+    """
     body = cast(AdoptVm, call.body)
     addresses = {mac.lower(): str(address) for mac, address in body.addresses.items()}
     new = adopt_vm.Adoption(
@@ -20,11 +23,11 @@ def adopt(call: Call) -> Accepted:
 
 
 def confirm(call: Call) -> Accepted:
-    """Take an adopted VM over: from now on it is one like the others."""
+    """Confirm an adopted VM: Nacre manages it like any other."""
     return Accepted(confirm_vm.request(call.ctx, call.actor, call.ref))
 
 
 def release(call: Call) -> Reply:
-    """Forget an adopted VM that was not confirmed; it runs on."""
+    """Release an adopted VM that is not confirmed; it keeps running."""
     confirm_vm.release(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)

@@ -1,4 +1,4 @@
-"""Flavors, networks and the storage over HTTP: what VMs are made from."""
+"""Handlers for flavors, networks and the storage cluster."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from service.views.pools import show_storage
 
 
 def list_flavors(call: Call) -> Reply:
-    """All flavors."""
+    """List flavors."""
     found = paging.equal(call, queries.readable(Flavor, call.actor.scope), name=Flavor.name)
     return paging.named(call, found, Flavor, paging.each(show_flavor))
 
 
 def one_flavor(call: Call) -> Reply:
-    """One flavor."""
+    """Show a flavor."""
     return Reply(show_flavor(queries.get(Flavor, call.ref, call.actor.scope)))
 
 
 def create_flavor(call: Call) -> Reply:
-    """Make a flavor."""
+    """Create a flavor."""
     body = cast(CreateFlavor, call.body)
     new = flavors.NewFlavor(
         name=body.name,
@@ -41,24 +41,24 @@ def create_flavor(call: Call) -> Reply:
 
 
 def delete_flavor(call: Call) -> Reply:
-    """Remove a flavor that no VM has."""
+    """Delete a flavor that no VM uses."""
     flavors.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 
 
 def list_networks(call: Call) -> Reply:
-    """All guest networks."""
+    """List guest networks."""
     found = paging.equal(call, queries.readable(Network, call.actor.scope), name=Network.name)
     return paging.named(call, found, Network, paging.each(show_network))
 
 
 def one_network(call: Call) -> Reply:
-    """One guest network."""
+    """Show a guest network."""
     return Reply(show_network(queries.get(Network, call.ref, call.actor.scope)))
 
 
 def create_network(call: Call) -> Reply:
-    """Make a guest network."""
+    """Create a guest network."""
     body = cast(CreateNetwork, call.body)
     new = networks.NewNetwork(
         name=body.name,
@@ -73,12 +73,12 @@ def create_network(call: Call) -> Reply:
 
 
 def delete_network(call: Call) -> Reply:
-    """Remove a network that no VM is on."""
+    """Delete a guest network that no VM uses."""
     networks.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 
 
 def storage(_call: Call) -> Reply:
-    """The storage cluster, as last observed."""
+    """Show the storage cluster's last observed health and OSDs."""
     seen = queries.storage()
     return Reply(show_storage(seen) if seen else {"status": None, "osds": [], "observed_at": None})

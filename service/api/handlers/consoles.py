@@ -1,4 +1,4 @@
-"""Consoles of VMs, over HTTP: what opens a websocket of the console process."""
+"""Handlers for console tickets: each opens one websocket of the console process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from service.views.values import show_time
 
 
 def create(call: Call) -> Reply:
-    """Make a ticket for one console of a running VM: it is told this once and opens one websocket."""
+    """Open a console of a running VM: create a single-use ticket for its websocket.
+
+    The ticket is shown only in this response.
+    """
     kind = cast(OpenConsole, call.body).kind
     ticket = console_tickets.request(call.ctx, call.actor, call.ref, kind)
     shown = {

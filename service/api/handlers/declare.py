@@ -1,4 +1,4 @@
-"""`PUT` of a VM: the definition that it shall have."""
+"""Handler of `PUT` of a VM: its declared definition."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from service.operations.declare.vm_difference import Declared
 
 
 def declare_vm(call: Call) -> Accepted | Reply:
-    """Have a VM as it is declared: make it, change what differs, or leave it alone.
+    """Apply a declaration of a VM: create the VM, or update what differs.
 
-    What the body leaves out stays as it is. Disks are matched by name, those without one in their order; one that is no
-    longer declared is detached and kept. What a VM keeps for life, and is declared otherwise, is a 409 that names it.
+    Fields that the body leaves out are not changed. Disks are matched by name, those without a name by their order; a
+    disk that is no longer declared is detached and kept. A difference in a field that cannot be changed is a 409 that
+    names the field.
     """
     body = cast(CreateVm, call.body)
     stated = body.model_fields_set | {f"root.{name}" for name in body.root.model_fields_set}
     came = declare(call.ctx, call.actor, call.ref, Declared(vms.new_vm(body), frozenset(stated)))
-    told = {
+    result = {
         "vm_id": came.vm_id,
         "created": came.created,
         "changed": came.created or bool(came.differences),
         "diff": [one.shown() for one in came.differences],
     }
     if came.job_id is None:
-        return Reply({**told, "job": None})
-    return Accepted(came.job_id, told=told)
+        return Reply({**result, "job": None})
+    return Accepted(came.job_id, told=result)

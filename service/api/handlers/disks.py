@@ -1,4 +1,4 @@
-"""Disks and CD-ROM drives of VMs over HTTP."""
+"""Handlers for disks and CD-ROM drives of VMs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.operations.rows.new_vm import NewDisk
 
 
 def attach(call: Call) -> Accepted:
-    """Give a VM one more disk, running or not: a new one, or a volume that is there."""
+    """Attach a new disk or an existing volume to a VM, running or stopped."""
     body = cast(AttachDisk, call.body)
     if body.volume is not None:
         job_id = attach_disk.request_existing(call.ctx, call.actor, call.ref, body.volume, body.bus)
@@ -22,30 +22,30 @@ def attach(call: Call) -> Accepted:
 
 
 def detach(call: Call) -> Accepted:
-    """Take a data disk off a VM, running or not."""
+    """Detach a data disk from a VM, running or stopped."""
     body = cast(DetachDisk, call.body)
     return Accepted(detach_disk.request(call.ctx, call.actor, call.ref, body.disk, delete=body.delete))
 
 
 def grow(call: Call) -> Accepted:
-    """Make a VM's disk larger, running or not."""
+    """Grow a disk of a VM, running or stopped."""
     body = cast(GrowDisk, call.body)
     return Accepted(grow_volume.request_on_vm(call.ctx, call.actor, call.ref, body.disk, body.size_gib * GIB))
 
 
 def insert(call: Call) -> Accepted:
-    """Put an ISO image into a VM's CD-ROM drive."""
+    """Insert an ISO image into a VM's CD-ROM drive."""
     body = cast(InsertMedium, call.body)
     return Accepted(change_medium.insert(call.ctx, call.actor, call.ref, body.image, body.drive))
 
 
 def eject(call: Call) -> Accepted:
-    """Leave a VM's CD-ROM drive empty."""
+    """Eject the ISO image from a VM's CD-ROM drive."""
     body = cast(EjectMedium, call.body)
     return Accepted(change_medium.eject(call.ctx, call.actor, call.ref, body.drive))
 
 
 def new_disk(body: ExtraDisk | AttachDisk) -> NewDisk:
-    """The disk that a body describes."""
+    """Return the disk that a body describes."""
     size_bytes = body.size_gib * GIB if body.size_gib is not None else None
     return NewDisk(size_bytes, image=body.image, pool=body.pool, bus=body.bus, name=body.name)

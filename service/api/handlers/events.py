@@ -1,4 +1,7 @@
-"""The stream of events as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+"""Handler of the event stream (SSE).
+
+Protocol: https://html.spec.whatwg.org/multipage/server-sent-events.html.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from service.operations.authorise import authorise
 from service.views.events import show_event
 
 MEDIA_TYPE = "text/event-stream"
-HEARTBEAT_S = 5.0  # a client that has gone is noticed by the second one that it does not take
-# A stream ends by then, and the client comes back with its position: what it may see is worked out anew.
+HEARTBEAT_S = 5.0  # a disconnected client is noticed when the second heartbeat cannot be sent
+# Maximum length of a stream. The client then reconnects at its position, and its permissions are read again.
 LONGEST_S = 300.0
 BATCH = 200
 FIRST = b"retry: 2000\n\n"
@@ -29,9 +32,10 @@ POSITION = re.compile(r"[0-9]{1,18}")
 
 
 def listen(call: Call) -> Stream:
-    """What happens from now on, or since the event in `Last-Event-ID` (or `after`), as it happens.
+    """Stream events (SSE), from now or after `Last-Event-ID` (or `after`).
 
-    Events that are gone already are told of by one event named `reset`: look at everything anew.
+    If the events after that position are already deleted, the stream starts with one event named `reset`: the client
+    must read the current state again.
     """
     query = cast(ListenEvents, call.query)
     position = _position(call.header("Last-Event-ID"))
@@ -39,7 +43,7 @@ def listen(call: Call) -> Stream:
 
 
 class EventStream(Iterator[bytes]):
-    """Chunks for one listener, who holds a slot and a bell's ear until close()."""
+    """Chunks for one client; holds a stream slot and a subscription until close()."""
 
     def __init__(self, call: Call, position: int | None) -> None:
         query = cast(ListenEvents, call.query)
@@ -54,7 +58,7 @@ class EventStream(Iterator[bytes]):
             self._held = held.pop_all()
 
     def __next__(self) -> bytes:
-        """The next chunk: events, or a heartbeat when there are none for HEARTBEAT_S."""
+        """Return the next chunk: events, or a heartbeat after HEARTBEAT_S without any."""
         first, self._next = self._next, None
         if first is not None:
             return first
@@ -65,7 +69,7 @@ class EventStream(Iterator[bytes]):
         return self._news() or self._news_after(min(left_s, HEARTBEAT_S)) or HEARTBEAT
 
     def close(self) -> None:
-        """Give back the slot and the ear. Silent the second time."""
+        """Release the slot and the subscription; may be repeated."""
         self._ends_at = self._ctx.clock.monotonic()
         self._held.close()
 
@@ -84,7 +88,7 @@ class EventStream(Iterator[bytes]):
         return self._news()
 
     def _news(self) -> bytes:
-        """What came since. An event that is not for this listener moves the position as well."""
+        """Return new events. The position also moves past events this client may not see."""
         with unit_of_work(self._ctx.db):
             visible = people.readable_events(self._actor.role, self._actor.scope)
             newest = events.newest()
@@ -94,7 +98,7 @@ class EventStream(Iterator[bytes]):
         return b"".join(_chunk(event) for event in found)
 
     def _may_go_on(self) -> bool:
-        """Whether the door would still open; what may be seen is worked out anew."""
+        """Return True while the token is valid; refreshes the actor's permissions."""
         try:
             with unit_of_work(self._ctx.db):
                 now = renewed(self._actor, self._ctx.clock.now())
@@ -113,6 +117,6 @@ def _position(header: str) -> int | None:
     if not header:
         return None
     if not POSITION.fullmatch(header):
-        told = "the id of an event, a whole number"
-        raise InvalidError(f"Last-Event-ID is {told}.", errors=(FieldError("last-event-id", told),))
+        rule = "the id of an event, a whole number"
+        raise InvalidError(f"Last-Event-ID must be {rule}.", errors=(FieldError("last-event-id", rule),))
     return int(header)

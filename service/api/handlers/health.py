@@ -1,4 +1,4 @@
-"""Whether the service is there, for those who watch it."""
+"""Handlers of the health checks."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from service.errors import UnavailableError
 from service.jobs.views import last_round_at
 from service.views.values import show_time
 
-ROUNDS_MISSED = 4  # so many, and the worker is taken for dead
+ROUNDS_MISSED = 4  # after this many missed rounds the worker counts as stopped
 
 
 def alive(_call: Call) -> Reply:
-    """Whether the API answers."""
+    """Show whether the API responds."""
     return Reply({"status": "ok"})
 
 
 def ready(call: Call) -> Reply:
-    """Whether accepted jobs are run: a worker has made its rounds lately."""
+    """Show whether jobs are run: a worker has made its rounds recently."""
     with unit_of_work(call.ctx.db):
         round_at = last_round_at("observe_hosts")
     longest_s = ROUNDS_MISSED * call.ctx.settings.facts_interval_s

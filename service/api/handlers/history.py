@@ -1,4 +1,4 @@
-"""The past of a VM or of a host, in a bounded number of points."""
+"""Handlers for measurements of VMs and hosts over time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DECIMALS = {"cpu": 4, "ceph_cpu": 4, "guest_cpus": 3, "cpus": 3, "osd_latency_ms
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the past: points of `step_s`, made of what is kept in steps of `kept_s`."""
+    """Time span in steps of `step_s` seconds, computed from stored steps of `kept_s`."""
 
     since: datetime
     until: datetime
@@ -36,20 +36,23 @@ class Span:
 
 
 def of_vm(call: Call) -> Reply:
-    """How busy a VM was."""
+    """Show a VM's resource usage over time."""
     vm = queries.get(Vm, call.ref, call.actor.scope)
     return Reply(_past(call, VMS, vm.id))
 
 
 def of_host(call: Call) -> Reply:
-    """How busy a host was, and what is to be expected of it."""
+    """Show a host's load over time and its forecast."""
     host = queries.get(Host, call.ref, call.actor.scope)
     outlook = host_usage.outlook_of(call.ctx, host.id, call.ctx.clock.now())
     return Reply({**_past(call, HOSTS, host.id), "outlook": outlook})
 
 
 def span(asked: AskPast, now: datetime) -> Span:
-    """The finest step that was kept since then and makes few enough points; never finer than asked for."""
+    """Return the span with the smallest stored step that is not below the requested.
+
+    A larger step is used if there would be more than MOST_POINTS points.
+    """
     until = asked.to or now
     since = until - asked.from_ if isinstance(asked.from_, timedelta) else asked.from_
     wanted_s = max(asked.step or 0, math.ceil((until - since).total_seconds() / MOST_POINTS))
@@ -58,26 +61,26 @@ def span(asked: AskPast, now: datetime) -> Span:
     return Span(since, until, math.ceil(max(wanted_s, kept_s) / kept_s) * kept_s, kept_s)
 
 
-def told(names: Sequence[str], points: Points) -> list[Mapping[str, Any]]:
-    """Points as people see them."""
-    return [_told(names, at, row) for at, row in zip(points.times, points.values, strict=True)]
+def shown(names: Sequence[str], points: Points) -> list[Mapping[str, Any]]:
+    """Return points as JSON data: `at` and one value per name."""
+    return [_shown(names, at, row) for at, row in zip(points.times, points.values, strict=True)]
 
 
 def _past(call: Call, series: Series, object_id: str) -> Mapping[str, Any]:
     what = span(cast(AskPast, call.query), call.ctx.clock.now())
     with unit_of_work(call.ctx.measurements):
         points = measurements.points(series, object_id, what.since, what.until, step_s=what.kept_s)
-    told = {"since": show_time(what.since), "until": show_time(what.until), "step_s": what.step_s}
-    return {**told, "points": _widened(series.names, points, what)}
+    head = {"since": show_time(what.since), "until": show_time(what.until), "step_s": what.step_s}
+    return {**head, "points": _widened(series.names, points, what)}
 
 
 def _widened(names: Sequence[str], points: Points, what: Span) -> list[Mapping[str, Any]]:
-    """Points of the asked step, each the mean of those kept in it."""
+    """Return points of the requested step, each the mean of the stored points in it."""
     if what.step_s == what.kept_s:
-        return told(names, points)
+        return shown(names, points)
     step, rows = timedelta(seconds=what.step_s), zip(points.times, points.values, strict=True)
     grouped = itertools.groupby(rows, lambda row: -((EPOCH - row[0]) // step))
-    return [_told(names, EPOCH + number * step, _mean([row for _, row in same])) for number, same in grouped]
+    return [_shown(names, EPOCH + number * step, _mean([row for _, row in same])) for number, same in grouped]
 
 
 def _mean(rows: Sequence[Any]) -> Any:
@@ -88,7 +91,7 @@ def _mean(rows: Sequence[Any]) -> Any:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _told(names: Sequence[str], at: datetime, row: Any) -> Mapping[str, Any]:
+def _shown(names: Sequence[str], at: datetime, row: Any) -> Mapping[str, Any]:
     values = dict(zip(names, row.tolist(), strict=True))
     return {"at": show_time(at), **{name: _number(name, value) for name, value in values.items()}}
 

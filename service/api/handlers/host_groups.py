@@ -1,4 +1,4 @@
-"""Host groups over HTTP, and which of them a project may use."""
+"""Handlers for host groups and their grants to projects."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from service.views.hosts import show_host_group
 
 
 def listing(call: Call) -> Reply:
-    """All host groups."""
+    """List host groups with their hosts."""
     found = paging.equal(call, queries.readable(HostGroup, call.actor.scope), name=HostGroup.name)
     shown = paging.each(lambda row: show_host_group(row, host_groups.hosts_of(row)))
     return paging.named(call, found, HostGroup, shown)
 
 
 def one(call: Call) -> Reply:
-    """One host group."""
+    """Show a host group."""
     return _shown(queries.get(HostGroup, call.ref, call.actor.scope))
 
 
 def create(call: Call) -> Reply:
-    """Make a host group."""
+    """Create a host group."""
     body = cast(CreateHostGroup, call.body)
     return _shown(host_groups.create(call.ctx, call.actor, body.name, body.description), status=201)
 
 
 def change(call: Call) -> Reply:
-    """Change how far a group's hosts are promised, and by which algorithm its projects' VMs are placed.
+    """Update a host group's description, overcommit ratios and placement algorithm.
 
-    A host in several groups is promised by the lowest of their ratios. Less than is promised already is allowed: such
-    a host says what it is overcommitted by, and gets no new VMs.
+    A host in several groups uses the lowest of their ratios. Less capacity than is allocated already is allowed: the
+    host then shows `overcommitted_by` and gets no new VMs.
     """
     body = cast(ChangeHostGroup, call.body)
     columns: dict[str, str | int | None] = {}
@@ -51,29 +51,35 @@ def change(call: Call) -> Reply:
 
 
 def delete(call: Call) -> Reply:
-    """Remove a host group; its hosts stay."""
+    """Delete a host group; its hosts are kept."""
     host_groups.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 
 
 def add_host(call: Call) -> Reply:
-    """Put a host into the group."""
+    """Add a host to a host group."""
     return _shown(host_groups.put_host(call.ctx, call.actor, call.ref, call.params["host"], inside=True))
 
 
 def remove_host(call: Call) -> Reply:
-    """Take a host out of the group."""
+    """Remove a host from a host group; VMs on the host stay there."""
     return _shown(host_groups.put_host(call.ctx, call.actor, call.ref, call.params["host"], inside=False))
 
 
 def allow(call: Call) -> Reply:
-    """Let a project use the group's hosts, and no others than its groups'."""
+    """Grant a project the use of a host group.
+
+    A project with at least one host group may use only the hosts of its groups.
+    """
     host_groups.bind(call.ctx, call.actor, call.ref, call.params["group"], bound=True)
     return Reply(None, status=204)
 
 
 def disallow(call: Call) -> Reply:
-    """Take a group from a project; one without any may use every host."""
+    """Revoke a project's use of a host group.
+
+    A project without any host group may use every host.
+    """
     host_groups.bind(call.ctx, call.actor, call.ref, call.params["group"], bound=False)
     return Reply(None, status=204)
 

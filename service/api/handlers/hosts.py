@@ -1,4 +1,4 @@
-"""Hosts over HTTP."""
+"""Handlers for hosts."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from service.views.values import Json
 
 
 def listing(call: Call) -> Reply:
-    """All hosts, with what is promised on each."""
+    """List hosts with their allocations."""
     found = paging.equal(call, queries.readable(Host, call.actor.scope), name=Host.name, state=Host.state)
     return paging.named(call, found, Host, functools.partial(_shown, call))
 
 
 def one(call: Call) -> Reply:
-    """One host."""
+    """Show a host."""
     return Reply(_shown(call, [queries.get(Host, call.ref, call.actor.scope)])[0])
 
 
 def add(call: Call) -> Accepted:
-    """Take a host into the cloud."""
+    """Add a host to the cloud."""
     body = cast(AddHost, call.body)
     new = add_host.NewHost(**{**body.model_dump(), "address": str(body.address)})
     return Accepted(add_host.request(call.ctx, call.actor, new))
 
 
 def update(call: Call) -> Reply:
-    """Change what is granted of a host, or cordon it.
+    """Update a host's capacity and reservations, cordon it or activate it.
 
-    Less than is promised already is allowed: `overcommitted_by` says so, and the host gets no new VMs.
+    Less capacity than is allocated already is allowed: the host then shows `overcommitted_by` and gets no new VMs.
     """
     change = update_host.HostChange(**cast(UpdateHost, call.body).model_dump())
     return Reply(_shown(call, [update_host.update(call.ctx, call.actor, call.ref, change)])[0])
 
 
 def check(call: Call) -> Accepted:
-    """Look at a host, or at any machine, and tell all that is wrong with it."""
+    """Check a host or a machine and list every problem with its fix."""
     body = cast(CheckHost, call.body)
     if body.host is not None:
         return Accepted(check_host.request(call.ctx, call.actor, body.host))
@@ -56,7 +56,7 @@ def check(call: Call) -> Accepted:
 
 
 def remove(call: Call) -> Reply:
-    """Let go of a host that runs no VM."""
+    """Remove a host that runs no VM from Nacre."""
     remove_host.remove(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 

@@ -1,4 +1,4 @@
-"""Images over HTTP."""
+"""Handlers for images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.views.images import show_image
 
 
 def described(body: CreateImage | CreateUpload) -> NewImage:
-    """What a body says of an image. Nobody logs in to a CD-ROM."""
+    """Return the image that a body describes; an ISO has no default user."""
     return NewImage(
         name=body.name,
         format=body.format,
@@ -31,19 +31,19 @@ def described(body: CreateImage | CreateUpload) -> NewImage:
 
 
 def listing(call: Call) -> Reply:
-    """All images that may be used."""
+    """List images that the caller may use."""
     found = queries.readable(Image, call.actor.scope)
     columns = {"name": Image.name, "state": Image.state, "kind": Image.kind, "visibility": Image.visibility}
     return paging.named(call, paging.equal(call, found, **columns), Image, paging.each(show_image))
 
 
 def one(call: Call) -> Reply:
-    """One image."""
+    """Show an image."""
     return _in_full(call, queries.get(Image, call.ref, call.actor.scope))
 
 
 def create(call: Call) -> Accepted:
-    """Import an image from a URL, or from a file that lies on the server."""
+    """Import an image from a URL, or from a file on the server."""
     body = cast(CreateImage, call.body)
     new = described(body)
     if body.path is not None:
@@ -52,24 +52,24 @@ def create(call: Call) -> Accepted:
 
 
 def change(call: Call) -> Reply:
-    """Rename an image, or change its labels and who may use it."""
+    """Update an image's name, labels, user, minimum disk size or visibility."""
     body = cast(ChangeImage, call.body)
     return _in_full(call, change_image.change(call.ctx, call.actor, call.ref, body.columns()))
 
 
 def delete(call: Call) -> Accepted:
-    """Delete an image; while clones of it live, its bytes stay."""
+    """Delete an image; VMs cloned from it are kept."""
     return Accepted(delete_image.request(call.ctx, call.actor, call.ref))
 
 
 def share(call: Call) -> Reply:
-    """Let a project use an image."""
+    """Share an image with another project."""
     share_image.share(call.ctx, call.actor, call.ref, call.params["project"])
     return Reply(None, 204)
 
 
 def unshare(call: Call) -> Reply:
-    """Let a project use an image no longer."""
+    """Unshare an image from another project; that project's VMs are kept."""
     share_image.unshare(call.ctx, call.actor, call.ref, call.params["project"])
     return Reply(None, 204)
 

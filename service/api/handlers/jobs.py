@@ -1,4 +1,4 @@
-"""Jobs over HTTP."""
+"""Handlers for jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.views.values import Json
 
 
 def listing(call: Call) -> Reply:
-    """Jobs, the newest first; `rounds=true` shows the service's own too."""
+    """List jobs, newest first; `rounds=true` includes the service's periodic jobs."""
     rounds = cast(ListJobs, call.query).rounds
     found = visible_jobs(call.actor.scope, except_kinds=() if rounds else ROUNDS)
     found = paging.equal(call, found, state=Job.state, kind=Job.kind, object_id=Job.object_id)
@@ -24,12 +24,12 @@ def listing(call: Call) -> Reply:
 
 
 def one(call: Call) -> Accepted:
-    """One job; with `wait`, once it has ended or that many seconds are over."""
+    """Show a job; with `wait`, after it has ended or that many seconds have passed."""
     return Accepted(visible_job(call.ref, call.actor.scope).id, is_new=False)
 
 
 def cancel(call: Call) -> Reply:
-    """Ask for the end of a job: it is undone, then cancelled."""
+    """Cancel a job: the steps done so far are undone."""
     return Reply(show_job(cancel_job.cancel(call.ctx, call.actor, call.ref)), status=202)
 
 

@@ -1,7 +1,7 @@
-"""Numbers: `/metrics` for Prometheus, and the history of one VM.
+"""Handlers for `/metrics` (Prometheus) and a VM's measurements.
 
-What this process did is counted in its own Meters. Everything else is read from the databases at each scrape, so any of
-several API processes tells the same. Per-VM counters have the names that libvirt exporters gave them.
+This process counts its own requests in its Meters. All other metrics are read from the databases at each scrape, so
+every API process returns the same values. Per-VM counters have the names of the common libvirt exporters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.api.handlers.history import told
+from service.api.handlers.history import shown
 from service.api.metrics import host_metrics, vm_metrics, worker_meters
 from service.api.models.metrics import AskHistory
 from service.db import measurements, queries
@@ -30,7 +30,7 @@ STALE_AFTER = timedelta(seconds=90)
 
 
 def scrape(call: Call) -> Reply:
-    """Everything that is counted, in Prometheus' text format."""
+    """Show all metrics in Prometheus' text format."""
     database = CollectorRegistry(auto_describe=False)
     families = [*_of_processes(call), *_of_the_cloud(), *_of_slots(call), *_of_hosts(), *_of_vms(call)]
     database.register(_Collected(families))
@@ -38,18 +38,21 @@ def scrape(call: Call) -> Reply:
 
 
 def history(call: Call) -> Reply:
-    """How busy a VM was: fine steps for the last two hours, coarse ones for two weeks. `…/history` knows more."""
+    """Show a VM's measurements of up to two weeks.
+
+    The step is 15 s within the last two hours, else 5 minutes. `…/history` has more options.
+    """
     query = cast(AskHistory, call.query)
     vm = queries.get(Vm, call.ref, call.actor.scope)
     now, back = call.ctx.clock.now(), timedelta(minutes=query.minutes)
     step_s = RAW_S if back <= KEPT[RAW_S] else ROLLED_S
     with unit_of_work(call.ctx.measurements):
         samples = measurements.points(VMS, vm.id, now - back, now, step_s=step_s)
-    return Reply({"step_s": step_s, "samples": told(VMS.names, samples)})
+    return Reply({"step_s": step_s, "samples": shown(VMS.names, samples)})
 
 
 class _Collected(Collector):
-    """Families that are there already."""
+    """Collector of given metric families."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -69,8 +72,8 @@ def _of_hosts() -> list[Metric]:
 
 
 def _of_the_cloud() -> Iterator[Metric]:
-    ended = CounterMetricFamily("nacre_jobs", "Jobs that ended.", labels=("kind", "state"))
-    seconds = CounterMetricFamily("nacre_job_seconds", "From request to end, summed up.", labels=("kind", "state"))
+    ended = CounterMetricFamily("nacre_jobs", "Jobs that have ended.", labels=("kind", "state"))
+    seconds = CounterMetricFamily("nacre_job_seconds", "Seconds from request to end, summed.", labels=("kind", "state"))
     for kind, state, count, ms in counts.ended_jobs():
         ended.add_metric((kind, state), count)
         seconds.add_metric((kind, state), ms / 1000)
@@ -84,9 +87,9 @@ def _of_the_cloud() -> Iterator[Metric]:
 def _of_slots(call: Call) -> Iterator[Metric]:
     slots = {"wait": call.slots.waits, "stream": call.slots.streams, "upload": call.slots.uploads}
     total = [((name,), kind.total) for name, kind in slots.items()]
-    yield _gauge("nacre_slots", "Slots of this process for calls that take long.", ("kind",), total)
+    yield _gauge("nacre_slots", "Slots of this process for long-running requests.", ("kind",), total)
     taken = [((name,), kind.taken) for name, kind in slots.items()]
-    yield _gauge("nacre_slots_taken", "Slots of this process that are taken.", ("kind",), taken)
+    yield _gauge("nacre_slots_taken", "Slots of this process in use.", ("kind",), taken)
 
 
 def _of_vms(call: Call) -> list[Metric]:
@@ -95,8 +98,8 @@ def _of_vms(call: Call) -> list[Metric]:
     return vm_metrics.families(rows)
 
 
-def _gauge(name: str, told: str, labels: tuple[str, ...], values: Sequence[tuple[tuple[str, ...], int]]) -> Metric:
-    gauge = GaugeMetricFamily(name, told, labels=labels)
+def _gauge(name: str, text: str, labels: tuple[str, ...], values: Sequence[tuple[tuple[str, ...], int]]) -> Metric:
+    gauge = GaugeMetricFamily(name, text, labels=labels)
     for at, value in values:
         gauge.add_metric(at, value)
     return gauge

@@ -1,4 +1,4 @@
-"""Users, log-ins and tokens over HTTP."""
+"""Handlers for users, logins and tokens."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from service.operations.people import login, tokens, users
 from service.views.people import show_token, show_user
 from service.views.values import show_named, show_time
 
-HASHING = "Too many passwords are being checked: try again in a moment."
+HASHING = "Too many password checks are running: try again in a moment."
 
 
 def log_in(call: Call) -> Reply:
-    """Get a token of some hours for a name and a password."""
+    """Log in with a name and a password; returns a token that expires after hours."""
     body = cast(LogIn, call.body)
     with call.slots.logins.one(HASHING):
         token, secret = login.log_in(call.ctx, call.actor, name=body.user, password=body.password.get_secret_value())
@@ -34,13 +34,13 @@ def log_in(call: Call) -> Reply:
 
 
 def log_out(call: Call) -> Reply:
-    """Revoke the token of this very call."""
+    """Log out: revoke the token of this request."""
     login.log_out(call.ctx, call.actor)
     return Reply(None, status=204)
 
 
 def me(call: Call) -> Reply:
-    """Who asks, with what rights, and in which project."""
+    """Show the caller: user, role, permissions and projects."""
     actor = call.actor
     projects = {project.id: show_named(project) for project in queries.everything(Project, actor.scope)}
     return Reply(
@@ -56,7 +56,7 @@ def me(call: Call) -> Reply:
 
 
 def change_own_password(call: Call) -> Reply:
-    """Change one's own password; every other log-in ends."""
+    """Set the caller's own password; other logins end."""
     body = cast(ChangeOwnPassword, call.body)
     old, new = body.old_password.get_secret_value(), body.password.get_secret_value()
     with call.slots.logins.one(HASHING):
@@ -65,18 +65,18 @@ def change_own_password(call: Call) -> Reply:
 
 
 def list_users(call: Call) -> Reply:
-    """All users."""
+    """List users."""
     found = equal(call, User.select(), name=User.name, role=User.role)
     return named(call, found, User, each(show_user))
 
 
 def one_user(call: Call) -> Reply:
-    """One user, and the projects that they work in."""
+    """Show a user with the user's projects."""
     return Reply(show_user(queries.get(User, call.ref, call.actor.scope)))
 
 
 def create_user(call: Call) -> Reply:
-    """Make a user."""
+    """Create a user."""
     body = cast(CreateUser, call.body)
     password = body.password.get_secret_value() if body.password is not None else None
     new = users.NewUser(name=body.name, role=body.role, password=password, projects=tuple(body.projects))
@@ -85,7 +85,7 @@ def create_user(call: Call) -> Reply:
 
 
 def change_user(call: Call) -> Reply:
-    """Change a user's role or password, shut them out or let them in again."""
+    """Update a user's role or password, disable or enable the user."""
     body = cast(ChangeUser, call.body)
     password = body.password.get_secret_value() if body.password is not None else None
     changes = users.Changes(role=body.role, disabled=body.disabled, password=password)
@@ -94,13 +94,13 @@ def change_user(call: Call) -> Reply:
 
 
 def delete_user(call: Call) -> Reply:
-    """Remove a user with all tokens. What they made stays."""
+    """Delete a user and all tokens of the user; the user's VMs and images are kept."""
     users.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 
 
 def list_tokens(call: Call) -> Reply:
-    """One's own tokens that open the door; admins may ask for another user's."""
+    """List the caller's valid tokens; admins may list another user's."""
     asked = cast(ListTokens, call.query)
     user_id = call.actor.user_id or ""
     if asked.user is not None:
@@ -112,7 +112,7 @@ def list_tokens(call: Call) -> Reply:
 
 
 def create_token(call: Call) -> Reply:
-    """Make a token. Its secret is shown this once."""
+    """Create a token; its secret is shown only in this response."""
     body = cast(CreateToken, call.body)
     new = tokens.NewToken(
         name=body.name,
@@ -126,6 +126,6 @@ def create_token(call: Call) -> Reply:
 
 
 def revoke_token(call: Call) -> Reply:
-    """End a token: from the next request on it opens no door."""
+    """Revoke a token; the next request with it is rejected."""
     tokens.revoke(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)

@@ -1,4 +1,4 @@
-"""Placement groups over HTTP."""
+"""Handlers for placement groups."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from service.views.placement_groups import show_placement_groups
 
 
 def listing(call: Call) -> Reply:
-    """All placement groups with their VMs."""
+    """List placement groups with their VMs, hosts and status."""
     found = queries.readable(PlacementGroup, call.actor.scope)
     found = paging.equal(call, found, name=PlacementGroup.name, kind=PlacementGroup.kind)
     return paging.named(call, found, PlacementGroup, show_placement_groups)
 
 
 def one(call: Call) -> Reply:
-    """One placement group with its VMs."""
+    """Show a placement group."""
     return Reply(show_placement_groups([queries.get(PlacementGroup, call.ref, call.actor.scope)])[0])
 
 
 def create(call: Call) -> Reply:
-    """Make a placement group."""
+    """Create a placement group."""
     body = cast(CreatePlacementGroup, call.body)
     made = placement_groups.create(call.ctx, call.actor, name=body.name, kind=body.kind, hard=body.hard)
     return Reply(show_placement_groups([made])[0], status=201)
 
 
 def change(call: Call) -> Reply:
-    """Make a placement group hard or soft. VMs that run stay where they are."""
+    """Update a placement group to hard or soft; running VMs do not move."""
     body = cast(ChangePlacementGroup, call.body)
     return Reply(show_placement_groups([placement_groups.change(call.ctx, call.actor, call.ref, hard=body.hard)])[0])
 
 
 def delete(call: Call) -> Reply:
-    """Remove a placement group that has no VMs."""
+    """Delete a placement group that no VM is in."""
     placement_groups.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)

@@ -1,4 +1,4 @@
-"""Decisions over HTTP: as they were, once more by another algorithm, and what if."""
+"""Handlers for placement decisions: list, show, replay and simulate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from service.placement.table import HostTable
 from service.views.placements import show_decision, show_kept_placements
 
 Json = dict[str, Any]
-MOST_LEFT = 100  # hosts told of in a simulation
+MOST_LEFT = 100  # hosts listed in the result of a simulation
 
 
 def listing(call: Call) -> Reply:
-    """Decisions on VMs, the newest first."""
+    """List placement decisions, newest first."""
     found, asked = placements.readable(call.actor.scope), cast(ListPlacements, call.query)
-    if asked.vm is not None:  # a VM that is gone is known by its id only
+    if asked.vm is not None:  # a deleted VM can be given by id only
         vm = queries.find(Vm, asked.vm, call.actor.scope)
         found = found.where(Placement.vm_id == (vm.id if vm else asked.vm))
     if asked.host is not None:
@@ -33,7 +33,10 @@ def listing(call: Call) -> Reply:
 
 
 def one(call: Call) -> Reply:
-    """A decision: what was asked, the best five hosts, why not the others. With `full` every host as it was seen."""
+    """Show a placement decision: the best five hosts, and why others failed.
+
+    With `full` it has the verdict on every host, from the facts at the time of the decision.
+    """
     row = placements.get(call.ref, call.actor.scope)
     (body,) = show_kept_placements([row])
     if cast(AskPlacement, call.query).full:
@@ -44,14 +47,14 @@ def one(call: Call) -> Reply:
 
 
 def replay(call: Call) -> Reply:
-    """Decide again on the facts of then, by another algorithm or other weights. Nothing is moved."""
+    """Replay a decision on the same facts with another algorithm or weights."""
     body, row = cast(ReplayPlacement, call.body), placements.get(call.ref, call.actor.scope)
     replayed = replay_placement.replay(call.ctx, row, body.algorithm, body.weights)
     return Reply({**show_decision(replayed.decision), "same": replayed.same})
 
 
 def simulate(call: Call) -> Reply:
-    """What if: VMs were placed, hosts were lost or added. Nothing is claimed."""
+    """Simulate new VMs, lost hosts and added hosts; nothing is allocated."""
     what = _what_if(cast(SimulatePlacements, call.body))
     found = simulate_placement.simulate(call.ctx, call.actor, what)
     outcomes = (*found.lost, *found.vms)

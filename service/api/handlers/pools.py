@@ -1,4 +1,4 @@
-"""Storage pools over HTTP."""
+"""Handlers for storage pools."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from service.views.values import Json
 
 
 def listing(call: Call) -> Reply:
-    """All pools for block devices: those in use, and those that could be."""
+    """List pools for block devices: those in use and those that can be added."""
     found = paging.equal(call, Pool.select(), name=Pool.name)
     shown = paging.each(lambda row: _shown(call, row))
     return paging.page(call, found, key=Pool.name, sorts={"name": Pool.name}, show=shown)
 
 
 def one(call: Call) -> Reply:
-    """One pool."""
+    """Show a pool."""
     row = Pool.get_or_none(Pool.name == call.ref)
     if row is None:
         raise queries.not_found("pool", call.ref)
@@ -30,13 +30,13 @@ def one(call: Call) -> Reply:
 
 
 def add(call: Call) -> Accepted:
-    """Take a pool into use, once it was tried."""
+    """Add an existing Ceph pool, after a test image and clone in it succeed."""
     body = cast(AddPool, call.body)
     return Accepted(add_pool.request(call.ctx, call.actor, body.name, body.uses))
 
 
 def remove(call: Call) -> Reply:
-    """Use an empty pool no more."""
+    """Remove an empty pool from Nacre; the Ceph pool is kept."""
     remove_pool.remove(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 

@@ -1,4 +1,4 @@
-"""Projects, their members and quotas, and the audit over HTTP."""
+"""Handlers for projects, their members and quotas, and the audit."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FILTERS = ("actor", "action", "object_kind", "object_id", "object_name", "reques
 
 
 def listing(call: Call) -> Reply:
-    """The projects that may be seen."""
+    """List projects that the caller may see."""
     found = equal(call, queries.readable(Project, call.actor.scope), name=Project.name)
     return named(call, found, Project, each(show_project))
 
 
 def one(call: Call) -> Reply:
-    """One project: what it may have and has, its hosts and its members."""
+    """Show a project with its quotas, host groups and members."""
     project = queries.get(Project, call.ref, call.actor.scope)
     groups, members = people.host_groups_of(project.id), people.members_of(project.id)
     return Reply(
@@ -37,51 +37,54 @@ def one(call: Call) -> Reply:
 
 
 def create(call: Call) -> Reply:
-    """Make a project."""
+    """Create a project."""
     body = cast(CreateProject, call.body)
     new = projects.NewProject(name=body.name, description=body.description, quotas=body.quotas)
     return Reply(show_project(projects.create(call.ctx, call.actor, new)), status=201)
 
 
 def change(call: Call) -> Reply:
-    """Change a project's name or description."""
+    """Update a project's name or description."""
     body = cast(ChangeProject, call.body)
     changed = projects.change(call.ctx, call.actor, call.ref, name=body.name, description=body.description)
     return Reply(show_project(changed))
 
 
 def delete(call: Call) -> Reply:
-    """Remove a project that owns nothing."""
+    """Delete a project that owns nothing."""
     projects.delete(call.ctx, call.actor, call.ref)
     return Reply(None, status=204)
 
 
 def add_member(call: Call) -> Reply:
-    """Let a user work in the project."""
+    """Add a user to a project."""
     projects.add_member(call.ctx, call.actor, call.ref, call.params["user"])
     return Reply(None, status=204)
 
 
 def remove_member(call: Call) -> Reply:
-    """Let a user work in the project no more."""
+    """Remove a user from a project."""
     projects.remove_member(call.ctx, call.actor, call.ref, call.params["user"])
     return Reply(None, status=204)
 
 
 def list_quotas(call: Call) -> Reply:
-    """What the project may have, and has."""
+    """List a project's quotas with their usage."""
     project = queries.get(Project, call.ref, call.actor.scope)
     return Reply({"items": [show_quota(quota) for quota in quotas.of_project(project.id)]})
 
 
 def set_quota(call: Call) -> Reply:
-    """Limit a resource of the project. A limit below what is there stops new ones only."""
+    """Set a project's quota of a resource; existing objects are kept."""
     body = cast(SetQuota, call.body)
     return Reply(show_quota(projects.set_quota(call.ctx, call.actor, call.ref, call.params["resource"], body.limit)))
 
 
 def list_audit(call: Call) -> Reply:
-    """Who did what, the newest first: admins see all of it, others what belongs to their projects and what they did."""
+    """List audit entries, newest first.
+
+    Admins see all entries, other users those of their projects and their own.
+    """
     query = people.readable_audit(call.actor.name, call.actor.role, call.actor.scope)
     query = equal(call, query, **{name: getattr(Audit, name) for name in FILTERS})
     return page(call, query, key=Audit.id, sorts={"created_at": Audit.created_at}, show=each(show_audit))

@@ -1,4 +1,4 @@
-"""What a VM's screen shows, over HTTP: pictures, and passwords for VNC."""
+"""Handlers for a VM's screen: VNC access and screenshots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from service.views.values import show_time
 
 
 def open_console(call: Call) -> Reply:
-    """Make a short-lived password for a VM's VNC console; it is told this once."""
+    """Open a VM's screen to VNC viewers with a short-lived password.
+
+    The password is shown only in this response.
+    """
     body = cast(OpenVnc, call.body)
     opened = open_vnc.request(call.ctx, call.actor, call.ref, life_s=body.seconds)
     shown = {"password": opened.password, "expires_at": show_time(opened.expires_at)}
@@ -24,11 +27,11 @@ def open_console(call: Call) -> Reply:
 
 
 def take(call: Call) -> Accepted:
-    """Take a picture of a VM's screen."""
+    """Take a screenshot of a VM as a PNG file."""
     return Accepted(take_screenshot.request(call.ctx, call.actor, call.ref))
 
 
 def picture(call: Call) -> Reply:
-    """The picture that was taken last, if it is a fresh one."""
+    """Show the latest screenshot of a VM, if it is recent."""
     vm = queries.get(Vm, call.ref, call.actor.scope)
     return Reply(take_screenshot.newest(call.ctx, vm), media_type="image/png")

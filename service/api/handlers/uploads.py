@@ -1,4 +1,4 @@
-"""Uploads over HTTP: announced by POST, filled by PATCH in pieces of any size; GET tells where to go on."""
+"""Handlers for uploads: POST creates, PATCH sends pieces, GET shows the offset."""
 
 from __future__ import annotations
 
@@ -19,39 +19,42 @@ OFFSET = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 def create(call: Call) -> Reply:
-    """Announce a file that will be sent."""
+    """Create an upload for a file that will be sent in pieces."""
     body = cast(CreateUpload, call.body)
     upload = uploads.create(call.ctx, call.actor, described(body), body.size_bytes)
     return _shown(call.ctx, upload, status=201)
 
 
 def listing(call: Call) -> Reply:
-    """All uploads, with how much of each is here."""
+    """List uploads with the number of bytes received."""
     found = paging.equal(call, uploads.readable(call.actor.scope), name=Upload.name)
     return paging.named(call, found, Upload, paging.each(lambda row: show_upload(row, uploads.offset(call.ctx, row))))
 
 
 def one(call: Call) -> Reply:
-    """One upload, with how much of it is here."""
+    """Show an upload with the number of bytes received."""
     return _shown(call.ctx, uploads.get(call.actor, call.ref))
 
 
 def send(call: Call) -> Reply:
-    """Send the next piece; with the last one the import begins, and `job_id` names it."""
+    """Send the next piece of an upload.
+
+    The last piece starts the import; `job_id` is its job.
+    """
     at = call.header("Upload-Offset")
     if not OFFSET.fullmatch(at):
-        told = "how much of the file is here already, in bytes"
-        raise InvalidError(f"Upload-Offset is {told}.", errors=(FieldError("Upload-Offset", told),))
+        rule = "the number of bytes received so far"
+        raise InvalidError(f"Upload-Offset must be {rule}.", errors=(FieldError("Upload-Offset", rule),))
     if call.stream is None or call.stream_bytes is None:
         raise InvalidError("Send the piece as the body, with its Content-Length.", code="request.length_required")
-    if call.header("If-Match"):  # what holds until the object is changed would hold for as long as the piece comes
-        raise InvalidError("Upload-Offset says all that an If-Match could.", code="request.precondition")
+    if call.header("If-Match"):  # its transaction would stay open for as long as the piece arrives
+        raise InvalidError("Uploads take no If-Match: send Upload-Offset.", code="request.precondition")
     upload = uploads.receive(call.ctx, call.actor, call.ref, int(at), call.stream, call.stream_bytes)
     return _shown(call.ctx, upload)
 
 
 def delete(call: Call) -> Reply:
-    """Give an upload up."""
+    """Abandon an unfinished upload; its data is deleted."""
     uploads.abandon(call.ctx, call.actor, call.ref)
     return Reply(None, 204)
 

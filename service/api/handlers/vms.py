@@ -1,4 +1,4 @@
-"""VMs over HTTP."""
+"""Handlers for VMs."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ from service.views.vms import show_vm_in_full, show_vms
 
 
 def listing(call: Call) -> Reply:
-    """All VMs, without their disks."""
+    """List VMs, without their disks."""
     found = paging.equal(call, queries.readable(Vm, call.actor.scope), name=Vm.name, observed_state=Vm.observed_state)
     found = paging.related(call, found, host=Vm.host, flavor=Vm.flavor, image=Vm.image)
     return paging.named(call, found, Vm, show_vms)
 
 
 def one(call: Call) -> Reply:
-    """One VM with its disks and cards."""
+    """Show a VM with its disks and network cards."""
     return Reply(show_vm_in_full(queries.get(Vm, call.ref, call.actor.scope)))
 
 
 def placement(call: Call) -> Reply:
-    """Why the VM is where it is."""
+    """Show why a VM is on its host."""
     vm = queries.get(Vm, call.ref, call.actor.scope)
     row = queries.last_placement(vm.id)
     return Reply(show_placement(row) if row else {})
 
 
 def create(call: Call) -> Accepted:
-    """Make a VM and start it."""
+    """Create a VM and start it."""
     return Accepted(create_vm.request(call.ctx, call.actor, new_vm(cast(CreateVm, call.body))))
 
 
 def create_many(call: Call) -> Reply:
-    """Make several VMs alike, placed as one batch: all of them or none, or as many as fit."""
+    """Create several equal VMs as one batch: all or none, or as many as fit."""
     body = cast(CreateVms, call.body)
     most = body.fit == "most"
     batch = create_vm.request_many(call.ctx, call.actor, new_vm(body), body.count, as_many_as_fit=most)
@@ -68,7 +68,7 @@ def create_many(call: Call) -> Reply:
 
 
 def edit(call: Call) -> Reply:
-    """Change a VM's description, tags, boot order and placement groups."""
+    """Update a VM's description, tags, boot order and placement groups."""
     body = cast(EditVm, call.body)
     changes = edit_vm.VmChanges(
         description=body.description,
@@ -80,12 +80,12 @@ def edit(call: Call) -> Reply:
 
 
 def rename(call: Call) -> Accepted:
-    """Give a VM another name; the guest's own hostname stays."""
+    """Rename a VM; the hostname inside the guest is unchanged."""
     return Accepted(rename_vm.request(call.ctx, call.actor, call.ref, cast(RenameVm, call.body).name))
 
 
 def resize(call: Call) -> Accepted:
-    """Give a VM another flavor, at once or at its next start."""
+    """Resize a VM to another flavor, by hot-plug if possible, else at its next start."""
     return Accepted(resize_vm.request(call.ctx, call.actor, call.ref, cast(ResizeVm, call.body).flavor))
 
 
@@ -96,43 +96,43 @@ def delete(call: Call) -> Accepted:
 
 
 def start(call: Call) -> Accepted:
-    """Start a stopped VM."""
+    """Start a stopped VM on the best host."""
     return Accepted(start_vm.request(call.ctx, call.actor, call.ref, paused=cast(StartVm, call.body).paused))
 
 
 def pause(call: Call) -> Accepted:
-    """Hold a running VM still."""
+    """Pause a running VM: its vCPUs stop, its memory is kept."""
     return Accepted(pause_vm.request(call.ctx, call.actor, call.ref))
 
 
 def resume(call: Call) -> Accepted:
-    """Let a paused VM go on."""
+    """Resume a paused VM."""
     return Accepted(resume_vm.request(call.ctx, call.actor, call.ref))
 
 
 def shut_down(call: Call) -> Accepted:
-    """Ask the guest to power off."""
+    """Shut down a VM: ask its guest to power off."""
     return Accepted(shut_down_vm.request(call.ctx, call.actor, call.ref))
 
 
 def force_off(call: Call) -> Accepted:
-    """End a VM at once."""
+    """Force off a VM at once, like pulling the power plug."""
     return Accepted(force_off_vm.request(call.ctx, call.actor, call.ref))
 
 
 def reset(call: Call) -> Accepted:
-    """Reset a running VM."""
+    """Reset a running VM, like its reset button."""
     return Accepted(reset_vm.request(call.ctx, call.actor, call.ref))
 
 
 def migrate(call: Call) -> Accepted:
-    """Move a running VM to another host."""
+    """Migrate a running VM to another host, live."""
     body = cast(MigrateVm, call.body)
     return Accepted(migrate_vm.request(call.ctx, call.actor, call.ref, body.host))
 
 
 def new_vm(body: CreateVm) -> NewVm:
-    """The VM that a body describes."""
+    """Return the VM that a body describes."""
     size_bytes = body.root.size_gib * GIB if body.root.size_gib is not None else None
     return NewVm(
         name=body.name,

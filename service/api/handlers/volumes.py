@@ -1,4 +1,4 @@
-"""Data volumes over HTTP: disks that may be on a VM, and stay when it goes."""
+"""Handlers for data volumes: disks that exist with or without a VM."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from service.views.volumes import show_volume, show_volumes
 
 
 def listing(call: Call) -> Reply:
-    """All data volumes, whether they are on a VM or not."""
+    """List data volumes, attached or not."""
     found = queries.readable(Volume, call.actor.scope).where(Volume.role == "data")
     found = paging.equal(call, found, name=Volume.name, pool=Volume.pool, state=Volume.state)
     return paging.named(call, paging.related(call, found, vm=Volume.vm), Volume, show_volumes)
 
 
 def one(call: Call) -> Reply:
-    """One data volume."""
+    """Show a data volume."""
     return Reply(show_volume(volume_rows.data_volume(call.ref, call.actor.scope)))
 
 
 def create(call: Call) -> Accepted:
-    """Make a data volume that is on no VM yet."""
+    """Create a data volume that is not attached."""
     body = cast(CreateVolume, call.body)
     return Accepted(create_volume.request(call.ctx, call.actor, body.name, new_disk(body)))
 
 
 def delete(call: Call) -> Accepted:
-    """Delete a data volume that is on no VM, with all that is on it."""
+    """Delete a data volume that is not attached."""
     return Accepted(delete_volume.request(call.ctx, call.actor, call.ref))
 
 
 def grow(call: Call) -> Accepted:
-    """Make a data volume larger, wherever it is."""
+    """Grow a data volume, attached or not."""
     body = cast(GrowVolume, call.body)
     return Accepted(grow_volume.request(call.ctx, call.actor, call.ref, body.size_gib * GIB))

@@ -1,6 +1,7 @@
-"""A VM's counters under the names that libvirt exporters gave them, so that their dashboards and alerts work.
+"""Metrics of VMs for Prometheus, named as by the common libvirt exporters.
 
-`domain` is the VM's name. Counters begin anew when a VM starts or moves, which Prometheus expects of counters.
+Their dashboards and alerts work unchanged. `domain` is the VM's name. Counters restart at 0 when a VM starts or moves,
+which Prometheus handles.
 """
 
 from __future__ import annotations
@@ -29,31 +30,31 @@ INTERFACE_COUNTERS = {
     "receive_bytes": ("received_bytes", "Bytes received."),
     "receive_packets": ("received_packets", "Packets received."),
     "receive_errors": ("received_errors", "Packets received with errors."),
-    "receive_drops": ("received_drops", "Packets dropped on their way in."),
+    "receive_drops": ("received_drops", "Incoming packets dropped."),
     "transmit_bytes": ("sent_bytes", "Bytes sent."),
     "transmit_packets": ("sent_packets", "Packets sent."),
     "transmit_errors": ("sent_errors", "Packets sent with errors."),
-    "transmit_drops": ("sent_drops", "Packets dropped on their way out."),
+    "transmit_drops": ("sent_drops", "Outgoing packets dropped."),
 }
 MEMORY_GAUGES = {
-    "rss_bytes": ("resident_bytes", "What QEMU holds of the host's memory."),
-    "available_bytes": ("available_bytes", "What the guest's system sees as its memory."),
-    "unused_bytes": ("unused_bytes", "What the guest has not touched."),
-    "usable_bytes": ("usable_bytes", "What the guest could use without swapping."),
+    "rss_bytes": ("resident_bytes", "Host memory used by QEMU."),
+    "available_bytes": ("available_bytes", "Memory as the guest's kernel reports it."),
+    "unused_bytes": ("unused_bytes", "Memory that the guest does not use."),
+    "usable_bytes": ("usable_bytes", "Memory that the guest can use without swapping."),
 }
 
 
 def families(rows: Iterable[LastMeasure]) -> list[Metric]:
-    """All metrics of all VMs."""
+    """Return all metrics of all VMs."""
     vms = [((row.name, row.vm_id, row.project_id, row.host), row.statistics) for row in rows]
-    disks = [((*vm, disk["target"]), disk) for vm, told in vms for disk in told["disks"]]
-    nics = [((*vm, nic["device"]), nic) for vm, told in vms for nic in told["nics"]]
-    memory = [(vm, told["memory"]) for vm, told in vms if told["memory"]]
+    disks = [((*vm, disk["target"]), disk) for vm, values in vms for disk in values["disks"]]
+    nics = [((*vm, nic["device"]), nic) for vm, values in vms for nic in values["nics"]]
+    memory = [(vm, values["memory"]) for vm, values in vms if values["memory"]]
     return [
         *_info(vms, memory),
         *_gauges(MEMORY, MEMORY_GAUGES, VM, memory),
         *_counters("libvirt_domain_block_stats_", BLOCK_COUNTERS, disks),
-        *_gauges("libvirt_domain_block_stats_", {"capacity_bytes": ("capacity_bytes", "Its size.")}, DEVICE, disks),
+        *_gauges("libvirt_domain_block_stats_", {"capacity_bytes": ("capacity_bytes", "Device size.")}, DEVICE, disks),
         *_counters("libvirt_domain_interface_stats_", INTERFACE_COUNTERS, nics),
     ]
 
@@ -64,20 +65,20 @@ Labelled = Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]
 def _info(vms: Labelled, memory: Labelled) -> list[Metric]:
     time = CounterMetricFamily(f"{INFO}cpu_time_seconds", "CPU time used.", labels=VM)
     vcpus = GaugeMetricFamily(f"{INFO}virtual_cpus", "Virtual CPUs.", labels=VM)
-    for vm, told in vms:
-        time.add_metric(vm, told["cpu_time_s"])
-        vcpus.add_metric(vm, len(told["vcpu_times_s"]))
+    for vm, values in vms:
+        time.add_metric(vm, values["cpu_time_s"])
+        vcpus.add_metric(vm, len(values["vcpu_times_s"]))
     sizes = {
-        "memory_usage_bytes": ("current_bytes", "Memory that the guest has."),
-        "maximum_memory_bytes": ("maximum_bytes", "Memory that it may have."),
+        "memory_usage_bytes": ("current_bytes", "Memory of the guest."),
+        "maximum_memory_bytes": ("maximum_bytes", "Maximum memory of the guest."),
     }
     return [time, vcpus, *_gauges(INFO, sizes, VM, memory)]
 
 
 def _counters(prefix: str, names: Mapping[str, tuple[str, str]], rows: Labelled) -> list[Metric]:
     every: list[Metric] = []
-    for name, (field, told) in names.items():
-        family = CounterMetricFamily(prefix + name, told, labels=DEVICE)
+    for name, (field, text) in names.items():
+        family = CounterMetricFamily(prefix + name, text, labels=DEVICE)
         for labels, values in rows:
             family.add_metric(labels, values[field])
         every.append(family)
@@ -86,8 +87,8 @@ def _counters(prefix: str, names: Mapping[str, tuple[str, str]], rows: Labelled)
 
 def _gauges(prefix: str, names: Mapping[str, tuple[str, str]], labels: tuple[str, ...], rows: Labelled) -> list[Metric]:
     every: list[Metric] = []
-    for name, (field, told) in names.items():
-        family = GaugeMetricFamily(prefix + name, told, labels=labels)
+    for name, (field, text) in names.items():
+        family = GaugeMetricFamily(prefix + name, text, labels=labels)
         for at, values in rows:
             if values[field] is not None:
                 family.add_metric(at, values[field])

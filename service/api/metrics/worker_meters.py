@@ -1,4 +1,4 @@
-"""What workers counted of themselves. Nobody can scrape them: they leave their numbers where an API process looks."""
+"""Metrics of workers: they serve no HTTP, so an API process reads them from the database."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from service.meters import Family
 
 
 def joined(own: Iterable[Metric], kept: Mapping[str, list[Any]]) -> list[Metric]:
-    """This process's families, with the samples of the others under the label `process`; each family once."""
+    """Return this process's families with the samples of other processes.
+
+    Samples of other processes have the label `process`. Each family is returned once.
+    """
     families = {family.name: family for family in own}
-    for process, told in kept.items():
-        for name, kind, told_as, samples in map(_family, told):
-            family = families.setdefault(name, Metric(name, told_as, kind))
+    for process, stored in kept.items():
+        for name, kind, text, samples in map(_family, stored):
+            family = families.setdefault(name, Metric(name, text, kind))
             for sample, labels, value in samples:
                 family.add_sample(sample, {**labels, "process": process}, value)
     return list(families.values())
 
 
-def _family(told: Any) -> Family:
-    name, kind, told_as, samples = told
-    return name, kind, told_as, samples
+def _family(stored: Any) -> Family:
+    name, kind, text, samples = stored
+    return name, kind, text, samples

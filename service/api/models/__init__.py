@@ -1,1 +1,1 @@
-"""What goes over the wire, by topic: bodies and queries that are read strictly, and the models of what is answered."""
+"""Models of request bodies, queries and responses, by topic."""

@@ -1,4 +1,4 @@
-"""Flavors and networks: what VMs are made from."""
+"""Models of flavors and networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BridgeName = Annotated[
 
 
 class CreateFlavor(Body):
-    """A size of VM. The maxima default to the start values."""
+    """Flavor to create; the maxima default to the start values."""
 
     name: Label
     vcpus: Vcpus
@@ -36,12 +36,12 @@ class CreateFlavor(Body):
     @model_validator(mode="after")
     def _ceiling_is_above(self) -> Self:
         if (self.max_vcpus or self.vcpus) < self.vcpus or (self.max_memory_mib or self.memory_mib) < self.memory_mib:
-            raise ValueError("a maximum is not below what the VM starts with")
+            raise ValueError("a maximum must not be below the start value")
         return self
 
 
 class CreateNetwork(Body):
-    """A guest network on a bridge that every host has."""
+    """Guest network to create, on a bridge that every host has."""
 
     name: Label
     bridge: BridgeName
@@ -60,16 +60,16 @@ class CreateNetwork(Body):
             self.cidr.network_address,
             self.cidr.broadcast_address,
         }:
-            raise ValueError(f"the first and the last address of {self.cidr} are not for guests")
+            raise ValueError(f"the first and the last address of {self.cidr} cannot be assigned to guests")
         if self.first_address > self.last_address:
-            raise ValueError("first_address comes after last_address")
+            raise ValueError("first_address is greater than last_address")
         if self.gateway and self.first_address <= self.gateway <= self.last_address:
-            raise ValueError("the gateway lies among the addresses to give out")
+            raise ValueError("the gateway is between first_address and last_address")
         return self
 
 
 class ShownFlavor(Named):
-    """A flavor."""
+    """Flavor: a size of VMs."""
 
     vcpus: int
     max_vcpus: int
@@ -80,7 +80,7 @@ class ShownFlavor(Named):
 
 
 class ShownNetwork(Named):
-    """A guest network."""
+    """Guest network."""
 
     bridge: str
     cidr: str

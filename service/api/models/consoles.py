@@ -1,4 +1,4 @@
-"""Consoles of VMs."""
+"""Models of console tickets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from service.edge.models import Body, Instant, Shown
 
 
 class OpenConsole(Body):
-    """Which of a VM's consoles: its screen, or its serial line."""
+    """Kind of console to open: screen or serial console."""
 
     kind: Literal["vnc", "serial"]
 
 
 class ShownConsole(Shown):
-    """A websocket that opens once, until `expires_at`, to who offers the subprotocols `protocol` and `ticket`.
+    """Websocket that opens once, until `expires_at`.
 
-    Its binary messages are the bytes of VNC's protocol (RFB), or of the serial line.
+    The client offers the subprotocols `protocol` and `ticket`. Its binary messages are the
+    bytes of VNC's protocol (RFB), or of the serial console.
     """
 
     kind: str

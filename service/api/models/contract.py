@@ -1,4 +1,4 @@
-"""What a request would come to, what happened, and what a declaration changed."""
+"""Models of dry runs and declarations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from service.edge.models import Id, Shown
 
 
 class ShownTrialJob(Shown):
-    """The job that would be made. The id of an object that is not there yet is nobody's afterwards."""
+    """Job that would be created; the id of a new object is discarded afterwards."""
 
     kind: str
     object: ShownObject
 
 
 class ShownDifference(Shown):
-    """One field of a declaration that is not what the VM has; `when` it becomes so."""
+    """Field that differs from the declaration, and when the change takes effect."""
 
     field: str
     before: Any = Field(alias="from")
@@ -28,9 +28,9 @@ class ShownDifference(Shown):
 
 
 class ShownDeclared(Shown):
-    """What a declaration changed: `diff` is empty where the VM was made, or was as declared.
+    """Result of a declaration: `diff` is empty if the VM was created or is unchanged.
 
-    `job` is what to wait for; null: nothing is left to do.
+    `job` applies the changes; null: nothing is left to do.
     """
 
     vm_id: Id
@@ -41,12 +41,12 @@ class ShownDeclared(Shown):
 
 
 class ShownTrial(Shown):
-    """What a request with `dry_run=true` would have done."""
+    """Result of a request with `dry_run=true`."""
 
     dry_run: Literal[True]
     job: ShownTrialJob | None
     placements: list[ShownPlacement]
-    why_not_all: str | None = Field(description="Of a batch: why not more VMs would be placed.")
+    why_not_all: str | None = Field(description="Batches: why not all VMs would be placed.")
     reasons: dict[str, list[str]]
     changed: bool | None
     diff: list[ShownDifference] | None

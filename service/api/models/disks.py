@@ -1,4 +1,4 @@
-"""Disks of VMs, CD-ROM drives, and volumes as objects of their own."""
+"""Models of disks, CD-ROM drives and data volumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VolumeState = Literal["creating", "ready", "deleting"]
 
 
 class RootDisk(Body):
-    """The disk that the VM boots from; its size is the flavor's unless told. `pool` is the usual one unless told."""
+    """Root disk of a VM; size and pool default to the flavor's size and the VM pool."""
 
     size_gib: SizeGib | None = None
     pool: PoolName | None = None
@@ -23,7 +23,7 @@ class RootDisk(Body):
 
 
 class ExtraDisk(Body):
-    """One more disk: blank, or a clone of `image`, whose size it has unless told."""
+    """Extra disk: blank, or a clone of `image`, with the image's size by default."""
 
     size_gib: SizeGib | None = None
     image: Ref | None = None
@@ -39,14 +39,14 @@ class ExtraDisk(Body):
 
 
 class CdromDrive(Body):
-    """A CD-ROM drive, empty or with an ISO image in it."""
+    """CD-ROM drive, empty or with an ISO image."""
 
     image: Ref | None = None
     bus: Literal["scsi", "sata", "ide"] | None = None
 
 
 class AttachDisk(Body):
-    """A disk to give to a VM: `volume` names one that is there; else it is made, as an extra disk at create is."""
+    """Disk to attach: an existing `volume`, or a new disk."""
 
     volume: Ref | None = None
     size_gib: SizeGib | None = None
@@ -59,53 +59,53 @@ class AttachDisk(Body):
     def _is_one_or_the_other(self) -> Self:
         made = [name for name in ("size_gib", "image", "pool", "name") if getattr(self, name) is not None]
         if self.volume is not None and made:
-            raise ValueError(f"a volume that is there has its own {', '.join(made)}")
+            raise ValueError(f"an existing volume has its own {', '.join(made)}")
         if self.volume is None and self.size_gib is None and self.image is None:
-            raise ValueError("name a volume, or say how large a new disk shall be")
+            raise ValueError("give a volume, or the size of a new disk")
         return self
 
 
 class DetachDisk(Body):
-    """A disk by its target, or by its volume's name or id; the volume is kept unless `delete`."""
+    """Disk to detach, by its target or its volume; the volume is kept unless `delete`."""
 
     disk: Ref
     delete: bool = False
 
 
 class GrowDisk(Body):
-    """A disk, the root too, by its target, or by its volume's name or id."""
+    """Disk to grow, by its target or its volume's name or id; also the root disk."""
 
     disk: Ref
     size_gib: SizeGib
 
 
 class InsertMedium(Body):
-    """An ISO image for a drive, by its target; the first one when none is named."""
+    """ISO image to insert into a drive (by target), the first drive by default."""
 
     image: Ref
     drive: Ref | None = None
 
 
 class EjectMedium(Body):
-    """A drive by its target; the first one when none is named."""
+    """Drive (by target) to empty, the first drive by default."""
 
     drive: Ref | None = None
 
 
 class CreateVolume(ExtraDisk):
-    """A volume that is on no VM."""
+    """Data volume to create."""
 
     name: Label
 
 
 class GrowVolume(Body):
-    """How large it shall be."""
+    """New size."""
 
     size_gib: SizeGib
 
 
 class ListVolumes(ListNamed):
-    """Which volumes to list."""
+    """Filters of the list of volumes."""
 
     vm: Ref | None = None
     pool: PoolName | None = None
@@ -113,13 +113,13 @@ class ListVolumes(ListNamed):
 
 
 class DeleteVm(Trying):
-    """What becomes of the data disks."""
+    """Query of a VM's deletion."""
 
     keep_disks: Flag = Field(default=False, description="Keep the data disks as volumes of the project.")
 
 
 class ShownVmVolume(Shown):
-    """A VM's block device."""
+    """Block device of a VM."""
 
     id: Id
     name: str | None
@@ -134,7 +134,7 @@ class ShownVmVolume(Shown):
 
 
 class ShownDrive(Shown):
-    """A VM's CD-ROM drive."""
+    """CD-ROM drive of a VM."""
 
     target: str
     bus: Bus
@@ -142,7 +142,7 @@ class ShownDrive(Shown):
 
 
 class ShownVolume(Shown):
-    """A data volume, and the VM that it is on, if it is on one."""
+    """Data volume, with the VM that it is attached to."""
 
     id: Id
     name: str

@@ -1,4 +1,4 @@
-"""What the edge itself answers: problems, and whether the service is there."""
+"""Models of error responses and health checks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from service.edge.models import Shown
 
 
 class ShownFieldError(Shown):
-    """One wrong field: its dotted path in the request."""
+    """Invalid field: its dotted path in the request, and the reason."""
 
     field: str
     message: str
 
 
 class Problem(Shown):
-    """RFC 9457. `code` is for programs and never changes; `detail` is for people and says what to do next."""
+    """Problem document (RFC 9457): stable `code`, and `detail` with the next step."""
 
     model_config = ConfigDict(json_schema_extra={"description": "An RFC 9457 problem document."})
 
@@ -27,11 +27,11 @@ class Problem(Shown):
     code: str = Field(description="Stable and dotted; docs/reference/errors.md lists all.")
     detail: str
     request_id: str
-    errors: list[ShownFieldError] | None = Field(default=None, description="One for each wrong field.")
-    reasons: dict[str, list[str]] | None = Field(default=None, description="For each host, why not.")
+    errors: list[ShownFieldError] | None = Field(default=None, description="One entry per invalid field.")
+    reasons: dict[str, list[str]] | None = Field(default=None, description="For each host, why it cannot take the VM.")
 
 
 class ShownHealth(Shown):
-    """Whether the service answers."""
+    """Health of the service."""
 
     status: Literal["ok", "ready"]

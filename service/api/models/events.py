@@ -1,4 +1,4 @@
-"""Events."""
+"""Models of the event stream."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from service.edge.models import Count, Label, Query
 
 
 class ListenEvents(Query):
-    """What to listen to."""
+    """Query of the event stream."""
 
     after: Annotated[Count, Field(ge=0)] | None = Field(
-        default=None, description="Begin after this event; 0: with the oldest that is kept. `Last-Event-ID` wins."
+        default=None,
+        description="Start after this event; 0: at the oldest stored event. `Last-Event-ID` takes precedence.",
     )
     object_kind: Label | None = Field(default=None, description="Only events about this kind of object.")

@@ -1,4 +1,4 @@
-"""What was measured of hosts and VMs over time."""
+"""Models of measurements of hosts and VMs over time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from service.edge.models import Count, Instant, Query, Shown
 
-LONGEST_S = 1000 * 86400  # nothing is kept for so long
+LONGEST_S = 1000 * 86400  # longer than measurements are stored
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 AGO = re.compile(r"([0-9]{1,6})(s|min|h|d)")
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def _span(text: object) -> object:
-    """How long before, when it is said so; else as it is."""
+    """Return a timedelta for a time span; else parse a time."""
     found = AGO.fullmatch(text) if isinstance(text, str) else None
     if found:
         return timedelta(seconds=min(int(found[1]) * SECONDS[found[2]], LONGEST_S))
     try:
         return _moment(text)
     except ValueError as error:
-        raise ValueError(f"how long before, say 30min, 24h or 7d, or {error}") from None
+        raise ValueError(f"a time span like 30min, 24h or 7d, or {error}") from None
 
 
 def _moment(text: object) -> object:
@@ -33,14 +33,14 @@ def _moment(text: object) -> object:
     try:
         return _instant(text)
     except (ValueError, OverflowError):
-        raise ValueError("an instant as RFC 3339 has it, say 2030-01-31T12:00:00Z") from None
+        raise ValueError("an RFC 3339 time like 2030-01-31T12:00:00Z") from None
 
 
 def _instant(text: str) -> datetime:
     if not RFC_3339.fullmatch(text):
         raise ValueError(text)
     instant = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    if not 1971 <= instant.year <= 9000:  # what is reckoned from it must be an instant, too
+    if not 1971 <= instant.year <= 9000:  # times computed from it must be valid, too
         raise ValueError(text)
     return instant
 
@@ -52,16 +52,16 @@ Begin = Annotated[datetime | timedelta, BeforeValidator(_span), WithJsonSchema({
 
 
 class AskPast(Query):
-    """Which part of the past, and how fine."""
+    """Query of measurements: time span and step."""
 
     from_: Begin = Field(
         default=timedelta(hours=1),
         alias="from",
-        description="Since when: an instant, or how long before `to`, say 30min, 24h or 7d. An hour unless told.",
+        description="Start: an RFC 3339 time, or a time span before `to` like 30min, 24h or 7d. Default: one hour.",
     )
-    to: Moment | None = Field(default=None, description="Until when; now unless told.")
+    to: Moment | None = Field(default=None, description="End; default: now.")
     step: Annotated[Count, Field(ge=15, le=30 * 86400)] | None = Field(
-        default=None, description="Seconds of a point; wider where that is not kept, or where points were too many."
+        default=None, description="Seconds per point; larger if that step is not stored or gives too many points."
     )
 
     @model_validator(mode="after")
@@ -72,7 +72,7 @@ class AskPast(Query):
 
 
 class Past(Shown):
-    """A part of the past in steps, of which those are told that something is known of, the oldest first."""
+    """Time span in steps, oldest first; steps without measurements are left out."""
 
     since: Instant
     until: Instant
@@ -80,7 +80,7 @@ class Past(Shown):
 
 
 class VmPoint(Shown):
-    """A VM over a step up to `at`: CPUs used on average, bytes, bytes per second."""
+    """Measurements of a VM over a step up to `at`; CPUs and rates are averages."""
 
     at: Instant
     cpus: float | None
@@ -92,13 +92,16 @@ class VmPoint(Shown):
 
 
 class ShownVmPast(Past):
-    """A VM's past, in at most 1,000 points."""
+    """Measurements of a VM in at most 1,000 points."""
 
     points: list[VmPoint]
 
 
 class HostPoint(Shown):
-    """A host over a step up to `at`: shares of its CPUs (of them Ceph's), CPUs that guests used, MiB, milliseconds."""
+    """Measurements of a host over one step up to `at`.
+
+    `cpu` and `ceph_cpu` are shares of its CPUs, 0 to 1; `guest_cpus` are CPUs used by guests.
+    """
 
     at: Instant
     cpu: float | None
@@ -110,10 +113,10 @@ class HostPoint(Shown):
 
 
 class HostOutlook(Shown):
-    """Shares of the host's CPUs, 0 to 1; null where too little is known yet.
+    """Forecast of a host: shares of its CPUs, 0 to 1; null without enough data.
 
-    Average and peak (95th percentile) are of the last 24 hours, the forecast is of the coming four. The trend is by how
-    much a day's average grows per day. The pattern is what each hour of the day was like, 0 to 23 o'clock UTC.
+    Average and peak (95th percentile) are of the last 24 hours, the forecast is for the next four. The trend is the
+    growth of the daily average per day. The pattern is the mean of each hour of the day, 0 to 23 UTC.
     """
 
     cpu_average: float | None
@@ -124,7 +127,7 @@ class HostOutlook(Shown):
 
 
 class ShownHostPast(Past):
-    """A host's past, in at most 1,000 points, and what is made of it for decisions."""
+    """Measurements of a host in at most 1,000 points, and its forecast."""
 
     points: list[HostPoint]
     outlook: HostOutlook

@@ -1,4 +1,4 @@
-"""Images and uploads."""
+"""Models of images and uploads."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ ImageState = Literal["importing", "ready", "deleting"]
 
 
 class _Described(Body):
-    """What is said of a file that becomes an image."""
+    """Base of bodies that describe an image file."""
 
     name: Label
-    format: ImageFormat = Field(description="What the file is, once its compression is off; iso is for CD-ROM drives.")
+    format: ImageFormat = Field(description="Format of the file after decompression; iso is for CD-ROM drives.")
     compression: Compression = "none"
-    sha256: Sha256 | None = Field(default=None, description="Of the file as it comes; another is refused.")
+    sha256: Sha256 | None = Field(default=None, description="SHA-256 that the file must have, before decompression.")
     default_user: UserName | None = Field(
-        default=DEFAULT_USER, description="Whom cloud-init makes in VMs of this image; null: there is no cloud-init."
+        default=DEFAULT_USER, description="User that cloud-init creates in VMs of this image; null: no cloud-init."
     )
     labels: Labels = Field(default_factory=dict)
     visibility: Visibility = "private"
-    min_disk_gib: DiskGib = Field(default=0, description="What a root disk needs at least.")
-    pool: PoolName | None = Field(default=None, description="Where it is stored; null: where images usually are.")
+    min_disk_gib: DiskGib = Field(default=0, description="Minimum size of a root disk.")
+    pool: PoolName | None = Field(default=None, description="Pool to store it in; null: the image pool.")
 
 
 class CreateUpload(_Described):
-    """A file to send in pieces, which then becomes an image."""
+    """File to upload in pieces, then imported as an image."""
 
     size_bytes: Annotated[int, Field(ge=1, lt=1 << 53)]
 
 
 class CreateImage(_Described):
-    """An image from a URL; or, for admins, from a file under the folder that the settings name."""
+    """Image to import from a URL, or (admins) from the server's image folder."""
 
     url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     path: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
@@ -61,24 +61,24 @@ class CreateImage(_Described):
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
         if (self.url is None) == (self.path is None):
-            raise ValueError("name a url, or a path")
+            raise ValueError("give either url or path")
         path = PurePosixPath(self.path or "")
         if path.is_absolute() or ".." in path.parts or "\0" in (self.path or ""):
-            raise ValueError("path is relative to the server's image folder and has no '..'")
+            raise ValueError("path must be relative to the server's image folder and must not contain '..'")
         return self
 
 
 class ChangeImage(Body):
-    """What is to be another from now on; what is left out stays."""
+    """Changes of an image; missing fields are not changed."""
 
     name: Label = ""
-    labels: Labels = Field(default_factory=dict, description="All of them: they replace what there was.")
+    labels: Labels = Field(default_factory=dict, description="All labels: they replace the existing ones.")
     default_user: UserName | None = None
     visibility: Visibility = "private"
     min_disk_gib: DiskGib = 0
 
     def columns(self) -> dict[str, object]:
-        """The columns to write."""
+        """Return the columns to write."""
         given: dict[str, object] = {name: getattr(self, name) for name in self.model_fields_set}
         if "min_disk_gib" in given:
             given["min_disk_bytes"] = self.min_disk_gib * GIB
@@ -87,7 +87,7 @@ class ChangeImage(Body):
 
 
 class ListImages(ListNamed):
-    """Which images to list."""
+    """Filters of the list of images."""
 
     state: ImageState | None = None
     kind: Literal["disk", "iso"] | None = None
@@ -95,9 +95,9 @@ class ListImages(ListNamed):
 
 
 class ShownImage(Named):
-    """An image. `size_bytes` is its virtual size, 0 until it is known.
+    """Image. `size_bytes` is its virtual size, 0 until the import knows it.
 
-    `sha256` is that of the file that came, `raw_sha256` that of what VMs read; null until they are known.
+    `sha256` is that of the imported file, `raw_sha256` that of its raw content; null until the import knows them.
     """
 
     project_id: Id
@@ -118,17 +118,17 @@ class ShownImage(Named):
 
 
 class ShownImageInFull(ShownImage):
-    """An image, and the projects that it is offered to: for those who see its own project, else empty."""
+    """Image with the projects it is shared with (empty outside its own project)."""
 
     shared_with: list[str]
 
 
 class ListUploads(ListNamed):
-    """Which uploads to list."""
+    """Filters of the list of uploads."""
 
 
 class ShownUpload(Named):
-    """A file on its way. `offset` is how much of it is here; `job_id` is the import's, once all of it is."""
+    """Upload: `offset` is the number of bytes received, `job_id` the import job."""
 
     project_id: Id
     format: ImageFormat

@@ -1,4 +1,4 @@
-"""Jobs."""
+"""Models of jobs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from service.edge.models import Flag, Id, Instant, JobState, ListByTime, Ref, Sh
 
 
 class ListJobs(ListByTime):
-    """Which jobs to list."""
+    """Filters of the list of jobs."""
 
     state: JobState | None = None
     object_id: Ref | None = None
     kind: Ref | None = None
-    rounds: Flag = Field(default=False, description="Show the service's own rounds, too.")
+    rounds: Flag = Field(default=False, description="Include the service's periodic jobs.")
 
 
 class ShownPhase(Shown):
-    """A step of a job; `ms` is null while it runs."""
+    """Step of a job; `ms` is null while it runs."""
 
     name: str
     started_at: Instant
@@ -27,21 +27,21 @@ class ShownPhase(Shown):
 
 
 class ShownObject(Shown):
-    """What a job works on."""
+    """Object that a job works on."""
 
     kind: str
     id: str
 
 
 class ShownJobError(Shown):
-    """Why a job failed: a stable code, and a sentence."""
+    """Error of a failed job: a stable code and a sentence."""
 
     code: str
     detail: str | None
 
 
 class ShownJob(Shown):
-    """A job with its phases. `progress` is 0 to 1."""
+    """Job with its phases; `progress` is 0 to 1."""
 
     is_job = True
 

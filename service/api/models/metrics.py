@@ -1,4 +1,4 @@
-"""Measurements of a VM."""
+"""Models of a VM's measurements."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from service.edge.models import Count, Instant, Query, Shown
 
 
 class AskHistory(Query):
-    """How far back."""
+    """Query of a VM's measurements."""
 
     minutes: Annotated[Count, Field(ge=1, le=20160)] = 60
 
 
 class ShownSample(Shown):
-    """A step of time up to `at`: CPUs used on average, bytes, bytes per second."""
+    """Measurements over one step up to `at`: average CPUs, bytes, bytes per second."""
 
     at: Instant
     cpus: float
@@ -28,7 +28,7 @@ class ShownSample(Shown):
 
 
 class ShownHistory(Shown):
-    """A VM's measurements, the oldest first."""
+    """Measurements of a VM, oldest first."""
 
     step_s: int
     samples: list[ShownSample]

@@ -1,4 +1,4 @@
-"""Users, projects, quotas, tokens, log-ins and the audit."""
+"""Models of users, projects, quotas, tokens, logins and the audit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _password(password: SecretStr) -> SecretStr:
     return password
 
 
-# Refused before anything is hashed: a hash of a megabyte would hold a core for long.
+# Rejected before hashing: hashing a megabyte would occupy a core for long.
 Password = Annotated[SecretStr, Field(max_length=LONGEST_BYTES), AfterValidator(_password)]
 NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST_BYTES), AfterValidator(_password)]
 Description = Annotated[Line, Field(max_length=1000)]
@@ -28,14 +28,14 @@ Resource = Annotated[str, Field(pattern=RESOURCE)]
 
 
 class LogIn(Body):
-    """A name and its password, for a token of some hours."""
+    """Credentials of a login."""
 
     user: Ref
     password: Password
 
 
 class ShownLogIn(Shown):
-    """The token is shown this once."""
+    """Result of a login; the token is shown only once."""
 
     token: str
     expires_at: Instant
@@ -44,29 +44,29 @@ class ShownLogIn(Shown):
 
 
 class ChangeOwnPassword(Body):
-    """The old one proves that it is really you."""
+    """Old and new password of the caller."""
 
     old_password: Password
     password: NewPassword
 
 
 class ShownNamed(Named):
-    """An object by id and name."""
+    """Id and name of an object."""
 
 
 class ShownMe(Shown):
-    """Who asks, with what rights, and where. `permissions` null: all that the role gives."""
+    """The caller: user, role, permissions (null: all of the role) and projects."""
 
     id: Id
     name: str
     role: Role
     permissions: list[str] | None
-    project: ShownNamed | None = Field(description="Where names are looked up and new objects go.")
-    projects: list[ShownNamed] = Field(description="All that may be seen.")
+    project: ShownNamed | None = Field(description="Project in which names are looked up and new objects are created.")
+    projects: list[ShownNamed] = Field(description="All projects that the caller may see.")
 
 
 class CreateUser(Body):
-    """A user, and the projects to work in. Without a password only tokens open the door."""
+    """User to create; without a password the user needs a token."""
 
     name: Label
     role: Role = "user"
@@ -75,7 +75,7 @@ class CreateUser(Body):
 
 
 class ChangeUser(Body):
-    """What is left out stays. A new password ends what the user is logged in to."""
+    """Changes of a user; a new password ends the user's logins."""
 
     role: Role | None = None
     disabled: bool | None = None
@@ -83,7 +83,7 @@ class ChangeUser(Body):
 
 
 class ShownUser(Named):
-    """A user."""
+    """User."""
 
     role: Role
     disabled: bool
@@ -93,7 +93,7 @@ class ShownUser(Named):
 
 
 class CreateProject(Body):
-    """A project; `quotas` maps resources to limits, what is not named is not limited."""
+    """Project to create; `quotas` maps resources to limits, others are unlimited."""
 
     name: Label
     description: Description = ""
@@ -101,21 +101,21 @@ class CreateProject(Body):
 
 
 class ChangeProject(Body):
-    """What is left out stays."""
+    """Changes of a project; missing fields are not changed."""
 
     name: Label | None = None
     description: Description | None = None
 
 
 class ShownProject(Named):
-    """A project."""
+    """Project."""
 
     description: str
     created_at: Instant
 
 
 class ShownQuota(Shown):
-    """A resource: what the project may have (null: any number), and has."""
+    """Quota of a resource: limit (null: unlimited) and usage."""
 
     resource: str
     limit: int | None
@@ -123,7 +123,7 @@ class ShownQuota(Shown):
 
 
 class ShownProjectInFull(ShownProject):
-    """A project with what it may have. `host_groups` empty: it may use every host."""
+    """Project with quotas, members and host groups (empty: it may use every host)."""
 
     quotas: list[ShownQuota]
     host_groups: list[ShownNamed]
@@ -131,25 +131,25 @@ class ShownProjectInFull(ShownProject):
 
 
 class SetQuota(Body):
-    """Null: no limit."""
+    """Limit of a quota; null: unlimited."""
 
     limit: Limit | None
 
 
 class ShownQuotas(Shown):
-    """Every resource that was ever limited or used."""
+    """Quotas of every resource that was ever limited or used."""
 
     items: list[ShownQuota]
 
 
 class ListTokens(Query):
-    """Whose tokens. Only admins see others'."""
+    """Owner of the tokens; only admins may list another user's."""
 
     user: Ref | None = None
 
 
 class CreateToken(Body):
-    """A token: less than all that its user may when `permissions` or `project` say so, until its time is over."""
+    """Token to create, optionally limited in permissions, project and lifetime."""
 
     name: Label
     user: Ref | None = None
@@ -161,7 +161,7 @@ class CreateToken(Body):
 
 
 class ShownToken(Named):
-    """A token that opens the door. `permissions` null: all that its user's role gives."""
+    """Valid token; `permissions` null: all of its user's role."""
 
     user: str
     permissions: list[str] | None
@@ -171,19 +171,19 @@ class ShownToken(Named):
 
 
 class ShownTokens(Shown):
-    """The oldest first."""
+    """Tokens, oldest first."""
 
     items: list[ShownToken]
 
 
 class ShownNewToken(ShownToken):
-    """The secret is shown this once."""
+    """New token; its secret is shown only once."""
 
     token: str
 
 
 class ListAudit(ListByTime):
-    """Which writes to show."""
+    """Filters of the audit."""
 
     actor: Ref | None = None
     action: Ref | None = None
@@ -194,7 +194,7 @@ class ListAudit(ListByTime):
 
 
 class ShownAudit(Shown):
-    """A write: who, from where and why, what, and how the object was defined before and after."""
+    """Audit entry of a change, with the object's definition before and after."""
 
     id: Id
     created_at: Instant
@@ -213,6 +213,6 @@ class ShownAudit(Shown):
 
 
 class ListUsers(ListNamed):
-    """Which users to list."""
+    """Filters of the list of users."""
 
     role: Role | None = None

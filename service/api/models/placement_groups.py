@@ -1,4 +1,4 @@
-"""Rules about VMs that shall run on one host, or never on one."""
+"""Models of placement groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Kind = Literal["affinity", "anti_affinity"]
 
 
 class CreatePlacementGroup(Body):
-    """VMs together on one host (affinity), or each on another (anti_affinity). A soft rule is only preferred."""
+    """Placement group to create: VMs together on one host, or each on another host.
+
+    A rule that is not `hard` is only preferred.
+    """
 
     name: Label
     kind: Kind
@@ -20,30 +23,30 @@ class CreatePlacementGroup(Body):
 
 
 class ChangePlacementGroup(Body):
-    """Whether the rule must be obeyed, or is only preferred."""
+    """Changes of a placement group."""
 
     hard: bool | None = None
 
 
 class ListPlacementGroups(ListNamed):
-    """Which placement groups to list."""
+    """Filters of the list of placement groups."""
 
     kind: Kind | None = None
 
 
 class ShownGroupMember(Shown):
-    """A VM that obeys the rule; `host` is null while it runs nowhere."""
+    """VM in a placement group; `host` is null while the VM has no host."""
 
     name: str
     host: str | None
 
 
 class ShownPlacementGroup(Named):
-    """A rule with its VMs."""
+    """Placement group with its VMs."""
 
     project_id: Id
     kind: Kind
     hard: bool
-    broken: bool = Field(description="As the VMs run now. Moving them mends it.")
+    broken: bool = Field(description="The running VMs violate the rule; migrate them to restore it.")
     vms: list[ShownGroupMember]
     created_at: Instant

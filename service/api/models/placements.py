@@ -1,4 +1,4 @@
-"""Decisions where VMs run: as they were, once more, and what if."""
+"""Models of placement decisions, replays and simulations."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ Size = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ListPlacements(ListByTime):
-    """Which decisions to list."""
+    """Filters of the list of decisions."""
 
     vm: Ref | None = None
     host: Ref | None = None
 
 
 class AskPlacement(Query):
-    """How much of a decision to show."""
+    """Query of a decision."""
 
-    full: Flag = Field(default=False, description="Every host's verdict, as long as the facts of then are kept.")
+    full: Flag = Field(default=False, description="Include every host's verdict, as long as the facts are stored.")
 
 
 class ReplayPlacement(Body):
-    """What to decide with: an algorithm, weights of its scorers. Both left out: as it would be decided now."""
+    """Algorithm and weights of a replay; default: the current ones."""
 
     algorithm: Algorithm | None = None
     weights: Weights | None = None
 
 
 class SimulatedVms(Body):
-    """VMs alike: of a flavor, or of a size."""
+    """Equal VMs, of a flavor or of a size."""
 
     name: Label | None = None
     count: Size = 1
@@ -59,14 +59,14 @@ class SimulatedVms(Body):
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
         sized = self.vcpus is not None and self.memory_mib is not None
-        said = self.vcpus is not None or self.memory_mib is not None
-        if (self.flavor is None) != sized or (self.flavor is not None and said):
-            raise ValueError("say either a flavor, or vcpus and memory_mib")
+        given = self.vcpus is not None or self.memory_mib is not None
+        if (self.flavor is None) != sized or (self.flavor is not None and given):
+            raise ValueError("give either flavor, or vcpus and memory_mib")
         return self
 
 
 class SimulatedHosts(Body):
-    """Hosts like another one when it is empty, with a size of their own or its."""
+    """Hosts equal to an existing host without VMs, optionally of another size."""
 
     name: Hostname = "added"
     count: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -76,9 +76,9 @@ class SimulatedHosts(Body):
 
 
 class SimulatePlacements(Body):
-    """VMs to place on the hosts as they are, when some are lost (their VMs are placed first) and others are there.
+    """VMs to place on the current hosts, without lost hosts and with added ones.
 
-    `fit` all: when one of the new VMs fits nowhere, none of them is placed.
+    VMs of lost hosts are placed first. `fit` all: if one new VM fits on no host, none is placed.
     """
 
     vms: list[SimulatedVms] = Field(default_factory=list, max_length=100)
@@ -90,51 +90,51 @@ class SimulatePlacements(Body):
 
 
 class ShownDecision(Shown):
-    """A decision: the best five hosts with every term, and how many each filter ruled out."""
+    """Decision: the best five hosts with terms, and the number of hosts per filter."""
 
     algorithm: str
     policy_hash: str | None
-    fallback: str | None = Field(description="Why another algorithm than the one that was asked decided.")
+    fallback: str | None = Field(description="Why another algorithm than the requested one decided.")
     chosen: ShownVerdict | None
     verdicts: list[ShownVerdict]
     reasons: dict[str, int]
 
 
 class ShownKeptPlacement(ShownDecision):
-    """A decision that was kept. `request` is what the VM needed of a host; null of decisions that are too old."""
+    """Stored decision; `request` is the VM's need, null in very old decisions."""
 
     id: Id
     vm_id: Id
-    vm: str | None = Field(description="The VM's name; null when it is gone.")
+    vm: str | None = Field(description="The VM's name; null if it is deleted.")
     project_id: Id | None
     host_id: Id | None
     created_at: Instant
     request: dict[str, object] | None
     facts: ShownFactsVersion | None
     exact: bool | None = Field(
-        description="Whether all hosts, worked out again, give what was kept; false after an upgrade changed a scorer."
+        description="True if recomputed verdicts equal the stored ones; false after a scorer changed."
     )
 
 
 class ShownReplay(ShownDecision):
-    """What would have been decided, and whether that is the same host."""
+    """Replayed decision; `same` if it chose the same host."""
 
     same: bool
 
 
 class ShownOutcome(Shown):
-    """What would become of VMs alike, or of a lost host's: host name to how many."""
+    """Outcome of equal VMs or of a lost host; `hosts`: name to number of VMs."""
 
     name: str
     count: int
     placed: int
     hosts: dict[str, int]
     first: ShownDecision | None
-    refused: ShownDecision | None = Field(description="The decision on the first VM that fits nowhere.")
+    refused: ShownDecision | None = Field(description="Decision on the first VM that fits on no host.")
 
 
 class ShownRoom(Shown):
-    """What would be left."""
+    """Free capacity of a host after a simulation."""
 
     host: str
     vms: int
@@ -143,7 +143,7 @@ class ShownRoom(Shown):
 
 
 class ShownSimulation(Shown):
-    """What would be. `left` tells of the hosts with the most room, `free_…` of all that may take VMs."""
+    """Simulation: `left` has hosts with most free memory, `free_…` sums active hosts."""
 
     algorithm: str
     policy_hash: str

@@ -1,4 +1,4 @@
-"""VMs and where they run."""
+"""Models of VMs and their placement."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SshKey = Annotated[str, AfterValidator(_ssh_key)]
 
 
 def _user_data(text: SecretStr) -> SecretStr:
-    told = text.get_secret_value()
-    if len(told.encode()) > MOST_USER_DATA_BYTES or "\0" in told:
+    secret = text.get_secret_value()
+    if len(secret.encode()) > MOST_USER_DATA_BYTES or "\0" in secret:
         raise ValueError(f"at most {MOST_USER_DATA_BYTES} bytes of text without NUL")
     return text
 
 
 def _once(kinds: list[str]) -> list[str]:
     if len(set(kinds)) != len(kinds):
-        raise ValueError("each kind once")
+        raise ValueError("each kind at most once")
     return kinds
 
 
@@ -45,17 +45,17 @@ Boot = Annotated[list[Literal["disk", "cdrom", "network"]], Field(min_length=1, 
 Description = Annotated[Text, Field(max_length=1024)]
 PlacementGroups = Annotated[list[Ref], Field(max_length=16)]
 PlacementAlgorithm = Annotated[
-    str, Field(min_length=1, max_length=255, description="For admins: decides, this once, where the VM is placed.")
+    str, Field(min_length=1, max_length=255, description="Placement algorithm for this VM (admins only).")
 ]
 UserData = Annotated[SecretStr, AfterValidator(_user_data)]
 
 
 class CreateVm(Body):
-    """A VM to make and start.
+    """VM to create and start.
 
-    `network` may be left out when there is only one. Without `image` the root disk begins blank: boot from a CD-ROM
-    drive then. `cloud_init` false leaves out the seed that tells the guest its name, address, user and keys; left out,
-    there is one where the image reads it. `user_data` is handed to cloud-init as it is, and never shown again.
+    `network` may be left out if there is only one. Without `image` the root disk is blank: boot from a CD-ROM drive.
+    `cloud_init` false leaves out the seed with the guest's name, address, user and keys; default: a seed if the image
+    has cloud-init. `user_data` is passed to cloud-init unchanged and never shown again.
     """
 
     name: Hostname
@@ -87,20 +87,20 @@ class CreateVm(Body):
     @model_validator(mode="after")
     def _has_the_bus(self) -> Self:
         if self.chipset != "pc" and "ide" in self._buses():
-            raise ValueError("ide is there with chipset pc only")
+            raise ValueError("ide needs chipset pc")
         return self
 
     @model_validator(mode="after")
     def _has_a_seed(self) -> Self:
         if self.cloud_init is False and (self.user or self.ssh_keys or self.user_data):
-            raise ValueError("without cloud_init nobody would read user, ssh_keys and user_data")
+            raise ValueError("user, ssh_keys and user_data need cloud_init")
         return self
 
 
 class CreateVms(CreateVm):
-    """So many VMs alike, named name-1, name-2 and so on, placed as one.
+    """Batch of `count` equal VMs, named name-1, name-2 and so on.
 
-    `fit` all: all of them or none; most: as many as find a host, at least one.
+    `fit` all: all or none; most: as many as fit, at least one.
     """
 
     count: Annotated[int, Field(ge=1, le=100)]
@@ -108,25 +108,28 @@ class CreateVms(CreateVm):
 
 
 class StartVm(Body):
-    """A VM that starts paused waits to be resumed."""
+    """Start options: a VM that starts paused waits for resume."""
 
     paused: bool = False
 
 
 class RenameVm(Body):
-    """The new name. The guest's own hostname stays what it was."""
+    """New name; the hostname inside the guest is unchanged."""
 
     name: Hostname
 
 
 class ResizeVm(Body):
-    """The flavor to have: at once where that can be, else at the next start."""
+    """New flavor."""
 
     flavor: Ref
 
 
 class EditVm(Body):
-    """What is left out stays. A boot order holds from the next start on, a placement group from the next placement."""
+    """Changes of a VM; missing fields are not changed.
+
+    A boot order takes effect at the next start, a placement group at the next placement.
+    """
 
     description: Description | None = None
     tags: Tags | None = None
@@ -135,13 +138,13 @@ class EditVm(Body):
 
 
 class OpenVnc(Body):
-    """How long the password shall hold."""
+    """Lifetime of the VNC password."""
 
     seconds: Annotated[int, Field(ge=30, le=3600)] = 600
 
 
 class MigrateVm(Body):
-    """Where to; without `host` the placement chooses."""
+    """Target of a migration; default: the best other host."""
 
     host: Ref | None = None
 
@@ -150,7 +153,7 @@ ObservedState = Literal["creating", "running", "paused", "io_error", "crashed", 
 
 
 class ListVms(ListNamed):
-    """Which VMs to list."""
+    """Filters of the list of VMs."""
 
     observed_state: ObservedState | None = None
     host: Ref | None = None
@@ -159,7 +162,7 @@ class ListVms(ListNamed):
 
 
 class ShownVm(Named):
-    """A VM, without its disks: what a list shows."""
+    """VM without its disks, as in a list."""
 
     project_id: Id
     desired_state: Literal["running", "paused", "stopped"]
@@ -177,21 +180,21 @@ class ShownVm(Named):
     virt_type: str | None
     epoch: int
     created_at: Instant
-    managed: bool = Field(description="False: adopted, and only looked at until it is confirmed.")
+    managed: bool = Field(description="False: adopted and only observed until it is confirmed.")
     created_by: str
 
 
 class ShownNic(Shown):
-    """A VM's network card."""
+    """Network card of a VM."""
 
     network: str
     mac: str
-    address: str | None = Field(description="Null: of an adopted VM that nobody has told.")
+    address: str | None = Field(description="Null: an adopted VM whose address was not given.")
     model: str
 
 
 class ShownVmInFull(ShownVm):
-    """A VM with its disks and network cards."""
+    """VM with its disks and network cards."""
 
     machine: str | None
     max_vcpus: int
@@ -203,7 +206,7 @@ class ShownVmInFull(ShownVm):
     video: str
     boot: list[str]
     placement_groups: list[str]
-    broken_rules: list[str] = Field(description="Of these groups, as the VMs run now: in words.")
+    broken_rules: list[str] = Field(description="Violated rules of its placement groups, as text.")
     ssh_keys: list[str]
     vnc_expires_at: Instant | None
     volumes: list[ShownVmVolume]
@@ -212,7 +215,7 @@ class ShownVmInFull(ShownVm):
 
 
 class ShownVerdict(Shown):
-    """What was thought of one host: reasons against it, or its score with every term, each in [0, 1]."""
+    """Verdict on a host: reasons against it, or its score with terms, each in [0, 1]."""
 
     host_id: Id
     host_name: str
@@ -222,32 +225,35 @@ class ShownVerdict(Shown):
 
 
 class ShownFactsVersion(Shown):
-    """Which state of the hosts a decision saw: its number in the journal of the process that decided."""
+    """Version of the host facts of a decision: a number in a process's journal."""
 
     journal: str
     number: int
 
 
 class ShownPlacement(Shown):
-    """A decision with its explanation: the best five hosts, and how many each filter ruled out.
+    """Decision: the best five hosts, and the number of hosts per filter.
 
-    All is null before the first decision.
+    All fields are null before the first decision.
     """
 
     id: Id | None = None
     vm_id: Id | None = None
     created_at: Instant | None = None
     algorithm: str | None = None
-    policy_hash: str | None = Field(default=None, description="Of the algorithm and its weights.")
-    fallback: str | None = Field(default=None, description="Why another algorithm than the one that was asked decided.")
+    policy_hash: str | None = Field(default=None, description="Hash of the algorithm and its weights.")
+    fallback: str | None = Field(default=None, description="Why another algorithm than the requested one decided.")
     facts: ShownFactsVersion | None = None
-    reasons: dict[str, int] = Field(default_factory=dict, description="Filter: how many hosts it ruled out.")
+    reasons: dict[str, int] = Field(default_factory=dict, description="Filter to number of hosts that it rejected.")
     chosen: ShownVerdict | None = None
     verdicts: list[ShownVerdict] = Field(default_factory=list)
 
 
 class ShownBatch(Shown):
-    """One job for each VM of a batch. `why_not_all` is null when all were placed; else `reasons` tells of each host."""
+    """Jobs of a batch, one per VM.
+
+    `why_not_all` is null if all VMs were placed; else `reasons` has the reasons of each host.
+    """
 
     items: list[ShownJob]
     why_not_all: str | None
@@ -255,7 +261,7 @@ class ShownBatch(Shown):
 
 
 class ShownVnc(Shown):
-    """The password, which is told this once; the job sets it, and its result tells where VNC listens."""
+    """VNC password, shown only once; the result of the job has the address of VNC."""
 
     password: str
     expires_at: Instant

@@ -13,7 +13,7 @@ def entries(client, **query):
 def test_a_write_is_told_with_who_where_why_and_how_it_was_before(empty):
     headers = {"X-Reason": "ticket 7: größer".encode(), "X-Request-ID": "r7"}
     empty.api.patch("/v1/users/user-token", json={"role": "viewer"}, headers=headers)
-    (entry,) = entries(empty.api, action="change_user")
+    (entry,) = entries(empty.api, action="update_user")
     assert (entry["actor"], entry["reason"], entry["request_id"]) == ("admin-token", "ticket 7: größer", "r7")
     assert (entry["object_kind"], entry["object_name"]) == ("user", "user-token")
     assert (entry["before"]["role"], entry["after"]["role"]) == ("user", "viewer")

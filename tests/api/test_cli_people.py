@@ -122,9 +122,9 @@ def test_a_token_is_made_listed_and_revoked(nacre):
 def test_the_audit_tells_the_reason_that_was_given(nacre):
     logged_in(nacre, "root2")
     assert nacre("--reason", "ticket 7: größer", "user", "disable", "ann")[0] == 0
-    (entry,) = table(nacre, "audit", "--action", "change_user")
+    (entry,) = table(nacre, "audit", "--action", "update_user")
     assert (entry["actor"], entry["reason"], entry["source"]) == ("root2", "ticket 7: größer", "127.0.0.1")
-    code, out, _ = nacre("audit", "--action", "change_user")
+    code, out, _ = nacre("audit", "--action", "update_user")
     assert code == 0
     assert "ticket 7: größer" in out
 

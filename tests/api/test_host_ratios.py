@@ -125,7 +125,7 @@ def test_a_change_of_a_group_is_audited_and_what_is_left_out_stays(one):
     patch(one, vcpu_ratio=2, description="all of them")
     changed = patch(one, memory_ratio=1.1)
     assert (changed["vcpu_ratio"], changed["memory_ratio"], changed["description"]) == (2.0, 1.1, "all of them")
-    rows = [row for row in one.rows(Audit) if row.action == "change_host_group"]
+    rows = [row for row in one.rows(Audit) if row.action == "update_host_group"]
     assert (rows[-1].before["memory_ratio_milli"], rows[-1].after["memory_ratio_milli"]) == (None, 1100)
 
 

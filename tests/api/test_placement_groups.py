@@ -239,9 +239,9 @@ def test_what_is_done_to_a_group_is_audited(cloud):
     rows = cloud.api.get("/v1/audit", params={"limit": 100}).json()["items"]
     by_action = {row["action"]: row for row in rows}
     assert by_action["create_placement_group"]["after"] == {"name": "db", "kind": "anti_affinity", "hard": True}
-    assert by_action["change_placement_group"]["before"]["hard"] is True
-    assert by_action["edit_vm"]["before"]["placement_groups"] == []
-    assert by_action["edit_vm"]["after"]["placement_groups"] == ["db"]
+    assert by_action["update_placement_group"]["before"]["hard"] is True
+    assert by_action["update_vm"]["before"]["placement_groups"] == []
+    assert by_action["update_vm"]["after"]["placement_groups"] == ["db"]
 
 
 def test_nobody_is_placed_beside_a_vm_that_is_about_to_be_elsewhere(three):

@@ -49,7 +49,7 @@ def change(ctx: Context, actor: Actor, ref: str, columns: Mapping[str, str | int
             touch_group(group.id)
             group = queries.by_id(HostGroup, group.id)
             after = audit.definition(group)
-            audit.record(ctx, actor, "change_host_group", "host_group", group, before=before, after=after)
+            audit.record(ctx, actor, "update_host_group", "host_group", group, before=before, after=after)
         return group
 
 
@@ -85,7 +85,7 @@ def bind(ctx: Context, actor: Actor, project_ref: str, ref: str, *, bound: bool)
     with transaction(ctx.db):
         project, group = queries.get(Project, project_ref, actor.scope), queries.get(HostGroup, ref, actor.scope)
         _relate(ProjectHostGroup, wanted=bound, project=project, group=group)
-        action = "allow_host_group" if bound else "disallow_host_group"
+        action = "grant_host_group" if bound else "revoke_host_group"
         audit.record(ctx, actor, action, "project", project, host_group=group.name)
         return project
 

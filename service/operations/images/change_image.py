@@ -29,5 +29,5 @@ def change(ctx: Context, actor: Actor, ref: str, changes: dict[str, Any]) -> Ima
         if changes:
             Image.update(**changes).where(Image.id == image.id).execute()
         changed = queries.by_id(Image, image.id)
-        audit.record(ctx, actor, "change_image", "image", changed, before=before, after=audit.definition(changed))
+        audit.record(ctx, actor, "update_image", "image", changed, before=before, after=audit.definition(changed))
         return changed

@@ -102,7 +102,7 @@ def abandon(ctx: Context, actor: Actor, upload_id: str) -> None:
     with transaction(ctx.db):
         upload = get(actor, upload_id)
         authorise(actor, "image:write", upload)
-        audit.record(ctx, actor, "delete_upload", "upload", upload)
+        audit.record(ctx, actor, "abandon_upload", "upload", upload)
         remove(ctx, upload)
 
 

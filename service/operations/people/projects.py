@@ -51,7 +51,7 @@ def change(ctx: Context, actor: Actor, ref: str, *, name: str | None, descriptio
             project.description = description
         project.save()
         after = audit.definition(project)
-        audit.record(ctx, actor, "change_project", "project", project, before=before, after=after)
+        audit.record(ctx, actor, "update_project", "project", project, before=before, after=after)
         return project
 
 

@@ -94,7 +94,7 @@ def _update(ctx: Context, actor: Actor, user: User, values: Mapping[str, object]
         Token.update(revoked_at=ctx.clock.now()).where(logins & (Token.id != (actor.token_id or ""))).execute()
     after = audit.definition(queries.by_id(User, user.id))
     changed_password = "password_hash" in values
-    audit.record(ctx, actor, "change_user", "user", user, before=before, after=after, password=changed_password)
+    audit.record(ctx, actor, "update_user", "user", user, before=before, after=after, password=changed_password)
 
 
 def _check_an_admin_is_left() -> None:

@@ -53,7 +53,7 @@ def change(ctx: Context, actor: Actor, ref: str, *, hard: bool | None) -> Placem
         audit.record(
             ctx,
             actor,
-            "change_placement_group",
+            "update_placement_group",
             "placement_group",
             group,
             before=before,

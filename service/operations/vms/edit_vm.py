@@ -46,7 +46,7 @@ def edit(ctx: Context, actor: Actor, ref: str, changes: VmChanges) -> Vm:
             placement_groups.put(vm, placement_groups.named(changes.placement_groups, vm.project_id, actor.scope))
         vm_rows.changed(vm.id)
         changed: Vm = Vm.get_by_id(vm.id)
-        audit.record(ctx, actor, "edit_vm", "vm", changed, before=before, after=_defined(changed))
+        audit.record(ctx, actor, "update_vm", "vm", changed, before=before, after=_defined(changed))
         return changed
 
 

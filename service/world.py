@@ -1,4 +1,4 @@
-"""The outside world as values to hand down: time, ids, chance, threads, wake-ups. A simulation hands down others."""
+"""Contracts of the outside world: clock, ids, threads and wake-ups."""
 
 from __future__ import annotations
 
@@ -14,48 +14,51 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# A UUID of version 4 is 122 random bits around six that say so: it costs half as much as by way of uuid.UUID.
+# A UUID of version 4 is 122 random bits and 6 fixed ones. Built by hand it costs half as much as uuid.UUID.
 ID_RANDOM, ID_VERSION_4 = ~(0xF << 76 | 0x3 << 62), 0x4 << 76 | 0x2 << 62
 
 
 class Clock(Protocol):
-    """Time. Whoever waits, waits here."""
+    """Source of time; all waiting in the service goes through it."""
 
     def now(self) -> datetime:
-        """The instant, in UTC, aware."""
+        """Return the current time, timezone-aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return seconds since a fixed moment; never decreases."""
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Wait until the event is set; False when it is not after `timeout_s`."""
+        """Wait until the event is set; return False after `timeout_s` seconds."""
 
 
 class Ids(Protocol):
-    """Where new ids come from."""
+    """Source of new ids."""
 
     def uuid(self) -> str:
-        """A new UUID as text."""
+        """Return a new UUID as text."""
 
 
 class Threads(Protocol):
-    """How a thread begins."""
+    """Starter of threads."""
 
     def start(self, name: str, function: Callable[[], None]) -> None:
-        """Run `function` in a thread that does not keep the process alive. What it raises is logged."""
+        """Run `function` in a daemon thread; log an exception that it raises."""
 
 
 class Listener(Protocol):
-    """Ears for some topics, from the moment they were made. Listen, look, wait, look again: nothing is missed."""
+    """Subscription to topics, effective from its creation.
+
+    To miss no change: subscribe, read the state, wait, read the state again.
+    """
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a ring since the last wait; False when there was none within `timeout_s`."""
+        """Wait for a ring since the last wait; return False after `timeout_s` seconds."""
 
     def ring(self) -> None:
         """Wake this listener only."""
 
     def close(self) -> None:
-        """Listen no more."""
+        """End the subscription."""
 
     def __enter__(self) -> Self: ...
 
@@ -65,30 +68,33 @@ class Listener(Protocol):
 
 
 class Transactions(Protocol):
-    """A database, as far as a bell must know it."""
+    """Part of a database that a bell uses."""
 
     def after_commit(self, function: Callable[[], object]) -> object:
-        """Call it once the transaction under way is in the database; at once when there is none."""
+        """Call `function` after the current transaction commits, or now if there is none."""
 
     def top_transaction(self) -> object:
-        """The transaction under way, another object for each; None when there is none."""
+        """Return the current transaction, a new object for each, or None."""
 
 
 class Bell(Protocol):
-    """Tells other threads and processes that something may have changed. It carries no data and may ring in vain."""
+    """Wake-up signal to other threads and processes: state may have changed.
+
+    It carries no data, and may ring without a change.
+    """
 
     def ring(self, *topics: str) -> None:
-        """Wake everybody who listens to one of the topics. Never blocks."""
+        """Wake all listeners to any of the topics; never blocks."""
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
-        """The same, once the transaction under way is in the database; not at all when it is rolled back."""
+        """Ring after the current transaction commits; not at all if it is rolled back."""
 
     def listen(self, *topics: str) -> Listener:
-        """Begin to listen."""
+        """Subscribe to topics."""
 
 
 class SystemClock:
-    """The computer's clocks."""
+    """System clocks."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -101,7 +107,7 @@ class SystemClock:
 
 
 class SystemIds:
-    """Random UUIDs."""
+    """Source of random UUIDs (version 4)."""
 
     def uuid(self) -> str:
         digits = f"{int.from_bytes(os.urandom(16)) & ID_RANDOM | ID_VERSION_4:032x}"

@@ -1,4 +1,4 @@
-"""What a hypervisor promises: one object per host. tests/contract runs the same suite on every implementation."""
+"""Contract of hypervisors, one object per host; its suite is in tests/contract."""
 
 from __future__ import annotations
 
@@ -42,122 +42,141 @@ __all__ = [
 
 
 class Console(Protocol):
-    """A serial console somebody has opened. One thread reads, another may write, any may close."""
+    """Open serial console; one thread reads, another may write, any may close."""
 
     def read(self, timeout_s: float) -> bytes:
-        """What the guest has said since, b"" when it is silent for `timeout_s`.
+        """Return the guest's new output; b"" if there is none within `timeout_s` seconds.
 
-        Raises ConsoleClosedError once there is nothing more to come: the guest ended or moved, somebody else has
-        opened its console, or the host is gone.
+        Raises ConsoleClosedError if no more output can come: the guest stopped or migrated, another client opened the
+        console, or the host is unreachable.
         """
 
     def write(self, data: bytes) -> None:
-        """Type `data`. Raises ConsoleClosedError."""
+        """Send `data` as input. Raises ConsoleClosedError."""
 
     def close(self) -> None:
-        """Let go of the console; may be repeated."""
+        """Close the console; may be repeated."""
 
 
 class Devices(Protocol):
-    """Changes of a running domain. All are live only, and over when they return; all but detach_disk raise
-    DomainNotFoundError when there is no such domain, and DomainRefusedError with the hypervisor's own words."""
+    """Changes of a running domain, live only, complete when the call returns.
+
+    All but detach_disk raise DomainNotFoundError if there is no such domain, and DomainRefusedError with the
+    hypervisor's message.
+    """
 
     def attach_disk(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        """Plug in a disk, on bus "virtio" or "scsi". The same source at the same target already counts as done."""
+        """Attach a disk on bus "virtio" or "scsi".
+
+        The same source at the same target counts as done.
+        """
 
     def detach_disk(self, vm_id: str, target: str) -> None:
-        """Ask the guest to let go of a disk, wait until it is unplugged; silent when disk or domain is absent.
+        """Unplug a disk and wait for the guest; no error if disk or domain is absent.
 
-        Raises DetachRefusedError when the guest has not let go in time; it may still do so later, so ask again.
+        Raises DetachRefusedError if the guest has not released it in time; it may do so later, so retry.
         """
 
     def grow_disk(self, vm_id: str, target: str, size_bytes: int) -> None:
-        """Show the guest the new size of a disk whose volume has grown. Raises DomainRefusedError for a smaller one."""
+        """Set the size of a disk whose volume has grown, visible in the guest.
+
+        Raises DomainRefusedError for a smaller size.
+        """
 
     def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        """What lies in the CD-ROM drive `disk.target` from now on: another image, or none (pool and rbd_name None).
+        """Insert an image into the CD-ROM drive `disk.target`, or eject it.
 
-        Also when the guest has locked its tray: what it still reads of the old medium then fails.
+        Ejects if pool and rbd_name are None. A locked tray is opened by force: the guest's reads of
+        the old medium then fail.
         """
 
     def set_vcpus(self, vm_id: str, vcpus: int) -> None:
-        """Have `vcpus` virtual processors, up to the ceiling the domain started with.
+        """Set the number of vCPUs, up to the maximum of the domain's start.
 
-        The guest must bring new ones on line itself. None can be taken out of a running guest: QEMU 7.2 under TCG does
+        The guest must bring new vCPUs online. vCPUs cannot be removed from a running guest: QEMU 7.2 under TCG does
         not migrate afterwards. Raises HotAddRefusedError: the change is for the next start.
         """
 
     def set_memory(self, vm_id: str, memory_mib: int) -> None:
-        """Have `memory_mib` in all, up to the ceiling the domain started with, added in whole 128 MiB.
+        """Set the total memory, up to the maximum of the domain's start.
 
-        Memory cannot be taken out of a running guest. Raises HotAddRefusedError: the change is for the next start.
+        Memory is added in steps of 128 MiB. It cannot be removed from a running guest. Raises
+        HotAddRefusedError: the change is for the next start.
         """
 
     def set_title(self, vm_id: str, name: str) -> None:
-        """The VM's name, as `domain()` tells it."""
+        """Set the VM's name, as returned by domain()."""
 
 
 class Screen(Protocol):
-    """What a person sees of a running domain, and types. All raise DomainNotFoundError."""
+    """Screen and consoles of a running domain. All calls raise DomainNotFoundError."""
 
     def set_vnc_password(self, vm_id: str, password: str | None, *, expires_at: datetime | None = None) -> None:
-        """Open the VNC console to `password` (1 to 8 characters of ASCII) until `expires_at` (aware; None: until it is
-        changed). None locks the console. Who is connected stays so. A move and a start lock it again.
+        """Set the VNC password (1 to 8 ASCII characters), or lock VNC (None).
+
+        The password is valid until `expires_at` (timezone-aware; None: until it is changed). Open connections stay
+        open. A migration and a start lock VNC again.
         """
 
     def display(self, vm_id: str) -> Display | None:
-        """Where VNC listens; None when the domain has no screen."""
+        """Return the address of VNC; None if the domain has no screen."""
 
     def screenshot(self, vm_id: str) -> bytes:
-        """The screen as a PNG."""
+        """Return the screen as a PNG."""
 
     def open_console(self, vm_id: str) -> Console:
-        """The serial console; whoever had it open before loses it."""
+        """Open the serial console; closes an earlier connection."""
 
 
 class Hypervisor(Devices, Screen, Protocol):
-    """The domains of one host. Every call ends within a deadline, with hypervisor.errors.HostUnreachableError."""
+    """Hypervisor of one host; past a deadline, calls raise HostUnreachableError."""
 
     def facts(self) -> HypervisorFacts:
-        """What the host is made of: it seldom changes."""
+        """Return the host's hardware and versions, which seldom change."""
 
     def counters(self) -> HostCounters:
-        """What the host is doing: cheap enough to be asked often."""
+        """Return the host's load counters; cheap enough to poll."""
 
     def domains(self) -> tuple[DomainState, ...]:
-        """Every domain on the host, Nacre's or not, in one call."""
+        """Return every domain on the host, Nacre's or not, in one call."""
 
     def domain(self, vm_id: str) -> DomainState | None:
-        """One domain; None when the host has none of that UUID."""
+        """Return a domain; None if the host has none of that UUID."""
 
     def statistics(self) -> tuple[DomainStatistics, ...]:
-        """Counters of every domain on the host, Nacre's or not, in one call; it waits for no domain that is busy."""
+        """Return counters of every domain on the host, Nacre's or not, in one call.
+
+        Does not wait for busy domains.
+        """
 
     def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
-        """Create a transient domain, `paused` before its first instruction if so asked.
+        """Start a transient domain, optionally paused before its first instruction.
 
-        One of the same UUID and epoch that is there already counts as done, in whatever state it is by now.
+        An existing domain of the same UUID and epoch counts as done, in whatever state it is.
 
-        Raises DomainConflictError (same UUID, another epoch), DomainRefusedError (what the hypervisor said).
+        Raises DomainConflictError (same UUID, another epoch), DomainRefusedError (with the hypervisor's message).
         """
 
     def shut_down(self, vm_id: str) -> None:
-        """Ask the guest to power off (ACPI and agent); returns at once. Silent when there is no such domain."""
+        """Ask the guest to power off (ACPI and agent) and return; no error if absent."""
 
     def force_off(self, vm_id: str) -> None:
-        """End the domain now; returns when it is gone. Silent when there is no such domain."""
+        """Destroy the domain and return when it is gone; no error if absent."""
 
     def reset(self, vm_id: str) -> None:
-        """Hard reset. Raises DomainNotFoundError."""
+        """Reset the domain without its guest's help. Raises DomainNotFoundError."""
 
     def suspend(self, vm_id: str) -> None:
-        """Stop the guest's processors; silent when they stand still already. Raises DomainNotFoundError."""
+        """Pause the vCPUs; no error if paused already. Raises DomainNotFoundError."""
 
     def resume(self, vm_id: str) -> None:
-        """Let the guest go on; silent when it runs already. Raises DomainNotFoundError, DomainRefusedError."""
+        """Resume the vCPUs; no error if running already.
+
+        Raises DomainNotFoundError, DomainRefusedError.
+        """
 
     def wait_stopped(self, vm_id: str, *, timeout_s: float) -> bool:
-        """Wait (by event) until the domain is gone; False when it is still there after `timeout_s`."""
+        """Wait until the domain is gone, by event; return False after `timeout_s`."""
 
     def migrate(
         self,
@@ -166,52 +185,52 @@ class Hypervisor(Devices, Screen, Protocol):
         *,
         progress: Callable[[MigrationProgress], None],
     ) -> MigrationReport:
-        """Move the running domain `spec.vm_id` to `target` live, memory only, peer to peer over TLS.
+        """Migrate the running domain `spec.vm_id` to `target` live, memory only, over TLS.
 
-        `spec` is the domain as the target shall have it. A migration that is under way already (its caller died) is
-        followed to its end; a domain that runs on the target already counts as done. Both hosts are looked at before
-        anything is said. Raises MigrationFailedError when the guest stayed here and runs on; DomainNotFoundError when
-        it is in neither place; MigrationUnclearError when that cannot be settled yet (call again); DomainTwiceError
-        when it runs on both.
+        `spec` is the domain on the target. A migration that is in progress already (its caller crashed) is followed to
+        its end; a domain that already runs on the target counts as done. Both hosts are read before the outcome is
+        reported. Raises MigrationFailedError if the guest stayed on the source and runs; DomainNotFoundError if it is
+        on neither host; MigrationUnclearError if the outcome is not known yet (call again); DomainTwiceError if it runs
+        on both.
         """
 
     def cancel_migration(self, vm_id: str) -> None:
-        """Stop a migration under way; silent when there is none."""
+        """Cancel a migration in progress; no error if there is none."""
 
     def probe_virt_type(self) -> VirtType:
-        """Boot a tiny kernel with KVM and believe what happened: "kvm" when it reached its init, else "qemu"."""
+        """Return "kvm" if a tiny kernel boots to its init with KVM, else "qemu"."""
 
     def definition(self, vm_id: str) -> ForeignDomain:
-        """What a domain that somebody else made consists of. Raises DomainNotFoundError."""
+        """Return the definition of a foreign domain. Raises DomainNotFoundError."""
 
     def take_over(self, spec: DomainSpec) -> None:
-        """Mark a running domain as Nacre's, and forget what libvirt keeps of it for a next start; may be repeated.
+        """Mark a running domain as Nacre's and remove its persistent definition.
 
-        Raises DomainNotFoundError, DomainRefusedError.
+        May be repeated. Raises DomainNotFoundError, DomainRefusedError.
         """
 
     def preflight(self, want: Expectations) -> HostReport:
-        """Try out all that the cloud needs of the host. What goes wrong is a finding, never an error."""
+        """Check every requirement on the host; a failure is a finding, never an error."""
 
 
 class Hypervisors(Protocol):
-    """All hosts of the cloud."""
+    """Hypervisors of all hosts of the cloud."""
 
     def on(self, endpoint: HostEndpoint) -> Hypervisor:
-        """The hypervisor of one host. Never connects by itself: the first call does."""
+        """Return the hypervisor of one host; the first call on it connects."""
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
-        """Call `handler` (from a thread of the driver) for every domain event of every host connected to."""
+        """Call `handler`, in a driver thread, for every domain event of connected hosts."""
 
     def reach(self, endpoints: Collection[HostEndpoint]) -> Mapping[HostEndpoint, str | None]:
-        """Whether each of these hosts would answer, all tried at once: None, or what is wrong.
+        """Probe hosts concurrently; return None for a reachable host, else the problem.
 
-        Ends within a deadline, however many there are. A host that is silent holds nothing of this process meanwhile,
-        so this is the way to ask for one that did not answer before.
+        Ends within a deadline, however many hosts there are. An unreachable host blocks no resource of this process, so
+        use this for hosts that did not respond before.
         """
 
     def keep(self, endpoints: Collection[HostEndpoint]) -> None:
-        """Drop the connections to all other hosts that nobody uses now: they are no longer the cloud's."""
+        """Close idle connections to hosts other than `endpoints`."""
 
     def close(self) -> None:
-        """Drop all connections."""
+        """Close all connections."""

@@ -34,7 +34,7 @@ def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) 
     """What was observed of a host is written by the caller; that it fell silent, answers again, or has strays is a
     change of its state. `host` is as it was before."""
     if (host.problem is None) != (problem is None):
-        told = {"state": host.state, "answers": problem is None, "problem": problem}
+        told = {"state": host.state, "reachable": problem is None, "problem": problem}
         audit.record(ctx, SERVICE, "host_state", "host", host, **told)
     known, seen = _strays(host.facts), _strays(facts)
     if known != seen:

@@ -120,7 +120,7 @@ def test_a_host_that_falls_silent_is_told_of_once_and_again_when_it_answers(clou
     cloud.observe()
     host.reachable = True
     cloud.observe()
-    told = [data["data"]["answers"] for _, _, data in listener.events() if data["kind"] == "host_state"]
+    told = [data["data"]["reachable"] for _, _, data in listener.events() if data["kind"] == "host_state"]
     assert told == [False, True]
     assert [row.object_name for row in cloud.rows(Audit) if row.action == "host_state"] == ["host1"] * 2
 

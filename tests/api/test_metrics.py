@@ -99,8 +99,8 @@ def test_hosts_vms_and_slots_are_counted(cloud):
     cloud.host("host2").reachable = False
     cloud.observe()
     found = scraped(cloud.api)
-    assert value(found, "nacre_hosts", state="active", answers="yes") == 1
-    assert value(found, "nacre_hosts", state="active", answers="no") == 1
+    assert value(found, "nacre_hosts", state="active", reachable="yes") == 1
+    assert value(found, "nacre_hosts", state="active", reachable="no") == 1
     assert value(found, "nacre_vms", desired_state="running", observed_state="running") == 1
     assert value(found, "nacre_slots", kind="stream") == cloud.settings.stream_slots
     assert value(found, "nacre_slots_taken", kind="stream") == 0

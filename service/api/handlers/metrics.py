@@ -80,7 +80,7 @@ def _of_the_cloud() -> Iterator[Metric]:
     yield ended
     yield seconds
     yield _gauge("nacre_jobs_unfinished", "Jobs that have not ended.", ("kind", "state"), counts.unfinished_jobs())
-    yield _gauge("nacre_hosts", "Hosts.", ("state", "answers"), counts.hosts())
+    yield _gauge("nacre_hosts", "Hosts.", ("state", "reachable"), counts.hosts())
     yield _gauge("nacre_vms", "VMs.", ("desired_state", "observed_state"), counts.vms())
 
 

@@ -22,7 +22,7 @@ from service.db.engine.database import unit_of_work
 from service.db.engine.version import Version
 from service.edge import kept_answers, problem
 from service.edge.authenticate import authenticate, in_project, stated_reason
-from service.edge.call import Accepted, Call, Outcome, Reply, Stream
+from service.edge.call import Accepted, AnyCall, Outcome, Reply, Stream
 from service.edge.kept_answers import Answer, KeptAnswers
 from service.edge.request import Environ, check_path, header, read_call, sent_request_id
 from service.edge.route import Handler, Route
@@ -97,7 +97,7 @@ class App(bottle.Bottle):
             return _reply(kept.reply)
         return self._worked_out(route, handler, params, request_id, keep=functools.partial(self._keep, key, version))
 
-    def _keep(self, key: Hashable, version: Hashable, call: Call, outcome: Outcome) -> None:
+    def _keep(self, key: Hashable, version: Hashable, call: AnyCall, outcome: Outcome) -> None:
         """`version` is from before the answer's reads began: what was committed meanwhile makes it outdated at once."""
         if isinstance(outcome, Reply) and (outcome.body is None or isinstance(outcome.body, bytes)):
             actor = call.actor
@@ -109,7 +109,7 @@ class App(bottle.Bottle):
         handler: Handler,
         params: dict[str, str],
         request_id: str,
-        keep: Callable[[Call, Outcome], None] = lambda call, outcome: None,
+        keep: Callable[[AnyCall, Outcome], None] = lambda call, outcome: None,
     ) -> Any:
         environ = bottle.request.environ
         # What everybody may ask is answered without the database, or opens it by itself.
@@ -132,7 +132,7 @@ class App(bottle.Bottle):
         source, reason = str(environ.get("REMOTE_ADDR", "")), stated_reason(header(environ, "X-Reason"))
         return replace(actor, request_id=request_id, source=source, reason=reason)
 
-    def _sent(self, call: Call, outcome: Outcome) -> bytes | Iterator[bytes] | None:
+    def _sent(self, call: AnyCall, outcome: Outcome) -> bytes | Iterator[bytes] | None:
         match outcome:
             case Accepted():
                 return _reply(self._job(call, outcome))
@@ -143,7 +143,7 @@ class App(bottle.Bottle):
             case Reply():
                 return _reply(outcome)
 
-    def _job(self, call: Call, accepted: Accepted) -> Reply:
+    def _job(self, call: AnyCall, accepted: Accepted) -> Reply:
         wait_s = min(getattr(call.query, "wait", 0.0), self._ctx.settings.max_wait_s)
         view = job_at_its_end(self._ctx, self._slots.waits, accepted.job_id, wait_s, is_new=accepted.is_new)
         headers = {"Location": f"/v1/jobs/{view.id}"} if accepted.is_new else {}

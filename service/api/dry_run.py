@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from service.db.engine.database import transaction
 from service.db.tables import Placement
-from service.edge.call import Accepted, Call, Outcome, Reply
+from service.edge.call import Accepted, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.jobs.views import job_view
 from service.views.placements import show_placement
@@ -24,7 +24,7 @@ class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction
         self.trial = trial
 
 
-def tried(route: Route, handler: Handler, call: Call) -> Outcome:
+def tried(route: Route, handler: Handler, call: AnyCall) -> Outcome:
     """A layer: with `dry_run`, nothing is written and nobody is woken; the answer tells what would have been done.
 
     Refusals are the same as without.
@@ -39,7 +39,7 @@ def tried(route: Route, handler: Handler, call: Call) -> Outcome:
         return Reply(enough.trial)
 
 
-def _take_back(handler: Handler, call: Call) -> NoReturn:
+def _take_back(handler: Handler, call: AnyCall) -> NoReturn:
     began = call.ctx.clock.now()
     before = {row.id for row in _placements(began)}
     trial = _trial(handler(call))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr
 
 from service.db.engine.database import transaction
 from service.db.tables import IdempotencyKey
-from service.edge.call import Accepted, Call, Outcome, Reply
+from service.edge.call import Accepted, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import FieldError, InvalidError
 from service.jobs.views import job_view
@@ -41,7 +41,7 @@ class Request:
     sealing_key: bytes
 
 
-def answered_once(route: Route, handler: Handler, call: Call) -> Outcome:
+def answered_once(route: Route, handler: Handler, call: AnyCall) -> Outcome:
     """A layer. Raises InvalidError (`idempotency.bad_key`, `idempotency.mismatch`)."""
     key = _key(call.header(HEADER)) if route.method == "POST" and route.permission else None
     if key is None or getattr(call.query, "dry_run", False):
@@ -55,7 +55,7 @@ def answered_once(route: Route, handler: Handler, call: Call) -> Outcome:
         return _keep(request, call, outcome)
 
 
-def _keep(request: Request, call: Call, outcome: Outcome) -> Outcome:
+def _keep(request: Request, call: AnyCall, outcome: Outcome) -> Outcome:
     """Write down the answer. A job's is as it is now, so that every duplicate gets the same bytes."""
     match outcome:
         case Accepted():
@@ -70,7 +70,7 @@ def _keep(request: Request, call: Call, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _replay(request: Request, kept: IdempotencyKey, call: Call) -> Outcome:
+def _replay(request: Request, kept: IdempotencyKey, call: AnyCall) -> Outcome:
     if kept.job_id is not None and _waits(call):
         return Accepted(kept.job_id)
     body = Fernet(request.sealing_key).decrypt(bytes(kept.body))
@@ -88,7 +88,7 @@ def _kept(request: Request) -> IdempotencyKey | None:
     return row
 
 
-def _insert(request: Request, call: Call, *, status: int, body: bytes, **more: Any) -> None:
+def _insert(request: Request, call: AnyCall, *, status: int, body: bytes, **more: Any) -> None:
     IdempotencyKey.insert(
         id=request.row_id,
         created_at=call.ctx.clock.now(),
@@ -111,7 +111,7 @@ def _key(header: str) -> str | None:
     return found[2]
 
 
-def _request(route: Route, call: Call, key: str) -> Request:
+def _request(route: Route, call: AnyCall, key: str) -> Request:
     """Keys are one's own: per user and project. The key is part of every digest, so that none can be guessed from."""
     actor = call.actor
     owner = (actor.user_id or actor.name, actor.project_id or "")
@@ -132,7 +132,7 @@ def _revealed(value: Any) -> Any:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _waits(call: Call) -> bool:
+def _waits(call: AnyCall) -> bool:
     return bool(getattr(call.query, "wait", 0.0) > 0)
 
 

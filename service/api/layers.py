@@ -7,12 +7,12 @@ import functools
 from service.api.dry_run import tried
 from service.api.idempotency import answered_once
 from service.api.routes import ROUTES
-from service.edge.call import Call, Outcome
+from service.edge.call import AnyCall, Outcome
 from service.edge.etags import guard, tagged
 from service.edge.route import Handler, Layer, Route
 
 
-def upload_slot(route: Route, handler: Handler, call: Call) -> Outcome:
+def upload_slot(route: Route, handler: Handler, call: AnyCall) -> Outcome:
     """Raw bodies are read within a fixed number of slots. Raises UnavailableError when none is free."""
     if route.body != "stream":
         return handler(call)

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Generic, TypeAlias
+
+from typing_extensions import TypeVar
 
 from service.context import Context
-from service.edge.models import Body, NoQuery
+from service.edge.models import Body, Listing, NoQuery
 from service.edge.slots import SlotSet
 from service.operations.actor import Actor
 
 JSON = "application/json"
 
+# Models of the body and of the query; a handler that reads neither takes a plain Call.
+BodyT = TypeVar("BodyT", bound=Body | None, default=None, covariant=True)
+QueryT = TypeVar("QueryT", bound=NoQuery, default=NoQuery, covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One authorised request.
+class Call(Generic[BodyT, QueryT]):
+    """One authorised request, with its body and query as the models that the route names.
 
     `path` is the request's path, `params` its variables by name; `ref` is the one of that name, "" on a collection.
-    `query` and `body` are of the models that the route names. `header(name)` is a request header, "" when not sent.
+    `header(name)` is a request header, "" when not sent.
     """
 
     ctx: Context
     actor: Actor
     path: str
     params: Mapping[str, str]
-    query: NoQuery
+    query: QueryT
     header: Callable[[str], str]
     slots: SlotSet
-    body: Body | None = None
+    body: BodyT
     stream: IO[bytes] | None = None
     stream_bytes: int | None = None
 
@@ -72,4 +78,6 @@ class Accepted:
     told: Mapping[str, Any] | None = None
 
 
+AnyCall: TypeAlias = Call[Body | None, NoQuery]
+ListCall: TypeAlias = Call[Body | None, Listing]
 Outcome: TypeAlias = Reply | Stream | Accepted

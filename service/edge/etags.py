@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from service.db.engine.database import transaction
-from service.edge.call import JSON, Call, Outcome, Reply
+from service.edge.call import JSON, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import ConflictError, InvalidError, NotFoundError
 
@@ -32,7 +32,7 @@ OBSERVED = frozenset(
 )  # fmt: skip
 
 
-def tagged(route: Route, handler: Handler, call: Call) -> Outcome:
+def tagged(route: Route, handler: Handler, call: AnyCall) -> Outcome:
     """A layer for GET: an ETag on every JSON answer, and 304 where the client has it already."""
     outcome = handler(call)
     if route.method != "GET" or not isinstance(outcome, Reply) or outcome.body is None or outcome.media_type != JSON:
@@ -47,7 +47,7 @@ def tagged(route: Route, handler: Handler, call: Call) -> Outcome:
     return dataclasses.replace(outcome, body=raw, headers=headers)
 
 
-def guarded(getters: dict[str, Route], route: Route, handler: Handler, call: Call) -> Outcome:
+def guarded(getters: dict[str, Route], route: Route, handler: Handler, call: AnyCall) -> Outcome:
     """A layer for changes: `If-Match` and `If-None-Match: *` hold in the transaction that changes the object.
 
     Raises ConflictError (`object.changed`, `object.exists`), InvalidError (`request.precondition`).
@@ -102,7 +102,7 @@ def _is_current(header: str, current: Any) -> bool:
     return header.strip() == "*" or definition_of(current) in wanted
 
 
-def _current(getter: Route, call: Call) -> Any:
+def _current(getter: Route, call: AnyCall) -> Any:
     """The object as its GET shows it; None when there is none to be seen."""
     try:
         outcome = getter.handler(dataclasses.replace(call, query=getter.parameters(), body=None))

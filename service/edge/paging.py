@@ -11,11 +11,11 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from service.db import queries
-from service.edge.call import Call, Reply
+from service.edge.call import ListCall, Reply
 from service.edge.models import Listing
 from service.errors import FieldError, InvalidError
 
@@ -50,14 +50,14 @@ class Order:
 
 
 def page(
-    call: Call, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[Json]]
+    call: ListCall, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[Json]]
 ) -> Reply:
     """The asked page of a peewee query, with `Link: rel="next"` where there is more.
 
     `sorts` are the columns that `sort` may name (never null), `key` a unique column that settles ties; both need an
     index together. `show` makes JSON of the page's rows. Raises InvalidError (`request.page_token`).
     """
-    asked = cast(Listing, call.query)
+    asked = call.query
     name = asked.sort.removeprefix("-")
     order = Order(asked.sort, sorts[name], key, descending=asked.sort.startswith("-"))
     if asked.page_token is not None:
@@ -73,12 +73,12 @@ def each(show: Callable[[Any], Json]) -> Callable[[list[Any]], list[Json]]:
     return lambda rows: [show(row) for row in rows]
 
 
-def named(call: Call, query: Any, table: Any, show: Callable[[list[Any]], list[Json]]) -> Reply:
+def named(call: ListCall, query: Any, table: Any, show: Callable[[list[Any]], list[Json]]) -> Reply:
     """page() of objects that people know by name."""
     return page(call, query, key=table.id, sorts={"name": table.name, "created_at": table.created_at}, show=show)
 
 
-def equal(call: Call, query: Any, **columns: Any) -> Any:
+def equal(call: ListCall, query: Any, **columns: Any) -> Any:
     """The query with the filters that were asked for: parameter=column."""
     for name, column in columns.items():
         value = getattr(call.query, name)
@@ -87,7 +87,7 @@ def equal(call: Call, query: Any, **columns: Any) -> Any:
     return query
 
 
-def related(call: Call, query: Any, **columns: Any) -> Any:
+def related(call: ListCall, query: Any, **columns: Any) -> Any:
     """As equal(), where the parameter names an object that a column refers to; one that is not seen has no rows."""
     for name, column in columns.items():
         ref = getattr(call.query, name)
@@ -124,7 +124,7 @@ def _fits(column: Any, value: Any) -> bool:
     return type(value) is int and abs(value) < 1 << 53
 
 
-def _next(call: Call, asked: Listing, token: str) -> str:
+def _next(call: ListCall, asked: Listing, token: str) -> str:
     """The path of the next page, with the same filters."""
     given = asked.model_dump(mode="json", exclude_unset=True) | {"page_token": token}
     plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from service.context import Context
 from service.edge.body import check_media_type, read_json, read_query
-from service.edge.call import Call
+from service.edge.call import AnyCall, Call
 from service.edge.route import Route
 from service.edge.slots import SlotSet
 from service.errors import InvalidError
@@ -54,7 +54,7 @@ def check_path(environ: Environ) -> None:
 
 def read_call(
     ctx: Context, route: Route, actor: Actor, params: Mapping[str, str], environ: Environ, slots: SlotSet
-) -> Call:
+) -> AnyCall:
     """The call with its query and body as the route's models. Raises InvalidError, pydantic.ValidationError."""
     query = route.parameters.model_validate(read_query(environ.get("QUERY_STRING", "")))
     call = functools.partial(
@@ -62,10 +62,10 @@ def read_call(
     )
     stream, length = environ["wsgi.input"], _content_length(environ)
     if route.body is None:
-        return call()
+        return call(body=None)
     if route.body == "stream":
         check_media_type(_content_type(environ), "application/octet-stream")
-        return call(stream=stream, stream_bytes=length)
+        return call(body=None, stream=stream, stream_bytes=length)
     check_media_type(_content_type(environ), "application/json")
     at_most = route.body_limit or ctx.settings.max_body_bytes
     with _slot_to_read(slots, length, header(environ, "Expect")):

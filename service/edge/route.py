@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from service.edge.call import Call, Outcome
+from service.edge.call import AnyCall, Call, Outcome
 from service.edge.models import Body, NoQuery, Query, Shown, Trying, Waiting
 
-Handler: TypeAlias = Callable[[Call], Outcome]
+Handler: TypeAlias = Callable[[Call[Any, Any]], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +52,5 @@ class Route:
         return Trying if isinstance(self.reply, type) and self.reply.is_job else Waiting
 
 
-Layer: TypeAlias = Callable[[Route, Handler, Call], Outcome]
+Layer: TypeAlias = Callable[[Route, Handler, AnyCall], Outcome]
 """Function around a handler: may inspect the call, skip the handler, or change its outcome."""

@@ -71,7 +71,7 @@ def test_a_wrong_field_of_a_host_is_named(empty, wrong):
 @pytest.mark.parametrize("wrong", [{"reserved_vcpus": 8}, {"reserved_memory_mib": 8192}], ids=str)
 def test_a_reservation_leaves_something_of_the_host(empty, wrong):
     answer = empty.api.post("/v1/hosts", json=HOST | wrong)
-    assert "takes the whole host" in expect(answer, 422, "request.invalid")["errors"][0]["message"]
+    assert "must leave vCPUs and memory" in expect(answer, 422, "request.invalid")["errors"][0]["message"]
 
 
 def test_a_host_with_vms_stays_and_an_empty_one_goes(cloud):

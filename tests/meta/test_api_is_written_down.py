@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from types import NoneType
+from typing import get_args, get_type_hints
 
 import pytest
 
 from service.api.routes import ROUTES
+from service.edge.models import Body, NoQuery
 from service.edge.problem import STATUS_BY_CODE
 from service.operations.authorise import MAY
 from tests.meta.error_codes import ROOT, listed, raised
@@ -36,6 +39,14 @@ def test_every_route_has_a_permission_a_description_and_a_test(route):
     assert route.handler.__doc__
     path = re.sub(r"<\w+>", lambda _: r'[^"/]+(?:"[^"]+"\][^"/]*)?', re.escape(route.path))
     assert re.search(rf'\.{route.method.lower()}\(\s*f?"{path}["?]', API_TESTS), "no test asks for it"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_handler_takes_the_body_and_the_query_that_its_route_names(route):
+    body, query = get_args(get_type_hints(route.handler)["call"]) or (NoneType, NoQuery)
+    empty = route.body in (None, "stream", Body)
+    assert body is (NoneType if empty else route.body)
+    assert issubclass(route.parameters, query)
 
 
 def test_no_route_is_there_twice_and_no_permission_is_unused():

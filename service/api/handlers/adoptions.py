@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.hosts import AdoptVm
 from service.edge.call import Accepted, Call, Reply
 from service.operations.vms import adopt_vm, confirm_vm
 
 
-def adopt(call: Call) -> Accepted:
+def adopt(call: Call[AdoptVm]) -> Accepted:
     """Adopt a running domain whose disks are on RBD.
 
     Nacre only observes the VM until it is confirmed.
     """
-    body = cast(AdoptVm, call.body)
+    body = call.body
     addresses = {mac.lower(): str(address) for mac, address in body.addresses.items()}
     new = adopt_vm.Adoption(
         host=body.host, domain=str(body.domain), name=body.name, flavor=body.flavor, addresses=addresses

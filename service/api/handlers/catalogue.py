@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.catalogue import CreateFlavor, CreateNetwork
 from service.db import queries
 from service.db.tables import Flavor, Network
 from service.edge import paging
 from service.edge.call import Call, Reply
-from service.edge.models import GIB
+from service.edge.models import GIB, ListNamed
 from service.operations.catalogue import flavors, networks
 from service.views.catalogue import show_flavor, show_network
 from service.views.pools import show_storage
 
 
-def list_flavors(call: Call) -> Reply:
+def list_flavors(call: Call[None, ListNamed]) -> Reply:
     """List flavors."""
     found = paging.equal(call, queries.readable(Flavor, call.actor.scope), name=Flavor.name)
     return paging.named(call, found, Flavor, paging.each(show_flavor))
@@ -26,9 +24,9 @@ def one_flavor(call: Call) -> Reply:
     return Reply(show_flavor(queries.get(Flavor, call.ref, call.actor.scope)))
 
 
-def create_flavor(call: Call) -> Reply:
+def create_flavor(call: Call[CreateFlavor]) -> Reply:
     """Create a flavor."""
-    body = cast(CreateFlavor, call.body)
+    body = call.body
     new = flavors.NewFlavor(
         name=body.name,
         vcpus=body.vcpus,
@@ -46,7 +44,7 @@ def delete_flavor(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def list_networks(call: Call) -> Reply:
+def list_networks(call: Call[None, ListNamed]) -> Reply:
     """List guest networks."""
     found = paging.equal(call, queries.readable(Network, call.actor.scope), name=Network.name)
     return paging.named(call, found, Network, paging.each(show_network))
@@ -57,9 +55,9 @@ def one_network(call: Call) -> Reply:
     return Reply(show_network(queries.get(Network, call.ref, call.actor.scope)))
 
 
-def create_network(call: Call) -> Reply:
+def create_network(call: Call[CreateNetwork]) -> Reply:
     """Create a guest network."""
-    body = cast(CreateNetwork, call.body)
+    body = call.body
     new = networks.NewNetwork(
         name=body.name,
         bridge=body.bridge,
@@ -78,7 +76,7 @@ def delete_network(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def storage(_call: Call) -> Reply:
+def storage(call: Call) -> Reply:
     """Show the storage cluster's last observed health and OSDs."""
     seen = queries.storage()
     return Reply(show_storage(seen) if seen else {"status": None, "osds": [], "observed_at": None})

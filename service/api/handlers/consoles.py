@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.consoles import OpenConsole
 from service.edge.call import Call, Reply
 from service.operations.consoles import console_tickets
 from service.views.values import show_time
 
 
-def create(call: Call) -> Reply:
+def create(call: Call[OpenConsole]) -> Reply:
     """Open a console of a running VM: create a single-use ticket for its websocket.
 
     The ticket is shown only in this response.
     """
-    kind = cast(OpenConsole, call.body).kind
+    kind = call.body.kind
     ticket = console_tickets.request(call.ctx, call.actor, call.ref, kind)
     shown = {
         "kind": ticket.kind,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.handlers import vms
 from service.api.models.vms import CreateVm
 from service.edge.call import Accepted, Call, Reply
@@ -11,14 +9,14 @@ from service.operations.declare.declare_vm import declare
 from service.operations.declare.vm_difference import Declared
 
 
-def declare_vm(call: Call) -> Accepted | Reply:
+def declare_vm(call: Call[CreateVm]) -> Accepted | Reply:
     """Apply a declaration of a VM: create the VM, or update what differs.
 
     Fields that the body leaves out are not changed. Disks are matched by name, those without a name by their order; a
     disk that is no longer declared is detached and kept. A difference in a field that cannot be changed is a 409 that
     names the field.
     """
-    body = cast(CreateVm, call.body)
+    body = call.body
     stated = body.model_fields_set | {f"root.{name}" for name in body.root.model_fields_set}
     came = declare(call.ctx, call.actor, call.ref, Declared(vms.new_vm(body), frozenset(stated)))
     result = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.disks import AttachDisk, DetachDisk, EjectMedium, ExtraDisk, GrowDisk, InsertMedium
 from service.edge.call import Accepted, Call
 from service.edge.models import GIB
@@ -11,9 +9,9 @@ from service.operations.disks import attach_disk, change_medium, detach_disk, gr
 from service.operations.rows.new_vm import NewDisk
 
 
-def attach(call: Call) -> Accepted:
+def attach(call: Call[AttachDisk]) -> Accepted:
     """Attach a new disk or an existing volume to a VM, running or stopped."""
-    body = cast(AttachDisk, call.body)
+    body = call.body
     if body.volume is not None:
         job_id = attach_disk.request_existing(call.ctx, call.actor, call.ref, body.volume, body.bus)
     else:
@@ -21,27 +19,27 @@ def attach(call: Call) -> Accepted:
     return Accepted(job_id)
 
 
-def detach(call: Call) -> Accepted:
+def detach(call: Call[DetachDisk]) -> Accepted:
     """Detach a data disk from a VM, running or stopped."""
-    body = cast(DetachDisk, call.body)
+    body = call.body
     return Accepted(detach_disk.request(call.ctx, call.actor, call.ref, body.disk, delete=body.delete))
 
 
-def grow(call: Call) -> Accepted:
+def grow(call: Call[GrowDisk]) -> Accepted:
     """Grow a disk of a VM, running or stopped."""
-    body = cast(GrowDisk, call.body)
+    body = call.body
     return Accepted(grow_volume.request_on_vm(call.ctx, call.actor, call.ref, body.disk, body.size_gib * GIB))
 
 
-def insert(call: Call) -> Accepted:
+def insert(call: Call[InsertMedium]) -> Accepted:
     """Insert an ISO image into a VM's CD-ROM drive."""
-    body = cast(InsertMedium, call.body)
+    body = call.body
     return Accepted(change_medium.insert(call.ctx, call.actor, call.ref, body.image, body.drive))
 
 
-def eject(call: Call) -> Accepted:
+def eject(call: Call[EjectMedium]) -> Accepted:
     """Eject the ISO image from a VM's CD-ROM drive."""
-    body = cast(EjectMedium, call.body)
+    body = call.body
     return Accepted(change_medium.eject(call.ctx, call.actor, call.ref, body.drive))
 
 

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import cast
 
 from service.api.models.events import ListenEvents
 from service.db import events, people
@@ -31,13 +30,13 @@ HEARTBEAT = b": heartbeat\n\n"
 POSITION = re.compile(r"[0-9]{1,18}")
 
 
-def listen(call: Call) -> Stream:
+def listen(call: Call[None, ListenEvents]) -> Stream:
     """Stream events (SSE), from now or after `Last-Event-ID` (or `after`).
 
     If the events after that position are already deleted, the stream starts with one event named `reset`: the client
     must read the current state again.
     """
-    query = cast(ListenEvents, call.query)
+    query = call.query
     position = _position(call.header("Last-Event-ID"))
     return Stream(EventStream(call, query.after if position is None else position), MEDIA_TYPE)
 
@@ -45,8 +44,8 @@ def listen(call: Call) -> Stream:
 class EventStream(Iterator[bytes]):
     """Chunks for one client; holds a stream slot and a subscription until close()."""
 
-    def __init__(self, call: Call, position: int | None) -> None:
-        query = cast(ListenEvents, call.query)
+    def __init__(self, call: Call[None, ListenEvents], position: int | None) -> None:
+        query = call.query
         self._call, self._ctx, self._actor = call, call.ctx, call.actor
         self._kinds = (query.object_kind,) if query.object_kind else ()
         self._ends_at = self._ctx.clock.monotonic() + LONGEST_S
@@ -103,7 +102,7 @@ class EventStream(Iterator[bytes]):
             with unit_of_work(self._ctx.db):
                 now = renewed(self._actor, self._ctx.clock.now())
                 authorise(now, "event:read")
-                self._actor = in_project(now, cast(ListenEvents, self._call.query).project)
+                self._actor = in_project(now, self._call.query.project)
         except NacreError:
             return False
         return True

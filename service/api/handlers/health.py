@@ -11,7 +11,7 @@ from service.views.values import show_time
 ROUNDS_MISSED = 4  # after this many missed rounds the worker counts as stopped
 
 
-def alive(_call: Call) -> Reply:
+def alive(call: Call) -> Reply:
     """Show whether the API responds."""
     return Reply({"status": "ok"})
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -35,13 +35,13 @@ class Span:
     kept_s: int
 
 
-def of_vm(call: Call) -> Reply:
+def of_vm(call: Call[None, AskPast]) -> Reply:
     """Show a VM's resource usage over time."""
     vm = queries.get(Vm, call.ref, call.actor.scope)
     return Reply(_past(call, VMS, vm.id))
 
 
-def of_host(call: Call) -> Reply:
+def of_host(call: Call[None, AskPast]) -> Reply:
     """Show a host's load over time and its forecast."""
     host = queries.get(Host, call.ref, call.actor.scope)
     outlook = host_usage.outlook_of(call.ctx, host.id, call.ctx.clock.now())
@@ -66,8 +66,8 @@ def shown(names: Sequence[str], points: Points) -> list[Mapping[str, Any]]:
     return [_shown(names, at, row) for at, row in zip(points.times, points.values, strict=True)]
 
 
-def _past(call: Call, series: Series, object_id: str) -> Mapping[str, Any]:
-    what = span(cast(AskPast, call.query), call.ctx.clock.now())
+def _past(call: Call[None, AskPast], series: Series, object_id: str) -> Mapping[str, Any]:
+    what = span(call.query, call.ctx.clock.now())
     with unit_of_work(call.ctx.measurements):
         points = measurements.points(series, object_id, what.since, what.until, step_s=what.kept_s)
     head = {"since": show_time(what.since), "until": show_time(what.until), "step_s": what.step_s}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.hosts import ChangeHostGroup, CreateHostGroup
 from service.db import queries
 from service.db.tables import HostGroup
 from service.edge import paging
 from service.edge.call import Call, Reply
+from service.edge.models import ListNamed
 from service.operations.hosts import host_groups
 from service.operations.placement import algorithms
 from service.views.hosts import show_host_group
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListNamed]) -> Reply:
     """List host groups with their hosts."""
     found = paging.equal(call, queries.readable(HostGroup, call.actor.scope), name=HostGroup.name)
     shown = paging.each(lambda row: show_host_group(row, host_groups.hosts_of(row)))
@@ -26,19 +25,19 @@ def one(call: Call) -> Reply:
     return _shown(queries.get(HostGroup, call.ref, call.actor.scope))
 
 
-def create(call: Call) -> Reply:
+def create(call: Call[CreateHostGroup]) -> Reply:
     """Create a host group."""
-    body = cast(CreateHostGroup, call.body)
+    body = call.body
     return _shown(host_groups.create(call.ctx, call.actor, body.name, body.description), status=201)
 
 
-def change(call: Call) -> Reply:
+def change(call: Call[ChangeHostGroup]) -> Reply:
     """Update a host group's description, overcommit ratios and placement algorithm.
 
     A host in several groups uses the lowest of their ratios. Less capacity than is allocated already is allowed: the
     host then shows `overcommitted_by` and gets no new VMs.
     """
-    body = cast(ChangeHostGroup, call.body)
+    body = call.body
     columns: dict[str, str | int | None] = {}
     if body.description is not None:
         columns["description"] = body.description

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import cast
 
-from service.api.models.hosts import AddHost, CheckHost, UpdateHost
+from service.api.models.hosts import AddHost, CheckHost, ListHosts, UpdateHost
 from service.db import queries
 from service.db.people import SEES_EVERYTHING
 from service.db.tables import Host
 from service.edge import paging
-from service.edge.call import Accepted, Call, Reply
+from service.edge.call import Accepted, AnyCall, Call, Reply
 from service.operations.hosts import add_host, check_host, remove_host, update_host
 from service.operations.placement.choose_host import host_facts
 from service.placement.reservations import for_osds
@@ -19,7 +18,7 @@ from service.views.hosts import show_host
 from service.views.values import Json
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListHosts]) -> Reply:
     """List hosts with their allocations."""
     found = paging.equal(call, queries.readable(Host, call.actor.scope), name=Host.name, state=Host.state)
     return paging.named(call, found, Host, functools.partial(_shown, call))
@@ -30,25 +29,25 @@ def one(call: Call) -> Reply:
     return Reply(_shown(call, [queries.get(Host, call.ref, call.actor.scope)])[0])
 
 
-def add(call: Call) -> Accepted:
+def add(call: Call[AddHost]) -> Accepted:
     """Add a host to the cloud."""
-    body = cast(AddHost, call.body)
+    body = call.body
     new = add_host.NewHost(**{**body.model_dump(), "address": str(body.address)})
     return Accepted(add_host.request(call.ctx, call.actor, new))
 
 
-def update(call: Call) -> Reply:
+def update(call: Call[UpdateHost]) -> Reply:
     """Update a host's capacity and reservations, cordon it or activate it.
 
     Less capacity than is allocated already is allowed: the host then shows `overcommitted_by` and gets no new VMs.
     """
-    change = update_host.HostChange(**cast(UpdateHost, call.body).model_dump())
+    change = update_host.HostChange(**call.body.model_dump())
     return Reply(_shown(call, [update_host.update(call.ctx, call.actor, call.ref, change)])[0])
 
 
-def check(call: Call) -> Accepted:
+def check(call: Call[CheckHost]) -> Accepted:
     """Check a host or a machine and list every problem with its fix."""
-    body = cast(CheckHost, call.body)
+    body = call.body
     if body.host is not None:
         return Accepted(check_host.request(call.ctx, call.actor, body.host))
     job = check_host.request_address(call.ctx, call.actor, str(body.address), ceph_user=body.ceph_user)
@@ -61,7 +60,7 @@ def remove(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def _shown(call: Call, rows: list[Host]) -> list[Json]:
+def _shown(call: AnyCall, rows: list[Host]) -> list[Json]:
     to_keepers = call.actor.role in SEES_EVERYTHING
     seen = host_facts(call.ctx, rows)
     rules = reservation_rules(call.ctx.settings)

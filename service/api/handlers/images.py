@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from service.api.models.images import ChangeImage, CreateImage, CreateUpload
+from service.api.models.images import ChangeImage, CreateImage, CreateUpload, ListImages
 from service.db import queries
 from service.db.tables import Image
 from service.edge import paging
-from service.edge.call import Accepted, Call, Reply
+from service.edge.call import Accepted, AnyCall, Call, Reply
 from service.edge.models import GIB
 from service.operations.images import change_image, delete_image, import_image, share_image
 from service.operations.images.definition import NewImage
@@ -30,7 +28,7 @@ def described(body: CreateImage | CreateUpload) -> NewImage:
     )
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListImages]) -> Reply:
     """List images that the caller may use."""
     found = queries.readable(Image, call.actor.scope)
     columns = {"name": Image.name, "state": Image.state, "kind": Image.kind, "visibility": Image.visibility}
@@ -42,18 +40,18 @@ def one(call: Call) -> Reply:
     return _in_full(call, queries.get(Image, call.ref, call.actor.scope))
 
 
-def create(call: Call) -> Accepted:
+def create(call: Call[CreateImage]) -> Accepted:
     """Import an image from a URL, or from a file on the server."""
-    body = cast(CreateImage, call.body)
+    body = call.body
     new = described(body)
     if body.path is not None:
         return Accepted(import_image.request_from_server(call.ctx, call.actor, new, body.path))
     return Accepted(import_image.request_from_url(call.ctx, call.actor, new, body.url or ""))
 
 
-def change(call: Call) -> Reply:
+def change(call: Call[ChangeImage]) -> Reply:
     """Update an image's name, labels, user, minimum disk size or visibility."""
-    body = cast(ChangeImage, call.body)
+    body = call.body
     return _in_full(call, change_image.change(call.ctx, call.actor, call.ref, body.columns()))
 
 
@@ -74,6 +72,6 @@ def unshare(call: Call) -> Reply:
     return Reply(None, 204)
 
 
-def _in_full(call: Call, row: Image) -> Reply:
+def _in_full(call: AnyCall, row: Image) -> Reply:
     ours = call.actor.scope.sees(row.project_id)
     return Reply({**show_image(row), "shared_with": share_image.shared_with(row) if ours else []})

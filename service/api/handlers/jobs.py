@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.jobs import ListJobs
 from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
+from service.edge.models import Waiting
 from service.jobs.job_tables import Job
 from service.jobs.views import job_views, visible_job, visible_jobs
 from service.operations.upkeep import cancel_job
@@ -15,15 +14,15 @@ from service.views.jobs import show_job
 from service.views.values import Json
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListJobs]) -> Reply:
     """List jobs, newest first; `rounds=true` includes the service's periodic jobs."""
-    rounds = cast(ListJobs, call.query).rounds
+    rounds = call.query.rounds
     found = visible_jobs(call.actor.scope, except_kinds=() if rounds else ROUNDS)
     found = paging.equal(call, found, state=Job.state, kind=Job.kind, object_id=Job.object_id)
     return paging.page(call, found, key=Job.id, sorts={"created_at": Job.created_at}, show=_shown)
 
 
-def one(call: Call) -> Accepted:
+def one(call: Call[None, Waiting]) -> Accepted:
     """Show a job; with `wait`, after it has ended or that many seconds have passed."""
     return Accepted(visible_job(call.ref, call.actor.scope).id, is_new=False)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,12 +36,12 @@ def scrape(call: Call) -> Reply:
     return Reply(generate_latest(database), media_type=MEDIA_TYPE)
 
 
-def history(call: Call) -> Reply:
+def history(call: Call[None, AskHistory]) -> Reply:
     """Show a VM's measurements of up to two weeks.
 
     The step is 15 s within the last two hours, else 5 minutes. `…/history` has more options.
     """
-    query = cast(AskHistory, call.query)
+    query = call.query
     vm = queries.get(Vm, call.ref, call.actor.scope)
     now, back = call.ctx.clock.now(), timedelta(minutes=query.minutes)
     step_s = RAW_S if back <= KEPT[RAW_S] else ROLLED_S

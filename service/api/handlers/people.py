@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
 
 from service.api.models.people import (
     ChangeOwnPassword,
@@ -11,6 +10,7 @@ from service.api.models.people import (
     CreateToken,
     CreateUser,
     ListTokens,
+    ListUsers,
     LogIn,
 )
 from service.db import people, queries
@@ -24,9 +24,9 @@ from service.views.values import show_named, show_time
 HASHING = "Too many password checks are running: try again in a moment."
 
 
-def log_in(call: Call) -> Reply:
+def log_in(call: Call[LogIn]) -> Reply:
     """Log in with a name and a password; returns a token that expires after hours."""
-    body = cast(LogIn, call.body)
+    body = call.body
     with call.slots.logins.one(HASHING):
         token, secret = login.log_in(call.ctx, call.actor, name=body.user, password=body.password.get_secret_value())
     shown = {"token": secret, "expires_at": show_time(token.expires_at), "user": token.user.name}
@@ -55,16 +55,16 @@ def me(call: Call) -> Reply:
     )
 
 
-def change_own_password(call: Call) -> Reply:
+def change_own_password(call: Call[ChangeOwnPassword]) -> Reply:
     """Set the caller's own password; other logins end."""
-    body = cast(ChangeOwnPassword, call.body)
+    body = call.body
     old, new = body.old_password.get_secret_value(), body.password.get_secret_value()
     with call.slots.logins.one(HASHING):
         users.change_own_password(call.ctx, call.actor, old=old, new=new)
     return Reply(None, status=204)
 
 
-def list_users(call: Call) -> Reply:
+def list_users(call: Call[None, ListUsers]) -> Reply:
     """List users."""
     found = equal(call, User.select(), name=User.name, role=User.role)
     return named(call, found, User, each(show_user))
@@ -75,18 +75,18 @@ def one_user(call: Call) -> Reply:
     return Reply(show_user(queries.get(User, call.ref, call.actor.scope)))
 
 
-def create_user(call: Call) -> Reply:
+def create_user(call: Call[CreateUser]) -> Reply:
     """Create a user."""
-    body = cast(CreateUser, call.body)
+    body = call.body
     password = body.password.get_secret_value() if body.password is not None else None
     new = users.NewUser(name=body.name, role=body.role, password=password, projects=tuple(body.projects))
     with call.slots.logins.one(HASHING):
         return Reply(show_user(users.create(call.ctx, call.actor, new)), status=201)
 
 
-def change_user(call: Call) -> Reply:
+def change_user(call: Call[ChangeUser]) -> Reply:
     """Update a user's role or password, disable or enable the user."""
-    body = cast(ChangeUser, call.body)
+    body = call.body
     password = body.password.get_secret_value() if body.password is not None else None
     changes = users.Changes(role=body.role, disabled=body.disabled, password=password)
     with call.slots.logins.one(HASHING):
@@ -99,9 +99,9 @@ def delete_user(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def list_tokens(call: Call) -> Reply:
+def list_tokens(call: Call[None, ListTokens]) -> Reply:
     """List the caller's valid tokens; admins may list another user's."""
-    asked = cast(ListTokens, call.query)
+    asked = call.query
     user_id = call.actor.user_id or ""
     if asked.user is not None:
         user = queries.find(User, asked.user, call.actor.scope)
@@ -111,9 +111,9 @@ def list_tokens(call: Call) -> Reply:
     return Reply({"items": [show_token(token) for token in people.living_tokens(user_id, call.ctx.clock.now())]})
 
 
-def create_token(call: Call) -> Reply:
+def create_token(call: Call[CreateToken]) -> Reply:
     """Create a token; its secret is shown only in this response."""
-    body = cast(CreateToken, call.body)
+    body = call.body
     new = tokens.NewToken(
         name=body.name,
         user=body.user,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from service.api.models.placement_groups import ChangePlacementGroup, CreatePlacementGroup
+from service.api.models.placement_groups import ChangePlacementGroup, CreatePlacementGroup, ListPlacementGroups
 from service.db import queries
 from service.db.tables import PlacementGroup
 from service.edge import paging
@@ -13,7 +11,7 @@ from service.operations.placement import placement_groups
 from service.views.placement_groups import show_placement_groups
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListPlacementGroups]) -> Reply:
     """List placement groups with their VMs, hosts and status."""
     found = queries.readable(PlacementGroup, call.actor.scope)
     found = paging.equal(call, found, name=PlacementGroup.name, kind=PlacementGroup.kind)
@@ -25,16 +23,16 @@ def one(call: Call) -> Reply:
     return Reply(show_placement_groups([queries.get(PlacementGroup, call.ref, call.actor.scope)])[0])
 
 
-def create(call: Call) -> Reply:
+def create(call: Call[CreatePlacementGroup]) -> Reply:
     """Create a placement group."""
-    body = cast(CreatePlacementGroup, call.body)
+    body = call.body
     made = placement_groups.create(call.ctx, call.actor, name=body.name, kind=body.kind, hard=body.hard)
     return Reply(show_placement_groups([made])[0], status=201)
 
 
-def change(call: Call) -> Reply:
+def change(call: Call[ChangePlacementGroup]) -> Reply:
     """Update a placement group to hard or soft; running VMs do not move."""
-    body = cast(ChangePlacementGroup, call.body)
+    body = call.body
     return Reply(show_placement_groups([placement_groups.change(call.ctx, call.actor, call.ref, hard=body.hard)])[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from service.api.models.placements import AskPlacement, ListPlacements, ReplayPlacement, SimulatePlacements
 from service.db import placements, queries
@@ -19,9 +19,9 @@ Json = dict[str, Any]
 MOST_LEFT = 100  # hosts listed in the result of a simulation
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListPlacements]) -> Reply:
     """List placement decisions, newest first."""
-    found, asked = placements.readable(call.actor.scope), cast(ListPlacements, call.query)
+    found, asked = placements.readable(call.actor.scope), call.query
     if asked.vm is not None:  # a deleted VM can be given by id only
         vm = queries.find(Vm, asked.vm, call.actor.scope)
         found = found.where(Placement.vm_id == (vm.id if vm else asked.vm))
@@ -32,30 +32,30 @@ def listing(call: Call) -> Reply:
     return paging.page(call, found, key=Placement.id, sorts=sorts, show=show_kept_placements)
 
 
-def one(call: Call) -> Reply:
+def one(call: Call[None, AskPlacement]) -> Reply:
     """Show a placement decision: the best five hosts, and why others failed.
 
     With `full` it has the verdict on every host, from the facts at the time of the decision.
     """
     row = placements.get(call.ref, call.actor.scope)
     (body,) = show_kept_placements([row])
-    if cast(AskPlacement, call.query).full:
+    if call.query.full:
         body["verdicts"] = [told(verdict) for verdict in replay_placement.in_full(call.ctx, row)]
         again = {verdict["host_id"]: verdict for verdict in body["verdicts"]}
         body["exact"] = all(again.get(verdict["host_id"]) == verdict for verdict in row.top)
     return Reply(body)
 
 
-def replay(call: Call) -> Reply:
+def replay(call: Call[ReplayPlacement]) -> Reply:
     """Replay a decision on the same facts with another algorithm or weights."""
-    body, row = cast(ReplayPlacement, call.body), placements.get(call.ref, call.actor.scope)
+    body, row = call.body, placements.get(call.ref, call.actor.scope)
     replayed = replay_placement.replay(call.ctx, row, body.algorithm, body.weights)
     return Reply({**show_decision(replayed.decision), "same": replayed.same})
 
 
-def simulate(call: Call) -> Reply:
+def simulate(call: Call[SimulatePlacements]) -> Reply:
     """Simulate new VMs, lost hosts and added hosts; nothing is allocated."""
-    what = _what_if(cast(SimulatePlacements, call.body))
+    what = _what_if(call.body)
     found = simulate_placement.simulate(call.ctx, call.actor, what)
     outcomes = (*found.lost, *found.vms)
     return Reply(

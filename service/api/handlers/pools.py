@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from service.api.models.hosts import AddPool
+from service.api.models.hosts import AddPool, ListPools
 from service.db import queries
 from service.db.tables import Pool
 from service.edge import paging
@@ -14,7 +12,7 @@ from service.views.pools import show_pool
 from service.views.values import Json
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListPools]) -> Reply:
     """List pools for block devices: those in use and those that can be added."""
     found = paging.equal(call, Pool.select(), name=Pool.name)
     shown = paging.each(lambda row: _shown(call, row))
@@ -29,9 +27,9 @@ def one(call: Call) -> Reply:
     return Reply(_shown(call, row))
 
 
-def add(call: Call) -> Accepted:
+def add(call: Call[AddPool]) -> Accepted:
     """Add an existing Ceph pool, after a test image and clone in it succeed."""
-    body = cast(AddPool, call.body)
+    body = call.body
     return Accepted(add_pool.request(call.ctx, call.actor, body.name, body.uses))
 
 

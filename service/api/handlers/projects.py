@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from service.api.models.people import ChangeProject, CreateProject, SetQuota
+from service.api.models.people import ChangeProject, CreateProject, ListAudit, SetQuota
 from service.db import people, queries, quotas
 from service.db.tables import Audit, Project
 from service.edge.call import Call, Reply
+from service.edge.models import ListNamed
 from service.edge.paging import each, equal, named, page
 from service.operations.people import projects
 from service.views.projects import show_audit, show_project, show_quota
@@ -16,7 +15,7 @@ from service.views.values import show_named
 FILTERS = ("actor", "action", "object_kind", "object_id", "object_name", "request_id")
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListNamed]) -> Reply:
     """List projects that the caller may see."""
     found = equal(call, queries.readable(Project, call.actor.scope), name=Project.name)
     return named(call, found, Project, each(show_project))
@@ -36,16 +35,16 @@ def one(call: Call) -> Reply:
     )
 
 
-def create(call: Call) -> Reply:
+def create(call: Call[CreateProject]) -> Reply:
     """Create a project."""
-    body = cast(CreateProject, call.body)
+    body = call.body
     new = projects.NewProject(name=body.name, description=body.description, quotas=body.quotas)
     return Reply(show_project(projects.create(call.ctx, call.actor, new)), status=201)
 
 
-def change(call: Call) -> Reply:
+def change(call: Call[ChangeProject]) -> Reply:
     """Update a project's name or description."""
-    body = cast(ChangeProject, call.body)
+    body = call.body
     changed = projects.change(call.ctx, call.actor, call.ref, name=body.name, description=body.description)
     return Reply(show_project(changed))
 
@@ -74,13 +73,13 @@ def list_quotas(call: Call) -> Reply:
     return Reply({"items": [show_quota(quota) for quota in quotas.of_project(project.id)]})
 
 
-def set_quota(call: Call) -> Reply:
+def set_quota(call: Call[SetQuota]) -> Reply:
     """Set a project's quota of a resource; existing objects are kept."""
-    body = cast(SetQuota, call.body)
+    body = call.body
     return Reply(show_quota(projects.set_quota(call.ctx, call.actor, call.ref, call.params["resource"], body.limit)))
 
 
-def list_audit(call: Call) -> Reply:
+def list_audit(call: Call[None, ListAudit]) -> Reply:
     """List audit entries, newest first.
 
     Admins see all entries, other users those of their projects and their own.

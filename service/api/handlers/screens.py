@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.models.vms import OpenVnc
 from service.db import queries
 from service.db.tables import Vm
@@ -14,12 +12,12 @@ from service.views.jobs import show_job
 from service.views.values import show_time
 
 
-def open_console(call: Call) -> Reply:
+def open_console(call: Call[OpenVnc]) -> Reply:
     """Open a VM's screen to VNC viewers with a short-lived password.
 
     The password is shown only in this response.
     """
-    body = cast(OpenVnc, call.body)
+    body = call.body
     opened = open_vnc.request(call.ctx, call.actor, call.ref, life_s=body.seconds)
     shown = {"password": opened.password, "expires_at": show_time(opened.expires_at)}
     job = job_view(opened.job_id)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import cast
 
 from service.api.handlers.images import described
-from service.api.models.images import CreateUpload
+from service.api.models.images import CreateUpload, ListUploads
 from service.context import Context
 from service.db.tables import Upload
 from service.edge import paging
@@ -18,14 +17,14 @@ from service.views.images import show_upload
 OFFSET = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
-def create(call: Call) -> Reply:
+def create(call: Call[CreateUpload]) -> Reply:
     """Create an upload for a file that will be sent in pieces."""
-    body = cast(CreateUpload, call.body)
+    body = call.body
     upload = uploads.create(call.ctx, call.actor, described(body), body.size_bytes)
     return _shown(call.ctx, upload, status=201)
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListUploads]) -> Reply:
     """List uploads with the number of bytes received."""
     found = paging.equal(call, uploads.readable(call.actor.scope), name=Upload.name)
     return paging.named(call, found, Upload, paging.each(lambda row: show_upload(row, uploads.offset(call.ctx, row))))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.handlers.disks import new_disk
 from service.api.models.disks import DeleteVm
-from service.api.models.vms import CreateVm, CreateVms, EditVm, MigrateVm, RenameVm, ResizeVm, StartVm
+from service.api.models.vms import CreateVm, CreateVms, EditVm, ListVms, MigrateVm, RenameVm, ResizeVm, StartVm
 from service.db import queries
 from service.db.tables import Vm
 from service.edge import paging
@@ -33,7 +31,7 @@ from service.views.placements import show_placement
 from service.views.vms import show_vm_in_full, show_vms
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListVms]) -> Reply:
     """List VMs, without their disks."""
     found = paging.equal(call, queries.readable(Vm, call.actor.scope), name=Vm.name, observed_state=Vm.observed_state)
     found = paging.related(call, found, host=Vm.host, flavor=Vm.flavor, image=Vm.image)
@@ -52,14 +50,14 @@ def placement(call: Call) -> Reply:
     return Reply(show_placement(row) if row else {})
 
 
-def create(call: Call) -> Accepted:
+def create(call: Call[CreateVm]) -> Accepted:
     """Create a VM and start it."""
-    return Accepted(create_vm.request(call.ctx, call.actor, new_vm(cast(CreateVm, call.body))))
+    return Accepted(create_vm.request(call.ctx, call.actor, new_vm(call.body)))
 
 
-def create_many(call: Call) -> Reply:
+def create_many(call: Call[CreateVms]) -> Reply:
     """Create several equal VMs as one batch: all or none, or as many as fit."""
-    body = cast(CreateVms, call.body)
+    body = call.body
     most = body.fit == "most"
     batch = create_vm.request_many(call.ctx, call.actor, new_vm(body), body.count, as_many_as_fit=most)
     items = [show_job(job_view(job_id)) for job_id in batch.jobs]
@@ -67,9 +65,9 @@ def create_many(call: Call) -> Reply:
     return Reply({"items": items} | why_not, status=202)
 
 
-def edit(call: Call) -> Reply:
+def edit(call: Call[EditVm]) -> Reply:
     """Update a VM's description, tags, boot order and placement groups."""
-    body = cast(EditVm, call.body)
+    body = call.body
     changes = edit_vm.VmChanges(
         description=body.description,
         tags=tuple(body.tags) if body.tags is not None else None,
@@ -79,25 +77,25 @@ def edit(call: Call) -> Reply:
     return Reply(show_vm_in_full(edit_vm.edit(call.ctx, call.actor, call.ref, changes)))
 
 
-def rename(call: Call) -> Accepted:
+def rename(call: Call[RenameVm]) -> Accepted:
     """Rename a VM; the hostname inside the guest is unchanged."""
-    return Accepted(rename_vm.request(call.ctx, call.actor, call.ref, cast(RenameVm, call.body).name))
+    return Accepted(rename_vm.request(call.ctx, call.actor, call.ref, call.body.name))
 
 
-def resize(call: Call) -> Accepted:
+def resize(call: Call[ResizeVm]) -> Accepted:
     """Resize a VM to another flavor, by hot-plug if possible, else at its next start."""
-    return Accepted(resize_vm.request(call.ctx, call.actor, call.ref, cast(ResizeVm, call.body).flavor))
+    return Accepted(resize_vm.request(call.ctx, call.actor, call.ref, call.body.flavor))
 
 
-def delete(call: Call) -> Accepted:
+def delete(call: Call[None, DeleteVm]) -> Accepted:
     """Delete a VM with its disks."""
-    keep_disks = cast(DeleteVm, call.query).keep_disks
+    keep_disks = call.query.keep_disks
     return Accepted(delete_vm.request(call.ctx, call.actor, call.ref, keep_disks=keep_disks))
 
 
-def start(call: Call) -> Accepted:
+def start(call: Call[StartVm]) -> Accepted:
     """Start a stopped VM on the best host."""
-    return Accepted(start_vm.request(call.ctx, call.actor, call.ref, paused=cast(StartVm, call.body).paused))
+    return Accepted(start_vm.request(call.ctx, call.actor, call.ref, paused=call.body.paused))
 
 
 def pause(call: Call) -> Accepted:
@@ -125,9 +123,9 @@ def reset(call: Call) -> Accepted:
     return Accepted(reset_vm.request(call.ctx, call.actor, call.ref))
 
 
-def migrate(call: Call) -> Accepted:
+def migrate(call: Call[MigrateVm]) -> Accepted:
     """Migrate a running VM to another host, live."""
-    body = cast(MigrateVm, call.body)
+    body = call.body
     return Accepted(migrate_vm.request(call.ctx, call.actor, call.ref, body.host))
 
 

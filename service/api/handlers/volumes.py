@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from service.api.handlers.disks import new_disk
-from service.api.models.disks import CreateVolume, GrowVolume
+from service.api.models.disks import CreateVolume, GrowVolume, ListVolumes
 from service.db import queries
 from service.db.tables import Volume
 from service.edge import paging
@@ -16,7 +14,7 @@ from service.operations.rows import volume_rows
 from service.views.volumes import show_volume, show_volumes
 
 
-def listing(call: Call) -> Reply:
+def listing(call: Call[None, ListVolumes]) -> Reply:
     """List data volumes, attached or not."""
     found = queries.readable(Volume, call.actor.scope).where(Volume.role == "data")
     found = paging.equal(call, found, name=Volume.name, pool=Volume.pool, state=Volume.state)
@@ -28,9 +26,9 @@ def one(call: Call) -> Reply:
     return Reply(show_volume(volume_rows.data_volume(call.ref, call.actor.scope)))
 
 
-def create(call: Call) -> Accepted:
+def create(call: Call[CreateVolume]) -> Accepted:
     """Create a data volume that is not attached."""
-    body = cast(CreateVolume, call.body)
+    body = call.body
     return Accepted(create_volume.request(call.ctx, call.actor, body.name, new_disk(body)))
 
 
@@ -39,7 +37,7 @@ def delete(call: Call) -> Accepted:
     return Accepted(delete_volume.request(call.ctx, call.actor, call.ref))
 
 
-def grow(call: Call) -> Accepted:
+def grow(call: Call[GrowVolume]) -> Accepted:
     """Grow a data volume, attached or not."""
-    body = cast(GrowVolume, call.body)
+    body = call.body
     return Accepted(grow_volume.request(call.ctx, call.actor, call.ref, body.size_gib * GIB))

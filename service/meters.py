@@ -24,18 +24,18 @@ class Meters:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "nacre_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+            "nacre_http_requests", "HTTP requests.", ("method", "route", "status"), registry=self.registry
         )
         self._seconds = Histogram(
             "nacre_http_request_seconds",
-            "From the request's first look to its answer.",
+            "Seconds from the start of a request to its response.",
             ("method", "route"),
             registry=self.registry,
             buckets=HTTP_BUCKETS,
         )
         self._placements = Histogram(
             "nacre_placement_seconds",
-            "A decision where a VM shall run, with the reading of what changed since the last one.",
+            "Seconds of a placement decision, with the reading of changed facts.",
             ("result",),
             registry=self.registry,
             buckets=PLACEMENT_BUCKETS,
@@ -43,14 +43,14 @@ class Meters:
 
         self._fallbacks = Counter(
             "nacre_placement_fallbacks",
-            "Decisions that storage_cpu made because the algorithm that was asked had no valid answer.",
+            "Decisions by storage_cpu because the requested algorithm returned no valid result.",
             ("algorithm",),
             registry=self.registry,
         )
 
         self._races = Counter(
             "nacre_placement_races",
-            "Claims refused because the host had changed since the decision: none, unless something is wrong.",
+            "Claims rejected because the host had changed since the decision; normally 0.",
             registry=self.registry,
         )
 

@@ -1,4 +1,7 @@
-"""The HTTP edge: who asks, what for, and every error as a problem document. One function wraps every route."""
+"""WSGI application: authentication, routing, and errors as problem documents.
+
+One function wraps every route.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ RETRY_AFTER_S = {429: "60", 503: "5"}
 
 
 class App(bottle.Bottle):
-    """The API as a WSGI application."""
+    """WSGI application of the API."""
 
     def __init__(self, ctx: Context) -> None:
         super().__init__()
@@ -61,7 +64,7 @@ class App(bottle.Bottle):
             self.route(path, route.method, self._guarded(route.path, answer))
 
     def default_error_handler(self, res: bottle.HTTPError) -> str:
-        """What the router itself refuses, as a problem document too."""
+        """Return an error of the router as a problem document."""
         request_id = self._request_id()
         document = self._problem(bottle.response, _router_error(res), request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -98,7 +101,10 @@ class App(bottle.Bottle):
         return self._worked_out(route, handler, params, request_id, keep=functools.partial(self._keep, key, version))
 
     def _keep(self, key: Hashable, version: Hashable, call: AnyCall, outcome: Outcome) -> None:
-        """`version` is from before the answer's reads began: what was committed meanwhile makes it outdated at once."""
+        """Store a response to cache.
+
+        `version` was read before the response's own reads, so a commit in between makes the entry stale at once.
+        """
         if isinstance(outcome, Reply) and (outcome.body is None or isinstance(outcome.body, bytes)):
             actor = call.actor
             self._kept.keep(key, version, Answer(outcome, actor=actor.name, valid_until=actor.expires_at))
@@ -152,7 +158,7 @@ class App(bottle.Bottle):
         return Reply(body, 202 if accepted.is_new and not view.finished else 200, headers)
 
     def _request_id(self) -> str:
-        """One per request, the client's own when it is harmless."""
+        """Return the request id: the client's if it is safe to log, else a new one."""
         environ = bottle.request.environ
         if "nacre.request_id" not in environ:
             environ["nacre.request_id"] = sent_request_id(environ) or self._ctx.ids.uuid()

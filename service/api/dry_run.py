@@ -1,4 +1,4 @@
-"""`dry_run=true`: every check that the request would pass or not, in a transaction that is rolled back."""
+"""Layer for `dry_run=true`: runs the request in a transaction and rolls it back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request woul
 
 
 class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction back
-    """What the request would have come to."""
+    """Result of the request, raised to roll the transaction back."""
 
     def __init__(self, trial: dict[str, Any]) -> None:
         super().__init__()
@@ -25,9 +25,9 @@ class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction
 
 
 def tried(route: Route, handler: Handler, call: AnyCall) -> Outcome:
-    """A layer: with `dry_run`, nothing is written and nobody is woken; the answer tells what would have been done.
+    """Return what the request would do if `dry_run`: nothing is written or woken.
 
-    Refusals are the same as without.
+    Errors are the same as without `dry_run`.
     """
     del route
     if not getattr(call.query, "dry_run", False):

@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: a POST that comes again gets the answer of the first one, and nothing happens twice.
+"""Layer for `Idempotency-Key`: a repeated POST gets the response of the first one.
 
-After draft-ietf-httpapi-idempotency-key-header. The key's row is written in the very transaction that does the work, so
-a process that is killed leaves both or neither. Duplicates that come meanwhile wait for the database's write lock
-and then find the answer. Only what was done is kept: a refusal changed nothing, and asking again is a new try.
+After draft-ietf-httpapi-idempotency-key-header. The key's row is written in the transaction that does the work, so a
+process that is killed leaves both or neither. Concurrent duplicates wait for the database's write lock and then find
+the response. Errors are not stored: they changed nothing, and a repeated request is a new attempt.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEY = re.compile(r'("?)([\x21\x23-\x5b\x5d-\x7e]{1,255})\1')
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A keyed request as its row knows it: neither the key nor the body can be read from it."""
+    """Digests of a request with a key; neither key nor body can be read from them."""
 
     row_id: str
     fingerprint: str
@@ -42,7 +42,10 @@ class Request:
 
 
 def answered_once(route: Route, handler: Handler, call: AnyCall) -> Outcome:
-    """A layer. Raises InvalidError (`idempotency.bad_key`, `idempotency.mismatch`)."""
+    """Return the stored response of a repeated request, else call the handler.
+
+    Raises InvalidError (`idempotency.bad_key`, `idempotency.mismatch`).
+    """
     key = _key(call.header(HEADER)) if route.method == "POST" and route.permission else None
     if key is None or getattr(call.query, "dry_run", False):
         return handler(call)
@@ -56,7 +59,7 @@ def answered_once(route: Route, handler: Handler, call: AnyCall) -> Outcome:
 
 
 def _keep(request: Request, call: AnyCall, outcome: Outcome) -> Outcome:
-    """Write down the answer. A job's is as it is now, so that every duplicate gets the same bytes."""
+    """Store the response; a job as it is now, so that every duplicate gets the same bytes."""
     match outcome:
         case Accepted():
             body = _bytes(show_job(job_view(outcome.job_id)))
@@ -82,7 +85,7 @@ def _kept(request: Request) -> IdempotencyKey | None:
     row: IdempotencyKey | None = IdempotencyKey.get_or_none(IdempotencyKey.id == request.row_id)
     if row is not None and row.fingerprint != request.fingerprint:
         raise InvalidError(
-            "This Idempotency-Key came with another request before: every request has a key of its own.",
+            "This Idempotency-Key was used for another request: use a new key for each request.",
             code="idempotency.mismatch",
         )
     return row
@@ -104,15 +107,15 @@ def _key(header: str) -> str | None:
         return None
     found = KEY.fullmatch(header)
     if found is None:
-        told = "1 to 255 visible ASCII characters without quotes, such as a UUID"
+        rule = "1 to 255 visible ASCII characters without quotes, such as a UUID"
         raise InvalidError(
-            f"{HEADER} is {told}.", code="idempotency.bad_key", errors=(FieldError(HEADER.lower(), told),)
+            f"{HEADER} must be {rule}.", code="idempotency.bad_key", errors=(FieldError(HEADER.lower(), rule),)
         )
     return found[2]
 
 
 def _request(route: Route, call: AnyCall, key: str) -> Request:
-    """Keys are one's own: per user and project. The key is part of every digest, so that none can be guessed from."""
+    """Return the digests. Keys are per user and project; every digest contains the key."""
     actor = call.actor
     owner = (actor.user_id or actor.name, actor.project_id or "")
     asked = (route.method, route.path, dict(call.params), _plain(call.query, {"wait"}), _plain(call.body))

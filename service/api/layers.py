@@ -1,4 +1,4 @@
-"""What stands around every handler, outermost first. A layer sees the route, the handler and the call."""
+"""Layers around every handler, outermost first."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from service.edge.route import Handler, Layer, Route
 
 
 def upload_slot(route: Route, handler: Handler, call: AnyCall) -> Outcome:
-    """Raw bodies are read within a fixed number of slots. Raises UnavailableError when none is free."""
+    """Limit concurrent raw bodies by slots. Raises UnavailableError if none is free."""
     if route.body != "stream":
         return handler(call)
-    with call.slots.uploads.one("Too many uploads are under way: try again when one has ended."):
+    with call.slots.uploads.one("Too many uploads are in progress: try again later."):
         return handler(call)
 
 
@@ -24,7 +24,7 @@ LAYERS: tuple[Layer, ...] = (upload_slot, tagged, answered_once, guard(ROUTES), 
 
 
 def layered(route: Route) -> Handler:
-    """The route's handler with all layers around it."""
+    """Return the route's handler with all layers around it."""
     handler = route.handler
     for layer in reversed(LAYERS):
         handler = functools.partial(layer, route, handler)

@@ -1,4 +1,4 @@
-"""Who asks: from the token in the header to an actor, and to the project that the request works in."""
+"""Authentication: from the token in the header to an actor and its project."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ MEMBER = "user"
 
 
 def authenticate(authorization: str, now: datetime) -> Actor:
-    """The actor behind an `Authorization: Bearer` header. Raises UnauthenticatedError (`auth.*`)."""
+    """Return the actor of an `Authorization: Bearer` header.
+
+    Raises UnauthenticatedError (`auth.*`).
+    """
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise UnauthenticatedError("Send the API token: Authorization: Bearer <token>.")
@@ -26,25 +29,29 @@ def authenticate(authorization: str, now: datetime) -> Actor:
     token = people.token_by_sha256(hashlib.sha256(secret.strip().encode()).hexdigest())
     if token is None:
         raise UnauthenticatedError(
-            "This API token is not known: it was replaced, or is another service's.", code="auth.bad_token"
+            "This API token is unknown: it was deleted, or belongs to another service.", code="auth.bad_token"
         )
     return _actor(token, now)
 
 
 def renewed(actor: Actor, now: datetime) -> Actor:
-    """The actor as of now, for a call that goes on: a token ends, and rights and memberships change, meanwhile.
+    """Return the actor as of now, for a long-running call.
 
-    Raises UnauthenticatedError when the door would not open any more.
+    Meanwhile the token may expire, and permissions and memberships change. Raises UnauthenticatedError if the token is
+    no longer valid.
     """
     token = people.token_by_id(actor.token_id or "")
     if token is None:
-        raise UnauthenticatedError("This API token is gone.", code="auth.bad_token")
+        raise UnauthenticatedError("This API token was deleted.", code="auth.bad_token")
     fresh = _actor(token, now)
     return replace(fresh, request_id=actor.request_id, source=actor.source, reason=actor.reason)
 
 
 def in_project(actor: Actor, ref: str | None) -> Actor:
-    """The actor at work in the project that the query names. Raises NotFoundError (`project.not_found`)."""
+    """Return the actor with the project that the query names.
+
+    Raises NotFoundError (`project.not_found`).
+    """
     if ref is None:
         return actor
     project = queries.get(Project, ref, actor.scope)
@@ -52,14 +59,17 @@ def in_project(actor: Actor, ref: str | None) -> Actor:
 
 
 def stated_reason(header: str) -> str:
-    """Why it is asked, for the audit. Raises InvalidError when the `X-Reason` header is not a line of text."""
+    """Return the reason for the audit from the `X-Reason` header.
+
+    Raises InvalidError if it is not one line of text.
+    """
     try:
         reason = header.encode("latin-1").decode().strip()
     except UnicodeDecodeError:
         reason = "\0"
     if len(reason) > LONGEST_REASON or not reason.isprintable():
-        told = f"one line of text in UTF-8, at most {LONGEST_REASON} characters"
-        raise InvalidError(f"X-Reason is {told}.", errors=(FieldError("X-Reason", told),))
+        rule = f"one line of text in UTF-8, at most {LONGEST_REASON} characters"
+        raise InvalidError(f"X-Reason must be {rule}.", errors=(FieldError("X-Reason", rule),))
     return reason
 
 

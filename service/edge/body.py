@@ -1,4 +1,4 @@
-"""The bytes of a request as values: JSON within a limit, strictly, and the query string."""
+"""Strict parsing of request bodies (JSON up to a size limit) and query strings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MOST_PARAMETERS = 32
 
 
 def read_json(stream: IO[bytes], length: int | None, at_most_bytes: int) -> Any:
-    """The JSON document in a body; an empty body is an empty object. Raises InvalidError.
+    """Return the JSON document in a body; an empty body is an empty object.
 
-    Refused: duplicate keys, NaN, infinities and numbers beyond them, half characters, nesting that would exhaust the
-    stack.
+    Raises InvalidError, also on duplicate keys, NaN, infinities, numbers that are too large, invalid UTF-8 and nesting
+    that would exhaust the stack.
     """
     if length is not None and length > at_most_bytes:
         raise _too_large(at_most_bytes)
@@ -32,7 +32,10 @@ def read_json(stream: IO[bytes], length: int | None, at_most_bytes: int) -> Any:
 
 
 def check_media_type(header: str | None, expected: str) -> None:
-    """Raises InvalidError (`request.media_type`) when the body is declared to be something else. No header is fine."""
+    """Check the media type; a missing header is accepted.
+
+    Raises InvalidError (`request.media_type`).
+    """
     declared = (header or expected).partition(";")[0].strip().lower()
     if declared != expected:
         raise InvalidError(
@@ -41,14 +44,17 @@ def check_media_type(header: str | None, expected: str) -> None:
 
 
 def read_query(text: str) -> dict[str, str]:
-    """The query's parameters. Raises InvalidError on text that is not UTF-8, and on a parameter that comes twice."""
+    """Return the parameters of a query string.
+
+    Raises InvalidError on text that is not UTF-8, and on a repeated parameter.
+    """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except ValueError as failure:
-        raise InvalidError("The query cannot be read.", code="request.query") from failure
+        raise InvalidError("The query cannot be parsed.", code="request.query") from failure
     query = dict(pairs)
     if len(query) != len(pairs):
-        raise InvalidError("A query parameter comes twice.", code="request.query")
+        raise InvalidError("A query parameter is repeated.", code="request.query")
     return query
 
 
@@ -56,7 +62,7 @@ def _read(stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except OSError as failure:
-        raise InvalidError("The body did not come as announced.", code="request.body_broken") from failure
+        raise InvalidError("The body is incomplete or not sent as announced.", code="request.body_broken") from failure
 
 
 def _parse(text: str) -> Any:
@@ -74,7 +80,7 @@ def _too_large(at_most_bytes: int) -> InvalidError:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("a key is repeated")
     return document
 
 

@@ -1,4 +1,4 @@
-"""What a handler gets and what it gives back. Handlers see no Bottle and no HTTP beyond these values."""
+"""Values that a handler receives and returns, free of Bottle and HTTP details."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QueryT = TypeVar("QueryT", bound=NoQuery, default=NoQuery, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT, QueryT]):
-    """One authorised request, with its body and query as the models that the route names.
+    """Authorised request, with its body and query as the models that the route names.
 
     `path` is the request's path, `params` its variables by name; `ref` is the one of that name, "" on a collection.
     `header(name)` is a request header, "" when not sent.
@@ -41,13 +41,13 @@ class Call(Generic[BodyT, QueryT]):
 
     @property
     def ref(self) -> str:
-        """The id or name of the object that the path is about."""
+        """Return the id or name of the object in the path."""
         return self.params.get("ref", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `body` is serialised as JSON unless it is bytes, which go out as they are; None is an empty answer."""
+    """Response. `body` is serialised as JSON, sent unchanged if it is bytes, empty if None."""
 
     body: Any
     status: int = 200
@@ -57,9 +57,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on: the server takes chunk after chunk, and closes the iterator when the client has gone.
+    """Streaming response: the server sends chunks, and closes the iterator on disconnect.
 
-    The chunks are made outside of any unit of work.
+    The chunks are produced outside of any unit of work.
     """
 
     chunks: Iterator[bytes]
@@ -68,9 +68,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer is a job: 202 while it runs, 200 when it has ended within the call's `wait`.
+    """Response with a job: 202 while it runs, 200 if it has ended within the call's `wait`.
 
-    With `told` the answer is that, and the job is its member `job`.
+    With `told`, that mapping is the body, and the job its member `job`.
     """
 
     job_id: str

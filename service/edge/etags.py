@@ -1,8 +1,8 @@
 """ETags and preconditions (RFC 9110, sections 8.8 and 13).
 
-An entity tag has two halves, `"<definition>.<answer>"`: the first changes when somebody changed what the object is
-meant to be, the second also with what was observed of it. `If-None-Match` compares the whole: nothing new is missed.
-`If-Match` compares the first half only: a guest that powered off meanwhile is no reason to refuse somebody's change.
+An entity tag has two halves, `"<definition>.<response>"`: the first changes with the object's definition, the second
+also with observations of it. `If-None-Match` compares both, so that no change is missed. `If-Match` compares the first
+half only, so that a guest that powered off meanwhile does not reject a client's change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OBSERVED = frozenset(
 
 
 def tagged(route: Route, handler: Handler, call: AnyCall) -> Outcome:
-    """A layer for GET: an ETag on every JSON answer, and 304 where the client has it already."""
+    """Add an ETag to a JSON response of GET; return 304 if the client has it already."""
     outcome = handler(call)
     if route.method != "GET" or not isinstance(outcome, Reply) or outcome.body is None or outcome.media_type != JSON:
         return outcome
@@ -48,7 +48,7 @@ def tagged(route: Route, handler: Handler, call: AnyCall) -> Outcome:
 
 
 def guarded(getters: dict[str, Route], route: Route, handler: Handler, call: AnyCall) -> Outcome:
-    """A layer for changes: `If-Match` and `If-None-Match: *` hold in the transaction that changes the object.
+    """Check `If-Match` and `If-None-Match: *` in the transaction of a change.
 
     Raises ConflictError (`object.changed`, `object.exists`), InvalidError (`request.precondition`).
     """
@@ -59,33 +59,33 @@ def guarded(getters: dict[str, Route], route: Route, handler: Handler, call: Any
     getter = getters.get(found[1]) if found else None
     streams = route.body == "stream"  # the transaction would last as long as the body comes
     if getter is None or streams or (if_none_match and if_none_match.strip() != "*"):
-        raise InvalidError("This request takes no such precondition.", code="request.precondition")
+        raise InvalidError("This request does not support the precondition.", code="request.precondition")
     with transaction(call.ctx.db):
         current = _current(getter, call)
         if if_match and not _is_current(if_match, current):
-            raise ConflictError("It was changed since you looked: get it again.", code="object.changed")
+            raise ConflictError("The object was changed meanwhile: read it again.", code="object.changed")
         if if_none_match and current is not None:
-            raise ConflictError("It exists already.", code="object.exists")
+            raise ConflictError("The object exists already.", code="object.exists")
         return handler(call)
 
 
 def getters(routes: tuple[Route, ...]) -> dict[str, Route]:
-    """The route that shows an object, by its path."""
+    """Return the routes that show an object, by path."""
     return {route.path: route for route in routes if route.method == "GET" and OBJECT.fullmatch(route.path)}
 
 
 def guard(routes: tuple[Route, ...]) -> Any:
-    """guarded(), knowing the routes."""
+    """Return guarded() with the routes bound."""
     return functools.partial(guarded, getters(routes))
 
 
 def matches(header: str, etag: str) -> bool:
-    """Whether an `If-None-Match` names the tag (weak comparison)."""
+    """Return True if `If-None-Match` contains the tag (weak comparison)."""
     return header.strip() == "*" or etag.strip('"') in {tag for _, tag in TAG.findall(header)}
 
 
 def definition_of(body: Any) -> str:
-    """A digest of what the object is meant to be."""
+    """Return a digest of the object's definition."""
     return _short(json.dumps(_meant(body), sort_keys=True).encode())
 
 
@@ -103,7 +103,7 @@ def _is_current(header: str, current: Any) -> bool:
 
 
 def _current(getter: Route, call: AnyCall) -> Any:
-    """The object as its GET shows it; None when there is none to be seen."""
+    """Return the object as its GET shows it, or None if the caller sees none."""
     try:
         outcome = getter.handler(dataclasses.replace(call, query=getter.parameters(), body=None))
     except NotFoundError:

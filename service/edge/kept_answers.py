@@ -1,7 +1,7 @@
-"""Answers kept as bytes for as long as they are exact: until anything in the database changes, or the token ends.
+"""Cache of responses, valid until the database changes or the token expires.
 
-What a GET answers is a function of the database, of who asks and of what is asked. The database tells by one cheap
-value (service/db/engine/version.py) whether anything was committed since; nothing older than that is ever served.
+A response to GET is a function of the database, the caller and the request. One cheap value (service/db/engine/version.py)
+shows if anything was committed since; no older response is served.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ WORKED_OUT_FROM = ("PATH_INFO", "RAW_URI", "QUERY_STRING", "HTTP_IF_NONE_MATCH",
 
 
 def key_of(environ: Mapping[str, Any]) -> Hashable:
-    """All of a request that its answer depends on. The token itself is not kept."""
+    """Return the parts of a request that its response depends on, with the token hashed."""
     token = hashlib.sha256(environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace")).digest()
     return token, *(environ.get(name) for name in WORKED_OUT_FROM)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply whose body is bytes or empty. `valid_until` is when the asker's token ends."""
+    """Cached response; `valid_until` is the expiry of the caller's token."""
 
     reply: Reply
     actor: str = "-"
@@ -38,12 +38,12 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """Bytes, about, that keeping it costs."""
+        """Return the approximate memory of the entry in bytes."""
         return OVERHEAD_BYTES + len(self.reply.body or b"")
 
 
 class KeptAnswers:
-    """At most `max_bytes` of answers, all of one version of the database; the least recently asked for goes first."""
+    """Cache of at most `max_bytes` of responses of one database version, evicted by LRU."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -53,7 +53,7 @@ class KeptAnswers:
         self._bytes = 0
 
     def find(self, key: Hashable, version: Hashable, now: datetime) -> Answer | None:
-        """The answer to `key`, if it was made from this version of the database for a token that is still good."""
+        """Return the response to `key` for this database version and a valid token, or None."""
         with self._lock:
             if version != self._version:
                 return None
@@ -64,7 +64,7 @@ class KeptAnswers:
             return answer
 
     def keep(self, key: Hashable, version: Hashable, answer: Answer) -> None:
-        """Remember an answer made from `version`, read before the answer's own reads began."""
+        """Store a response; `version` was read before the response's own reads."""
         size = answer.size
         if size > self._max_bytes:
             return

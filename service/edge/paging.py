@@ -1,7 +1,8 @@
-"""Lists in pages. A page begins after a row, never after a number of rows: it costs the same wherever it is.
+"""Pages of lists.
 
-The token names the last row of the page before, by what the list is sorted by and by its id. It is opaque to clients
-but no secret: it says nothing that the page did not, and what it may name is only where to go on.
+A page starts after a row, not after a number of rows, so every page costs the same. The token contains the sort value
+and the id of the last row of the previous page. It is opaque to clients but not secret: it contains only values of that
+page.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a list is sorted by, read from its `sort`: a column, the tie-breaking id, and the direction."""
+    """Order of a list: a column, the tie-breaking id, and the direction."""
 
     name: str
     column: Any
@@ -32,19 +33,19 @@ class Order:
     descending: bool
 
     def after(self, value: Any, key: Any) -> Any:
-        """The condition on rows beyond this one. Its first half is a range that an index serves."""
+        """Return the condition on rows after this one; its first half uses an index."""
         if self.descending:
             return (self.column <= value) & ((self.column < value) | (self.key < key))
         return (self.column >= value) & ((self.column > value) | (self.key > key))
 
     def clauses(self) -> tuple[Any, ...]:
-        """For order_by()."""
+        """Return the arguments of order_by()."""
         if self.descending:
             return self.column.desc(), self.key.desc()
         return self.column.asc(), self.key.asc()
 
     def position(self, row: Any) -> list[Any]:
-        """Where a row stands, as JSON data."""
+        """Return the position of a row as JSON data."""
         column, key = self.column, self.key
         return [self.name, column.db_value(getattr(row, column.name)), key.db_value(getattr(row, key.name))]
 
@@ -52,7 +53,7 @@ class Order:
 def page(
     call: ListCall, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[Json]]
 ) -> Reply:
-    """The asked page of a peewee query, with `Link: rel="next"` where there is more.
+    """Return the requested page of a peewee query, with `Link: rel="next"` if there is more.
 
     `sorts` are the columns that `sort` may name (never null), `key` a unique column that settles ties; both need an
     index together. `show` makes JSON of the page's rows. Raises InvalidError (`request.page_token`).
@@ -69,17 +70,17 @@ def page(
 
 
 def each(show: Callable[[Any], Json]) -> Callable[[list[Any]], list[Json]]:
-    """For page(): every row by itself."""
+    """Return a `show` for page() that converts each row by itself."""
     return lambda rows: [show(row) for row in rows]
 
 
 def named(call: ListCall, query: Any, table: Any, show: Callable[[list[Any]], list[Json]]) -> Reply:
-    """page() of objects that people know by name."""
+    """Return a page() of named objects."""
     return page(call, query, key=table.id, sorts={"name": table.name, "created_at": table.created_at}, show=show)
 
 
 def equal(call: ListCall, query: Any, **columns: Any) -> Any:
-    """The query with the filters that were asked for: parameter=column."""
+    """Return the query with the requested filters: parameter=column."""
     for name, column in columns.items():
         value = getattr(call.query, name)
         if value is not None:
@@ -88,7 +89,10 @@ def equal(call: ListCall, query: Any, **columns: Any) -> Any:
 
 
 def related(call: ListCall, query: Any, **columns: Any) -> Any:
-    """As equal(), where the parameter names an object that a column refers to; one that is not seen has no rows."""
+    """Return the query filtered by references, given by id or name.
+
+    An object that the caller may not see has no rows.
+    """
     for name, column in columns.items():
         ref = getattr(call.query, name)
         if ref is not None:
@@ -103,10 +107,10 @@ def _token(position: list[Any]) -> str:
 
 
 def _position(token: str, order: Order) -> tuple[Any, Any]:
-    """The values that the token names, as the columns' own Python values. Raises InvalidError."""
-    told = "the next_page_token of a page that was sorted the same way"
+    """Return the values in the token as Python values of the columns. Raises InvalidError."""
+    rule = "the next_page_token of a page with the same sort"
     refused = InvalidError(
-        f"page_token is not {told}.", code="request.page_token", errors=(FieldError("page_token", told),)
+        f"page_token is not {rule}.", code="request.page_token", errors=(FieldError("page_token", rule),)
     )
     try:
         name, value, key = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
@@ -118,14 +122,14 @@ def _position(token: str, order: Order) -> tuple[Any, Any]:
 
 
 def _fits(column: Any, value: Any) -> bool:
-    """Whether a column could hold this: text without NUL, or a whole number of 64 bits."""
+    """Return True for a valid column value: text without NUL, or a 64-bit integer."""
     if column.field_type in ("VARCHAR", "TEXT"):
         return isinstance(value, str) and value.isprintable() and len(value) <= 255
     return type(value) is int and abs(value) < 1 << 53
 
 
 def _next(call: ListCall, asked: Listing, token: str) -> str:
-    """The path of the next page, with the same filters."""
+    """Return the path of the next page, with the same filters."""
     given = asked.model_dump(mode="json", exclude_unset=True) | {"page_token": token}
     plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
     return f"{call.path}?{urlencode(plain)}"

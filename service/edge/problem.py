@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem+json. The code is for programs, the detail for people; never a traceback."""
+"""Errors as RFC 9457 problem documents, never with a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-# So much of what was sent is told back: names of unknown fields may be as long and as many as the body allows.
+# Limits of what is echoed: names of unknown fields may be as long and as many as the body allows.
 MOST_FIELDS = 32
 LONGEST_FIELD = 80
 
@@ -49,14 +49,14 @@ STATUS_BY_CODE = {
 
 
 def status_of(error: NacreError) -> int:
-    """The HTTP status of an error: by its code where that says more than its class."""
+    """Return the HTTP status of an error, by its code if listed, else by its class."""
     if error.code in STATUS_BY_CODE:
         return STATUS_BY_CODE[error.code]
     return next((status for kind, status in STATUS_BY_CLASS if isinstance(error, kind)), 500)
 
 
 def problem(error: NacreError, request_id: str) -> dict[str, Any]:
-    """The members of the problem document, in reading order."""
+    """Return the members of the problem document, in reading order."""
     status = status_of(error)
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -74,7 +74,7 @@ def problem(error: NacreError, request_id: str) -> dict[str, Any]:
 
 
 def from_validation(failure: ValidationError) -> InvalidError:
-    """Field errors of a request body. The rejected values themselves are not repeated: they may be secret or huge."""
+    """Return the field errors of a body, without values: they may be secret or huge."""
     errors = tuple(
         FieldError(
             ".".join(str(part) for part in item["loc"])[:LONGEST_FIELD] or "body",
@@ -87,5 +87,5 @@ def from_validation(failure: ValidationError) -> InvalidError:
 
 
 def _message(text: str) -> str:
-    """What our own checks say, without pydantic's label."""
+    """Return the message of a custom check without pydantic's label."""
     return text.removeprefix("Value error, ")

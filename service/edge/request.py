@@ -1,4 +1,4 @@
-"""A WSGI environment as the values of a call: ids, headers, path, query and body, each strictly."""
+"""Strict parsing of a WSGI environment into a call."""
 
 from __future__ import annotations
 
@@ -27,35 +27,38 @@ ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
 def sent_request_id(environ: Environ) -> str | None:
-    """The id that the client gave its request; None when there is none, or one that could do harm in a log."""
+    """Return the client's request id; None if it is missing or not safe to log."""
     sent = header(environ, "X-Request-ID")
     return sent if REQUEST_ID.fullmatch(sent) else None
 
 
 def header(environ: Environ, name: str) -> str:
-    """As it came, each byte a character; "" when it was not sent."""
+    """Return a request header, each byte a character; "" if it was not sent."""
     return str(environ.get(f"HTTP_{name.upper().replace('-', '_')}", ""))
 
 
 def check_path(environ: Environ) -> None:
-    """Refuse what could be taken for another object's path or for a part of a log. Raises InvalidError.
+    """Reject paths that could be read as another path or forge a log line.
 
-    The router drops bytes that are not UTF-8, and a server has decoded %2F to a slash before anybody sees it.
+    The router drops bytes that are not UTF-8, and the server decodes %2F to a slash. Raises InvalidError.
     """
     try:
         text = environ["bottle.raw_path"].encode("latin-1").decode()
     except UnicodeDecodeError as failure:
         raise InvalidError("The path is not UTF-8.", code="request.bad_path") from failure
     if not text.isprintable():
-        raise InvalidError("The path has control characters, or invisible ones.", code="request.bad_path")
+        raise InvalidError("The path contains control or invisible characters.", code="request.bad_path")
     if ENCODED_SLASH.search(str(environ.get("RAW_URI", "")).partition("?")[0].encode("latin-1", "replace")):
-        raise InvalidError("The path has an encoded slash (%2F): no name has one.", code="request.bad_path")
+        raise InvalidError("The path contains an encoded slash (%2F); names contain none.", code="request.bad_path")
 
 
 def read_call(
     ctx: Context, route: Route, actor: Actor, params: Mapping[str, str], environ: Environ, slots: SlotSet
 ) -> AnyCall:
-    """The call with its query and body as the route's models. Raises InvalidError, pydantic.ValidationError."""
+    """Return the call with query and body as the route's models.
+
+    Raises InvalidError, pydantic.ValidationError.
+    """
     query = route.parameters.model_validate(read_query(environ.get("QUERY_STRING", "")))
     call = functools.partial(
         Call, ctx, actor, environ["PATH_INFO"], params, query, functools.partial(header, environ), slots
@@ -74,10 +77,13 @@ def read_call(
 
 
 def _slot_to_read(slots: SlotSet, length: int | None, expect: str) -> AbstractContextManager[None]:
-    """Who sends much, or does not say how much, may do so slowly: that holds a thread. The rest is there already."""
+    """Return a slot for a body that is large or of unknown size.
+
+    Such a body may arrive slowly and occupies a thread. Small bodies have arrived already.
+    """
     if length is not None and length <= READ_AHEAD_BYTES and not expect:
         return contextlib.nullcontext()
-    return slots.uploads.one("Too many large bodies are being read: try again, or send less at once.")
+    return slots.uploads.one("Too many large bodies are being received: try again, or send less at once.")
 
 
 def _content_length(environ: Environ) -> int | None:

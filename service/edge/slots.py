@@ -1,4 +1,4 @@
-"""What holds a thread for long (long polls, event streams, uploads): as many as there are slots."""
+"""Slots that limit calls which occupy a thread: long polls, event streams, uploads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.settings import Settings
 
 
 class Slots:
-    """As many calls of a kind as may go on at the same time."""
+    """Slots for concurrent calls of one kind."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -22,25 +22,31 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many are held now."""
+        """Return the number of slots in use."""
         return self._taken
 
     def take(self, busy: str) -> None:
-        """Hold a slot until give_back(). Raises UnavailableError with the sentence `busy` when none is free."""
+        """Take a slot until give_back().
+
+        Raises UnavailableError with the message `busy` if none is free.
+        """
         if not self._free.acquire(blocking=False):
             raise UnavailableError(busy, code="service.busy")
         with self._lock:
             self._taken += 1
 
     def give_back(self) -> None:
-        """Let go of a slot."""
+        """Release a slot."""
         with self._lock:
             self._taken -= 1
         self._free.release()
 
     @contextmanager
     def one(self, busy: str) -> Iterator[None]:
-        """Hold a slot. Raises UnavailableError with the sentence `busy` when none is free."""
+        """Hold a slot for a with block.
+
+        Raises UnavailableError with the message `busy` if none is free.
+        """
         self.take(busy)
         try:
             yield
@@ -50,7 +56,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class SlotSet:
-    """The slots of one process, by what they are for."""
+    """Slots of one process, by kind."""
 
     waits: Slots
     streams: Slots
@@ -59,7 +65,7 @@ class SlotSet:
 
     @classmethod
     def of(cls, settings: Settings) -> SlotSet:
-        """As many as the settings say."""
+        """Return the slots that the settings define."""
         return cls(
             waits=Slots(settings.wait_slots),
             streams=Slots(settings.stream_slots),

@@ -1,4 +1,4 @@
-"""Long polls: an answer that waits for a job's end."""
+"""Long polls: responses that wait for the end of a job."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from service.jobs.views import JobView, job_view, wait_finished
 
 
 def job_at_its_end(ctx: Context, slots: Slots, job_id: str, wait_s: float, *, is_new: bool) -> JobView:
-    """The job at its end, or as it is after `wait_s`. Raises UnavailableError when no slot is free.
+    """Return the job at its end, or after `wait_s` seconds.
 
-    A job that is new was accepted by this very call, which therefore succeeds: without a slot it does not wait.
+    Raises UnavailableError if no slot is free, except for a new job: the call that created it must succeed, so it
+    returns without waiting.
     """
     if wait_s <= 0:
         return _now(ctx, job_id)
     try:
-        with slots.one("Too many calls wait already: ask again without 'wait'."):
+        with slots.one("Too many calls are waiting: repeat the request without 'wait'."):
             return wait_finished(ctx, job_id, wait_s)
     except UnavailableError as error:
         if not is_new or error.code != "service.busy":

@@ -1,4 +1,4 @@
-"""What is noted of every request that was answered: a line in the log, and the counters."""
+"""Access log and metrics of every request."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import bottle
 from service import logs
 from service.context import Context
 
-ACTOR = "nacre.actor"  # in the environment: who asked, once that is known
+ACTOR = "nacre.actor"  # key in the environment: the actor's name, after authentication
 NO_ROUTE = "-"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-QUIET = ("/healthz", "/readyz", "/metrics")  # asked for by machines, all day long; a refusal is written down
+QUIET = ("/healthz", "/readyz", "/metrics")  # polled by machines: only errors are logged
 
 
 @contextmanager
 def watched(ctx: Context, route: str) -> Iterator[None]:
-    """Around a request's whole answer. `route` is the path's template."""
+    """Record the request in the with block. `route` is the path's template."""
     began_s = ctx.clock.monotonic()
     try:
         yield
@@ -27,9 +27,9 @@ def watched(ctx: Context, route: str) -> Iterator[None]:
 
 
 def note(ctx: Context, route: str, status: int, seconds: float) -> None:
-    """This thread's request was answered. `route` is NO_ROUTE where there is none."""
+    """Record the request of this thread. `route` is NO_ROUTE if none matched."""
     request = bottle.request
-    method = request.method if request.method in METHODS else "other"  # anybody may send any word
+    method = request.method if request.method in METHODS else "other"  # clients may send any word
     ctx.meters.http(method, route, status, seconds)
     if route not in QUIET or status >= 400:
         logs.access(

@@ -34,8 +34,8 @@ def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) 
     """What was observed of a host is written by the caller; that it fell silent, answers again, or has strays is a
     change of its state. `host` is as it was before."""
     if (host.problem is None) != (problem is None):
-        told = {"state": host.state, "reachable": problem is None, "problem": problem}
-        audit.record(ctx, SERVICE, "host_state", "host", host, **told)
+        detail = {"state": host.state, "reachable": problem is None, "problem": problem}
+        audit.record(ctx, SERVICE, "host_state", "host", host, **detail)
     known, seen = _strays(host.facts), _strays(facts)
     if known != seen:
         audit.record(ctx, SERVICE, "host_strays", "host", host, before=known, after=seen, strays=seen)

@@ -1,7 +1,7 @@
 """Cache of responses, valid until the database changes or the token expires.
 
-A response to GET is a function of the database, the caller and the request. One cheap value (service/db/engine/version.py)
-shows if anything was committed since; no older response is served.
+A response to GET is a function of the database, the caller and the request. One cheap value
+(service/db/engine/version.py) shows if anything was committed since; no older response is served.
 """
 
 from __future__ import annotations

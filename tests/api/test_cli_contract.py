@@ -36,7 +36,7 @@ def test_a_file_of_vms_is_applied_and_applied_again_changes_nothing(cloud, nacre
     assert nacre("vm", "apply", "-f", str(file))[2].splitlines() == ["VM web: unchanged", "VM db: unchanged"]
     file.write_text(FILE.replace("shop", "store"))
     code, out, told = nacre("vm", "apply", "-f", str(file))
-    assert told.splitlines() == ["VM web: changed", "VM db: unchanged"]
+    assert told.splitlines() == ["VM web: updated", "VM db: unchanged"]
     assert [line.split() for line in out.splitlines()] == [
         ["FIELD", "FROM", "TO", "WHEN"],
         ["tags", '["shop"]', '["store"]', "now"],

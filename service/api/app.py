@@ -47,7 +47,7 @@ VERB = re.compile(r":(\w+)$")
 RETRY_AFTER_S = {429: "60", 503: "5"}
 
 
-class App(bottle.Bottle):
+class App(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
     """WSGI application of the API."""
 
     def __init__(self, ctx: Context) -> None:

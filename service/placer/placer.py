@@ -219,7 +219,8 @@ class Placer:
 
     def _under_way(self) -> object | None:
         """This thread's transaction."""
-        return self._db.top_transaction()  # type: ignore[no-untyped-call]
+        transaction: object | None = self._db.top_transaction()  # type: ignore[no-untyped-call]
+        return transaction
 
     def _committed(self, transaction: object) -> None:
         with self:
@@ -233,4 +234,5 @@ def _ages(host: HostFacts) -> Ages:
 
 
 def _ids(which: Any) -> Iterable[tuple[str]]:
-    return cast(Any, Host.select(Host.id).where(which).tuples())
+    rows: Iterable[tuple[str]] = Host.select(Host.id).where(which).tuples()
+    return rows

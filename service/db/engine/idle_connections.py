@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Connection = TypeVar("Connection")
 
@@ -42,7 +42,7 @@ class IdleConnections(Generic[Connection]):
             self._close(connection)
 
 
-_EVERY: weakref.WeakSet[IdleConnections] = weakref.WeakSet()
+_EVERY: weakref.WeakSet[IdleConnections[Any]] = weakref.WeakSet()
 
 
 def _close_every() -> None:

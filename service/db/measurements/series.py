@@ -132,7 +132,8 @@ def decoded(block: Block, names: Sequence[str]) -> Cells:
 
 def _row(series: Series, names: str, cells: bytes) -> Cells:
     has = names.split(",")
-    return _picked(np.frombuffer(cells, dtype=CELL).reshape(1, len(has)), has, series.names)[0]
+    row: Cells = _picked(np.frombuffer(cells, dtype=CELL).reshape(1, len(has)), has, series.names)[0]
+    return row
 
 
 def _picked(cells: Cells, has: Sequence[str], names: Sequence[str]) -> Cells:

@@ -9,7 +9,10 @@ from hypothesis import settings
 
 from service.db.engine.database import open_database
 from service.db.engine.migrate import migrate
+from tests.budget import pytest_addoption, pytest_configure, pytest_terminal_summary
 from tests.postgres import Server, name_in, server
+
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_terminal_summary"]
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import pytest
 
@@ -59,5 +59,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line(budget, time.monotonic() - config.stash[BEGAN_S]))
 
 
-def _refuse(text: str) -> str:
+def _refuse(text: str) -> NoReturn:
     raise argparse.ArgumentTypeError(f"{text!r} is no budget: give a name and minutes, like 'lab 14'")

@@ -69,7 +69,7 @@ def new_database(product, tmp_path, request) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture
 def database(product, tmp_path, request) -> Iterator[str]:
-    """The URL of a database for jobs_world.open_world()."""
+    """The URL of a database for worlds.jobs.open_world()."""
     if product == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_schema"), tmp_path / "nacre.db")
         yield sqlite(tmp_path, "nacre")

@@ -23,7 +23,7 @@ from service.placement.facts import VmRequest
 from service.placement.policy import STORAGE_CPU
 from service.placer.facts_journal import FactsJournal
 from service.placer.placer import Placer
-from tests.unit.placer_world import NOW, NOW_S
+from tests.worlds.placer import NOW, NOW_S
 
 SIZES = ((1, 512), (2, 1024), (2, 4096), (4, 2048))
 KEEPS = 0.9  # of what is placed stays

@@ -1,7 +1,7 @@
 """Real processes of one control plane on one PostgreSQL: APIs behind gunicorn, workers; storage and hosts are the
 test's own twins, which the processes reach through a socket.
 
-`python -m tests.api.processes FOLDER URL api PORT` and `… worker WORKER_ID`.
+`python -m tests.api.processes FOLDER URL api SOCKET` and `… worker WORKER_ID`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def context(folder: Path, url: str) -> Context:
 def main(folder: Path, url: str, part: str, name: str) -> None:
     set_up_logging()
     if part == "api":
-        HttpServer(lambda: App(context(folder, url)), gunicorn_options("127.0.0.1", int(name), threads=64)).run()
+        options = gunicorn_options("", 0, threads=64) | {"bind": f"fd://{name}"}
+        HttpServer(lambda: App(context(folder, url)), options).run()
     else:
         ctx = context(folder, url)
         run_process(ctx, Worker(ctx, OPERATIONS, worker_id=name), worker_id=name, state_dir=folder)

@@ -1,16 +1,17 @@
 """Which algorithm places a VM, and what happens when one from outside has no valid answer."""
 
 import json
+import os
 import re
+import subprocess
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
 from service.operations.placement import external_algorithm
 from tests.api.world import KEY, expect
-from tests.unit.jobs_world import SetClock
+from tests.worlds.jobs import SetClock
 
 BODY = {"name": "web", "image": "mini", "flavor": "small", "ssh_keys": [KEY]}
 # Of two equal hosts, storage_cpu takes the first by name.
@@ -64,11 +65,16 @@ def entry_points(tmp_path, monkeypatch):
     return install
 
 
-class RunningClock(SetClock):
-    """One whose seconds pass by themselves, too."""
+class StartsClock(SetClock):
+    """One on which 0.2 s pass with every start of a program that writes an x there each time."""
+
+    def __init__(self, starts: Path) -> None:
+        super().__init__()
+        self._starts = starts
 
     def monotonic(self) -> float:
-        return self.elapsed_s + time.monotonic()
+        starts = len(self._starts.read_text()) if self._starts.exists() else 0
+        return self.elapsed_s + 0.2 * starts
 
 
 def decided(cloud, name: str = "web") -> dict:
@@ -144,8 +150,19 @@ def test_a_program_without_a_valid_answer_is_told_of_and_storage_cpu_decides(clo
     assert (full["exact"], len(full["verdicts"])) == (True, 2), "it can be told in full by what decided"
 
 
-def test_a_program_that_hangs_is_not_waited_for_again_at_once(cloud_with, program, tmp_path):
-    name = program(f'open("{tmp_path}/starts", "a").write("x"); import time; time.sleep(600)')
+def test_a_program_that_hangs_is_not_waited_for_again_at_once(cloud_with, program, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "up")
+    up = f'open("{tmp_path}/up", "w").close()'
+    name = program(f'open("{tmp_path}/starts", "a").write("x"); {up}; import time; time.sleep(600)')
+
+    class Started(subprocess.Popen):
+        """A program whose time begins when it runs, however long the computer takes to start it."""
+
+        def __init__(self, *args, **options) -> None:
+            super().__init__(*args, **options)
+            (tmp_path / "up").read_text()
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
     cloud = cloud_with(placement_algorithm=name, placement_exec_timeout_s=0.5)
     for vm in ("web", "db"):
         cloud.make_vm(vm)
@@ -157,10 +174,10 @@ def test_a_program_that_hangs_is_not_waited_for_again_at_once(cloud_with, progra
     assert (tmp_path / "starts").read_text() == "xx"
 
 
-def test_a_slow_program_does_not_keep_all_writers_waiting_for_a_whole_batch(cloud_with, program, monkeypatch):
+def test_a_slow_program_does_not_keep_all_writers_waiting_for_a_whole_batch(cloud_with, program, monkeypatch, tmp_path):
     monkeypatch.setattr(external_algorithm, "MOST_TOGETHER_S", 0.3)
-    name = program("import time; time.sleep(0.2); print('\"host2\"')")
-    cloud = cloud_with(placement_algorithm=name, clock=RunningClock())
+    name = program(f'open("{tmp_path}/starts", "a").write("x"); print(\'"host2"\')')
+    cloud = cloud_with(placement_algorithm=name, clock=StartsClock(tmp_path / "starts"))
     cloud.observe()
     batch = BODY | {"count": 4}
     assert cloud.api.post("/v1/vm-batches", json=batch).status_code == 202

@@ -337,7 +337,7 @@ class Speaking:
 
 
 @pytest.fixture
-def nacre(cloud, monkeypatch, capsys):
+def history_command(cloud, monkeypatch, capsys):
     monkeypatch.setattr(cli, "client", lambda: Speaking(cloud))
 
     def run(command, *args, **options):
@@ -350,11 +350,11 @@ def nacre(cloud, monkeypatch, capsys):
     return run
 
 
-def test_the_command_draws_a_host_s_past(cloud, nacre):
+def test_the_command_draws_a_host_s_past(cloud, history_command):
     for load in (0.0, 0.5, 1.0):
         facts(cloud, cpu_load=load, memory_used_mib=1024)
         measure(cloud)
-    out, err = nacre(cli.host_history, "host1")
+    out, err = history_command(cli.host_history, "host1")
     rows = {line[:12].strip(): line.split() for line in out.splitlines()}
     assert rows["CPU"][1:] == ["0%", "50%", "100%", "100%", "▁▅█"]
     assert "1.0 GiB" in " ".join(rows["MEMORY USED"])
@@ -363,14 +363,14 @@ def test_the_command_draws_a_host_s_past(cloud, nacre):
     assert "no average or forecast yet" in err
 
 
-def test_the_command_tells_a_vm_s_points_to_programs(cloud, nacre):
+def test_the_command_tells_a_vm_s_points_to_programs(cloud, history_command):
     cloud.make_vm()
-    assert "there are no measurements of this time span" in nacre(cli.vm_history, "web")[1]
+    assert "there are no measurements of this time span" in history_command(cli.vm_history, "web")[1]
     for _ in range(5):
         measure(cloud)
-    out, _ = nacre(cli.vm_history, "web", since="45s", step=15, output=Format.JSON)
+    out, _ = history_command(cli.vm_history, "web", since="45s", step=15, output=Format.JSON)
     assert len(json.loads(out)["points"]) == 3
-    table, _ = nacre(cli.vm_history, "web")
+    table, _ = history_command(cli.vm_history, "web")
     assert "448.0 MiB" in table
     assert "READ /S" in table
 

@@ -140,7 +140,7 @@ def test_a_refusal_is_not_tried_again(cloud, client, line, file):
 
 
 @pytest.fixture
-def nacre(cloud, client, capsys, monkeypatch, line):
+def image_command(cloud, client, capsys, monkeypatch, line):
     """Runs the command; returns exit code, output, error output."""
     session.client.cache_clear()
     monkeypatch.setenv("NACRE_URL", line.url)
@@ -180,61 +180,61 @@ def shown(nacre, name: str) -> dict:
         ("cd.iso.gz", "iso", "gz"),
     ],
 )
-def test_what_a_file_is_is_read_off_its_name(cloud, nacre, tmp_path, name, format_, compression):
+def test_what_a_file_is_is_read_off_its_name(cloud, image_command, tmp_path, name, format_, compression):
     path = tmp_path / name
     path.write_bytes(b"x")
-    assert nacre("image", "upload", "a", str(path), "--no-wait")[0] == 0
+    assert image_command("image", "upload", "a", str(path), "--no-wait")[0] == 0
     image = cloud.api.get("/v1/images/a").json()
     assert (image["format"], image["compression"]) == (format_, compression)
 
 
-def test_a_file_whose_name_says_nothing_asks_for_the_format(nacre, tmp_path):
+def test_a_file_whose_name_says_nothing_asks_for_the_format(image_command, tmp_path):
     (tmp_path / "disk.bin").write_bytes(b"x")
-    code, _, err = nacre("image", "upload", "mini2", str(tmp_path / "disk.bin"))
+    code, _, err = image_command("image", "upload", "mini2", str(tmp_path / "disk.bin"))
     assert (code, "--format raw" in err) == (2, True)
 
 
-def test_what_is_said_of_an_image_is_sent_shown_and_changed(cloud, nacre, file):
+def test_what_is_said_of_an_image_is_sent_shown_and_changed(cloud, image_command, file):
     words = ("--no-cloud-init", "--label", "os.distro=debian", "--min-disk-gib", "2", "--visibility", "public")
-    assert nacre("image", "upload", "a", str(file), *words, "--no-wait")[0] == 0
+    assert image_command("image", "upload", "a", str(file), *words, "--no-wait")[0] == 0
     cloud.settle()
-    image = shown(nacre, "a")
+    image = shown(image_command, "a")
     assert (image["default_user"], image["visibility"]) == (None, "public")
     assert (image["labels"], image["min_disk_bytes"]) == ({"os.distro": "debian"}, 2 << 30)
     changes = ("--name", "b", "--user", "ann", "--label", "os.version=12", "--visibility", "private")
-    assert nacre("image", "set", "a", *changes)[0] == 0
-    image = shown(nacre, "b")
+    assert image_command("image", "set", "a", *changes)[0] == 0
+    image = shown(image_command, "b")
     assert (image["default_user"], image["visibility"], image["min_disk_bytes"]) == ("ann", "private", 2 << 30)
     assert image["labels"] == {"os.distro": "debian", "os.version": "12"}
-    assert nacre("image", "set", "b", "--clear-labels", "--user", "")[0] == 0
-    image = shown(nacre, "b")
+    assert image_command("image", "set", "b", "--clear-labels", "--user", "")[0] == 0
+    image = shown(image_command, "b")
     assert (image["labels"], image["default_user"]) == ({}, None)
 
 
-def test_an_image_is_listed_shared_and_deleted(cloud, nacre):
+def test_an_image_is_listed_shared_and_deleted(cloud, image_command):
     cloud.api.post("/v1/projects", json={"name": "other"})
-    assert nacre("image", "share", "mini", "other")[0] == 0
-    assert shown(nacre, "mini")["shared_with"] == ["other"]
-    assert nacre("image", "unshare", "mini", "other")[0] == 0
-    assert "mini" in nacre("image", "list", "--kind", "disk")[1]
-    assert "mini" not in nacre("image", "list", "--kind", "iso")[1]
-    assert nacre("image", "delete", "mini", "--yes")[0] == 0
+    assert image_command("image", "share", "mini", "other")[0] == 0
+    assert shown(image_command, "mini")["shared_with"] == ["other"]
+    assert image_command("image", "unshare", "mini", "other")[0] == 0
+    assert "mini" in image_command("image", "list", "--kind", "disk")[1]
+    assert "mini" not in image_command("image", "list", "--kind", "iso")[1]
+    assert image_command("image", "delete", "mini", "--yes")[0] == 0
 
 
-def test_an_upload_that_was_begun_is_listed_and_given_up(cloud, nacre):
+def test_an_upload_that_was_begun_is_listed_and_given_up(cloud, image_command):
     made = cloud.created(cloud.api.post("/v1/uploads", json={**SAID, "size_bytes": 10}))
-    assert made["id"] in nacre("image", "uploads")[1]
-    assert nacre("image", "abandon", made["id"])[0] == 0
-    assert made["id"] not in nacre("image", "uploads")[1]
+    assert made["id"] in image_command("image", "uploads")[1]
+    assert image_command("image", "abandon", made["id"])[0] == 0
+    assert made["id"] not in image_command("image", "uploads")[1]
 
 
-def test_an_image_is_fetched_by_the_service(cloud, nacre):
-    code, _, err = nacre("image", "import", "far", "http://127.0.0.1/disk.qcow2")
+def test_an_image_is_fetched_by_the_service(cloud, image_command):
+    code, _, err = image_command("image", "import", "far", "http://127.0.0.1/disk.qcow2")
     assert (code, "[url.address]" in err) == (1, True)
 
 
 @pytest.mark.parametrize("label", ["novalue", "=x", "a b=c"])
-def test_a_label_that_is_none_is_refused(nacre, file, label):
-    code, _, err = nacre("image", "upload", "a", str(file), "--label", label)
+def test_a_label_that_is_none_is_refused(image_command, file, label):
+    code, _, err = image_command("image", "upload", "a", str(file), "--label", label)
     assert code in (1, 2)
     assert "label" in err

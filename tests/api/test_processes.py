@@ -19,7 +19,7 @@ from service.worker.loop import LOOK_AGAIN_S
 from tests.api.folk import assert_counted, project
 from tests.api.processes import Twins, serve
 from tests.api.world import KEY, Cloud, threads
-from tests.unit.jobs_world import START, SetClock
+from tests.worlds.jobs import START, SetClock
 
 GENEROUS_S = 120.0
 CREATES = 200
@@ -36,27 +36,27 @@ class Fleet:
         self.apis: list[httpx.Client] = []
 
     @contextmanager
-    def process(self, part: str, name: str):
+    def process(self, part: str, name: str, pass_fds=()):
         command = [sys.executable, "-m", "tests.api.processes", str(self.folder), self.url, part, name]
         with (self.folder / f"log-{part}-{name}").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=pass_fds)
         try:
             yield process
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(GENEROUS_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
     @contextmanager
     def api(self):
-        port = free_port()
         headers = {"Authorization": f"Bearer {self.cloud.tokens['admin']}"}
         limits = httpx.Limits(max_connections=100)
         with (
-            self.process("api", str(port)) as process,
+            bound() as (number, port),
+            self.process("api", str(number), pass_fds=[number]) as process,
             httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", headers=headers, limits=limits, timeout=GENEROUS_S
             ) as client,
@@ -87,10 +87,12 @@ class Fleet:
         return [count for (called, _), count in self.twins.calls.items() if called == name]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+@contextmanager
+def bound():
+    """The number of a socket for another process, and its port: it is bound until the test is over."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener.fileno(), listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ schema = schemathesis.openapi.from_wsgi("/openapi.json", served, config=config).
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cloud(tmp_path_factory) -> Cloud:
+def generated_cloud(tmp_path_factory) -> Cloud:
     """One cloud for all that is generated."""
     folder = tmp_path_factory.mktemp("generated")
     db = open_database(f"sqlite:///{folder / 'empty.db'}")
@@ -68,9 +68,9 @@ def cloud(tmp_path_factory) -> Cloud:
 
 @schema.parametrize()
 @GENERATED
-def test_a_generated_request_is_answered_as_described(case, cloud):
-    case.call_and_validate(headers=bearer(cloud), excluded_checks=[ignored_auth])
-    cloud.run_due()
+def test_a_generated_request_is_answered_as_described(case, generated_cloud):
+    case.call_and_validate(headers=bearer(generated_cloud), excluded_checks=[ignored_auth])
+    generated_cloud.run_due()
 
 
 def bearer(cloud: Cloud) -> dict[str, str]:

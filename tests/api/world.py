@@ -35,7 +35,7 @@ from service.world import SystemIds
 from storage.memory import MemoryStorage
 from storage.refs import ImageRef
 from tests.api.wire import Wire
-from tests.unit.jobs_world import SetClock
+from tests.worlds.jobs import SetClock
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdvb2RrZXlnb29ka2V5Z29vZGtleWdvb2RrZXlnb29k ann@desk"
 SECRET_UUID = "dfb56d8a-8d83-5291-a680-5416517dc0bb"
@@ -113,7 +113,8 @@ class Cloud:
         shutil.copy(database, state / "nacre.db")
         self.images = folder / "server-images"
         self.images.mkdir()
-        values = {"state_dir": state, "ceph_secret_uuid": SECRET_UUID, "server_image_dir": self.images, **more}
+        own = {"state_dir": state, "ceph_secret_uuid": SECRET_UUID, "server_image_dir": self.images}
+        values = {**own, "placement_exec_timeout_s": 5.0, **more}  # the most: a slow computer is no reason to fail
         self.settings = Settings(**values)
         self.storage = MemoryStorage()
         self.hosts = MemoryCloud(self.clock)

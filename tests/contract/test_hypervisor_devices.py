@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,18 +19,14 @@ from tests.contract.hypervisor_worlds import WORLDS_WITH_ALL, WORLDS_WITH_DISKS,
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
 GREW_TO = 32 << 20
+on_worlds_with_disks = pytest.mark.parametrize(
+    "world", WORLDS_WITH_DISKS, indirect=True, ids=lambda make: make.__name__
+)
 EMPTY = DiskSpec(target="sda", pool=None, rbd_name=None, device="cdrom", bus="scsi")
 
 
-@pytest.fixture(params=WORLDS_WITH_DISKS, ids=lambda world: world.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    made: World = request.param()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def running(world: World, here: Hypervisor) -> DomainSpec:
+def with_drive(world: World, here: Hypervisor) -> DomainSpec:
     """A VM with an empty drive, and with nothing to boot."""
     spec = replace(world.spec(), disks=(EMPTY,))
     here.start(spec)
@@ -44,109 +39,125 @@ def sizes(hypervisor: Hypervisor, vm_id: str) -> dict[str, int]:
     return {disk.target: disk.capacity_bytes for disk in found.disks}
 
 
+@on_worlds_with_disks
 @pytest.mark.parametrize("bus", ["virtio", "scsi"])
-def test_an_attached_disk_is_there_once(world: World, here: Hypervisor, running: DomainSpec, bus: str) -> None:
+def test_an_attached_disk_is_there_once(world: World, here: Hypervisor, with_drive: DomainSpec, bus: str) -> None:
     disk = world.disk("vdb", bus=bus)
     for _ in range(2):
-        here.attach_disk(running.vm_id, disk, running.ceph)
-    assert set(sizes(here, running.vm_id)) == {"sda", "vdb"}
+        here.attach_disk(with_drive.vm_id, disk, with_drive.ceph)
+    assert set(sizes(here, with_drive.vm_id)) == {"sda", "vdb"}
 
 
-def test_another_disk_at_a_taken_target_is_refused(world: World, here: Hypervisor, running: DomainSpec) -> None:
-    here.attach_disk(running.vm_id, world.disk("vdb"), running.ceph)
+@on_worlds_with_disks
+def test_another_disk_at_a_taken_target_is_refused(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
     with pytest.raises(DomainRefusedError):
-        here.attach_disk(running.vm_id, world.disk("vdb"), running.ceph)
+        here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
 
 
-def test_a_running_domain_takes_no_sata_disk(world: World, here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_a_running_domain_takes_no_sata_disk(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(DomainRefusedError):
-        here.attach_disk(running.vm_id, world.disk("sdb", bus="sata"), running.ceph)
-    assert set(sizes(here, running.vm_id)) == {"sda"}
+        here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="sata"), with_drive.ceph)
+    assert set(sizes(here, with_drive.vm_id)) == {"sda"}
 
 
-def test_a_disk_that_cannot_be_written_as_xml_is_refused(here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_a_disk_that_cannot_be_written_as_xml_is_refused(here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(SpecInvalidError):
-        here.attach_disk(running.vm_id, DiskSpec("vdb", "vms", "two\nlines"), running.ceph)
+        here.attach_disk(with_drive.vm_id, DiskSpec("vdb", "vms", "two\nlines"), with_drive.ceph)
 
 
-def test_a_detached_disk_is_gone_and_may_be_detached_again(world: World, here: Hypervisor, running: DomainSpec) -> None:
-    here.attach_disk(running.vm_id, world.disk("sdb", bus="scsi"), running.ceph)
+@on_worlds_with_disks
+def test_a_detached_disk_is_gone_and_may_be_detached_again(
+    world: World, here: Hypervisor, with_drive: DomainSpec
+) -> None:
+    here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="scsi"), with_drive.ceph)
     for _ in range(2):
-        here.detach_disk(running.vm_id, "sdb")
-    assert set(sizes(here, running.vm_id)) == {"sda"}
+        here.detach_disk(with_drive.vm_id, "sdb")
+    assert set(sizes(here, with_drive.vm_id)) == {"sda"}
     here.detach_disk(UNKNOWN, "sdb")
 
 
-def test_a_guest_that_keeps_its_disk_is_told_of(world: World, here: Hypervisor, running: DomainSpec) -> None:
-    here.attach_disk(running.vm_id, world.disk("vdb"), running.ceph)
+@on_worlds_with_disks
+def test_a_guest_that_keeps_its_disk_is_told_of(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
     world.stubborn_guests()
     with pytest.raises(DetachRefusedError, match="vdb"):
-        here.detach_disk(running.vm_id, "vdb")
-    assert "vdb" in sizes(here, running.vm_id)
+        here.detach_disk(with_drive.vm_id, "vdb")
+    assert "vdb" in sizes(here, with_drive.vm_id)
 
 
-def test_a_grown_disk_shows_its_size(world: World, here: Hypervisor, running: DomainSpec) -> None:
-    here.attach_disk(running.vm_id, world.disk("vdb"), running.ceph)
+@on_worlds_with_disks
+def test_a_grown_disk_shows_its_size(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
     for _ in range(2):
-        here.grow_disk(running.vm_id, "vdb", GREW_TO)
-    assert sizes(here, running.vm_id)["vdb"] == GREW_TO
+        here.grow_disk(with_drive.vm_id, "vdb", GREW_TO)
+    assert sizes(here, with_drive.vm_id)["vdb"] == GREW_TO
 
 
-def test_a_disk_does_not_shrink(world: World, here: Hypervisor, running: DomainSpec) -> None:
-    here.attach_disk(running.vm_id, world.disk("vdb"), running.ceph)
-    here.grow_disk(running.vm_id, "vdb", GREW_TO)
+@on_worlds_with_disks
+def test_a_disk_does_not_shrink(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+    here.grow_disk(with_drive.vm_id, "vdb", GREW_TO)
     with pytest.raises(DomainRefusedError):
-        here.grow_disk(running.vm_id, "vdb", GREW_TO - (1 << 20))
-    assert sizes(here, running.vm_id)["vdb"] == GREW_TO
+        here.grow_disk(with_drive.vm_id, "vdb", GREW_TO - (1 << 20))
+    assert sizes(here, with_drive.vm_id)["vdb"] == GREW_TO
 
 
-def test_a_medium_is_inserted_changed_and_ejected(world: World, here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_a_medium_is_inserted_changed_and_ejected(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     for _ in range(2):
-        here.change_medium(running.vm_id, world.disk("sda", bus="scsi", device="cdrom"), running.ceph)
-        assert sizes(here, running.vm_id)["sda"] > 0
+        here.change_medium(with_drive.vm_id, world.disk("sda", bus="scsi", device="cdrom"), with_drive.ceph)
+        assert sizes(here, with_drive.vm_id)["sda"] > 0
     for _ in range(2):
-        here.change_medium(running.vm_id, EMPTY, running.ceph)
-    assert sizes(here, running.vm_id)["sda"] == 0
+        here.change_medium(with_drive.vm_id, EMPTY, with_drive.ceph)
+    assert sizes(here, with_drive.vm_id)["sda"] == 0
 
 
-def test_a_medium_needs_a_drive(world: World, here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_a_medium_needs_a_drive(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(DomainRefusedError):
-        here.change_medium(running.vm_id, world.disk("sdz", bus="scsi", device="cdrom"), running.ceph)
+        here.change_medium(with_drive.vm_id, world.disk("sdz", bus="scsi", device="cdrom"), with_drive.ceph)
 
 
-def test_processors_are_added_up_to_the_ceiling_and_never_taken_out(here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_processors_are_added_up_to_the_ceiling_and_never_taken_out(here: Hypervisor, with_drive: DomainSpec) -> None:
     for _ in range(2):
-        here.set_vcpus(running.vm_id, 2)
+        here.set_vcpus(with_drive.vm_id, 2)
     for refused in (1, 3):
         with pytest.raises(HotAddRefusedError):
-            here.set_vcpus(running.vm_id, refused)
-    state = here.domain(running.vm_id)
+            here.set_vcpus(with_drive.vm_id, refused)
+    state = here.domain(with_drive.vm_id)
     assert state is not None
     assert state.vcpus == 2
 
 
-def test_memory_is_added_in_whole_steps_up_to_the_ceiling(here: Hypervisor, running: DomainSpec) -> None:
+@on_worlds_with_disks
+def test_memory_is_added_in_whole_steps_up_to_the_ceiling(here: Hypervisor, with_drive: DomainSpec) -> None:
     for _ in range(2):
-        here.set_memory(running.vm_id, 384)
+        here.set_memory(with_drive.vm_id, 384)
     for refused in (256, 400, 1024):
         with pytest.raises(HotAddRefusedError):
-            here.set_memory(running.vm_id, refused)
-    state = here.domain(running.vm_id)
+            here.set_memory(with_drive.vm_id, refused)
+    state = here.domain(with_drive.vm_id)
     assert state is not None
     assert state.memory_mib == 384
 
 
-def test_a_renamed_domain_tells_its_new_name(here: Hypervisor, running: DomainSpec) -> None:
-    here.set_title(running.vm_id, "new <name> \u05d0")
-    state = here.domain(running.vm_id)
+@on_worlds_with_disks
+def test_a_renamed_domain_tells_its_new_name(here: Hypervisor, with_drive: DomainSpec) -> None:
+    here.set_title(with_drive.vm_id, "new <name> \u05d0")
+    state = here.domain(with_drive.vm_id)
     assert state is not None
     assert state.name == "new <name> \u05d0"
     with pytest.raises(SpecInvalidError):
-        here.set_title(running.vm_id, "two\nlines")
+        here.set_title(with_drive.vm_id, "two\nlines")
 
 
-def test_a_change_of_what_is_not_there_is_told(here: Hypervisor, running: DomainSpec) -> None:
-    disk, ceph = DiskSpec("sda", "vms", "x", bus="scsi"), running.ceph
+@on_worlds_with_disks
+def test_a_change_of_what_is_not_there_is_told(here: Hypervisor, with_drive: DomainSpec) -> None:
+    disk, ceph = DiskSpec("sda", "vms", "x", bus="scsi"), with_drive.ceph
     calls = (
         lambda: here.attach_disk(UNKNOWN, disk, ceph),
         lambda: here.grow_disk(UNKNOWN, "vda", GREW_TO),
@@ -160,6 +171,7 @@ def test_a_change_of_what_is_not_there_is_told(here: Hypervisor, running: Domain
             call()
 
 
+@on_worlds_with_disks
 def test_an_old_system_gets_its_old_devices(world: World, here: Hypervisor) -> None:
     spec = replace(
         world.spec(),
@@ -176,6 +188,7 @@ def test_an_old_system_gets_its_old_devices(world: World, here: Hypervisor) -> N
     assert set(sizes(here, spec.vm_id)) == {"hda", "hdc"}
 
 
+@on_worlds_with_disks
 def test_a_domain_with_uefi_moves_with_its_variables(world: World, here: Hypervisor, there: Hypervisor) -> None:
     spec = world.uefi(world.spec())
     here.start(spec)
@@ -220,6 +233,7 @@ def test_what_was_plugged_in_moves_along_and_can_be_taken_out_there(make: type[W
         world.close()
 
 
+@on_worlds_with_disks
 def test_a_card_may_be_of_an_old_model(world: World, here: Hypervisor) -> None:
     spec = replace(world.spec(), nics=())
     models = ("e1000", "e1000e", "rtl8139")

@@ -22,7 +22,7 @@ UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def ends(console: Console, *, within_s: float = 20) -> bool:
+def ends(console: Console, *, within_s: float = 60) -> bool:
     deadline = time.monotonic() + within_s
     try:
         while time.monotonic() < deadline:

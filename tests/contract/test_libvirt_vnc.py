@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import libvirt
@@ -16,26 +15,8 @@ from tests.contract.hypervisor_worlds import LibvirtWorld, at
 from tests.contract.rfb import lets_in
 
 PASSWORD = "8letters"
-PATIENCE_S = 20
-
-
-@pytest.fixture
-def world() -> Iterator[LibvirtWorld]:
-    made = LibvirtWorld()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def here(world: LibvirtWorld) -> Hypervisor:
-    return world.hypervisors.on(world.here)
-
-
-@pytest.fixture
-def running(world: LibvirtWorld, here: Hypervisor) -> DomainSpec:
-    spec = world.spec()
-    here.start(spec)
-    return spec
+PATIENCE_S = 60
+pytestmark = pytest.mark.parametrize("world", [LibvirtWorld], indirect=True, ids=["LibvirtWorld"])
 
 
 def screen(hypervisor: Hypervisor, spec: DomainSpec) -> Display:

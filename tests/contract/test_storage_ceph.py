@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,17 +18,11 @@ from storage.ceph.volumes import WRITEBACK
 from storage.contract import JOB_KEY
 from storage.errors import BusyError, ConflictError, StorageError, UnreachableError
 from storage.refs import ImageRef, VolumeRef
-from tests.contract.storage_ceph import CephBackend, new_storage, open_pool
+from tests.contract.storage_ceph import new_storage, open_pool
 from tests.contract.storage_fixtures import MIB, Backend, Names
 
 SIZE = 8 * MIB
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    made = CephBackend()
-    yield made
-    made.close()
+on_ceph = pytest.mark.parametrize("backend", ["ceph"], indirect=True, scope="module")
 
 
 @pytest.fixture
@@ -45,6 +38,7 @@ def clone_by_hand(image: ImageRef, volume: VolumeRef) -> None:
         rbd.RBD().clone(*arguments, features=devices.FEATURES)
 
 
+@on_ceph
 def test_a_clone_has_the_five_features_and_clone_format_2(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     ceph.clone(golden, names.volume(), size_bytes=SIZE, job_id="job")
     with open_pool("vms") as ioctx, rbd.Image(ioctx, names.volume().rbd_name, read_only=True) as device:
@@ -52,6 +46,7 @@ def test_a_clone_has_the_five_features_and_clone_format_2(ceph: CephStorage, nam
         assert device.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD
 
 
+@on_ceph
 def test_a_clone_that_lacks_the_mark_is_made_again(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     clone_by_hand(golden, names.volume())
     ceph.clone(golden, names.volume(), size_bytes=2 * SIZE, job_id="job-2")
@@ -60,6 +55,7 @@ def test_a_clone_that_lacks_the_mark_is_made_again(ceph: CephStorage, names: Nam
     assert (info.size_bytes, info.parent, info.metadata) == (2 * SIZE, golden, ((JOB_KEY, "job-2"),))
 
 
+@on_ceph
 def test_an_unmarked_clone_with_data_is_never_touched(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     clone_by_hand(golden, names.volume())
     ceph.write(names.volume(), b"theirs")
@@ -68,6 +64,7 @@ def test_an_unmarked_clone_with_data_is_never_touched(ceph: CephStorage, names: 
     assert ceph.read(names.volume(), offset=0, length=6) == b"theirs"
 
 
+@on_ceph
 def test_a_device_without_a_header_is_made_again(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     for volume in (names.volume("clone"), names.volume("blank")):
         with open_pool("vms") as ioctx:
@@ -82,6 +79,7 @@ def test_a_device_without_a_header_is_made_again(ceph: CephStorage, names: Names
     assert ceph.read(names.volume("blank"), offset=0, length=6) == bytes(6)
 
 
+@on_ceph
 def test_a_volume_without_a_header_is_listed_and_removed(ceph: CephStorage, names: Names) -> None:
     volume = names.volume()
     with open_pool("vms") as ioctx:
@@ -105,6 +103,7 @@ for number in range(1000):
 """
 
 
+@on_ceph
 def test_what_a_killed_process_left_is_made_whole(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     prefix = names.volume("killed").rbd_name
     command = [sys.executable, "-c", CLONES_FOR_EVER, golden.rbd_name, prefix]
@@ -128,6 +127,7 @@ def clone_until_not_busy(ceph: CephStorage, image: ImageRef, volume: VolumeRef) 
             continue
 
 
+@on_ceph
 def test_a_name_that_no_ref_can_hold_does_not_fail_the_listing(ceph: CephStorage, names: Names) -> None:
     strange = f"{names.volume().rbd_name}/@"
     with open_pool("vms") as ioctx:
@@ -138,6 +138,7 @@ def test_a_name_that_no_ref_can_hold_does_not_fail_the_listing(ceph: CephStorage
             rbd.RBD().remove(ioctx, strange)
 
 
+@on_ceph
 def test_threads_share_one_connection(golden: ImageRef) -> None:
     storage = new_storage()
     with ThreadPoolExecutor(8) as threads:
@@ -148,6 +149,7 @@ def test_threads_share_one_connection(golden: ImageRef) -> None:
     storage.close()
 
 
+@on_ceph
 def test_a_forked_child_makes_a_connection_of_its_own(ceph: CephStorage, golden: ImageRef) -> None:
     assert ceph.image_size(golden) == SIZE
     reading, writing = os.pipe()
@@ -181,6 +183,7 @@ def test_a_forked_child_ends_by_itself(used: str) -> None:
     assert subprocess.run([sys.executable, "-c", FORKS_AND_EXITS, used], timeout=60, check=False).returncode == 0
 
 
+@on_ceph
 def test_a_blocklisted_client_connects_anew(golden: ImageRef) -> None:
     storage = new_storage()
     assert storage.image_size(golden) == SIZE
@@ -202,6 +205,7 @@ def test_a_missing_keyring_is_told_by_its_path(tmp_path: os.PathLike[str]) -> No
         storage.health()
 
 
+@on_ceph
 def test_every_osd_is_told_with_its_host_and_size(ceph: CephStorage) -> None:
     osds = ceph.osds()
     assert [osd.osd_id for osd in osds] == sorted({osd.osd_id for osd in osds})
@@ -209,6 +213,7 @@ def test_every_osd_is_told_with_its_host_and_size(ceph: CephStorage) -> None:
     assert all(osd.commit_latency_ms is None or osd.commit_latency_ms > 0 for osd in osds)
 
 
+@on_ceph
 def test_a_device_for_firmware_caches_its_writes_before_the_first_flush(ceph: CephStorage, names: Names) -> None:
     ceph.create_volume(names.volume(), size_bytes=SIZE, job_id="job", writeback=True)
     info = ceph.volume(names.volume())

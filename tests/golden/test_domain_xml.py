@@ -7,7 +7,7 @@ import difflib
 import pytest
 
 from service.hypervisor.render import render
-from tests.golden.domain_cases import CASES, FOLDER
+from tests.domain_cases import CASES, FOLDER
 
 
 @pytest.mark.parametrize("name", CASES)

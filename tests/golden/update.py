@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.hypervisor.render import render
-from tests.golden.domain_cases import CASES, FOLDER
+from tests.domain_cases import CASES, FOLDER
 
 
 def main() -> None:

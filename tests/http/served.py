@@ -1,4 +1,4 @@
-"""A small application behind the service's own server, as a process: `python -m tests.http.served PORT`."""
+"""A small application behind the service's own server: `python -m tests.http.served patient|hasty SOCKET`."""
 
 import sys
 import threading
@@ -20,6 +20,12 @@ class Hasty(PatientWorker):
     """The same worker with shorter patience, so that a test sees its end."""
 
     REQUEST_S = 3.0
+
+
+class Patient(PatientWorker):
+    """The same worker with more patience than any client in a test has."""
+
+    REQUEST_S = ANSWER_S = LINGER_S = 3600.0
 
 
 @app.get("/healthz")
@@ -65,9 +71,10 @@ def bad_header():
 
 
 def main() -> None:
-    connection.SLOW_S = 2.0
-    options = gunicorn_options("127.0.0.1", int(sys.argv[1]), threads=THREADS)
-    HttpServer(lambda: app, options | {"worker_class": Hasty, "worker_connections": 800}).run()
+    temper, listener = sys.argv[1:]
+    worker, connection.SLOW_S = (Hasty, 2.0) if temper == "hasty" else (Patient, 3600.0)
+    own = {"bind": f"fd://{listener}", "worker_class": worker, "worker_connections": 800}
+    HttpServer(lambda: app, gunicorn_options("", 0, threads=THREADS) | own).run()
 
 
 if __name__ == "__main__":

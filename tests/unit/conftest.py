@@ -1,12 +1,31 @@
-"""The `nacre` command against a server on loopback."""
+"""The `nacre` command against a server on loopback; a database, and the world of a job."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from service.cli import session
+from service.db.engine.database import Database, bind, open_database
+from service.db.tables import TABLES
 from tests.command import run_nacre
 from tests.unit.cli_server import Server
+from tests.worlds.jobs import SetClock, World, open_world
+
+
+@pytest.fixture
+def cloud_db(database) -> Iterator[Database]:
+    """A database with the service's tables and what the schema begins with."""
+    db = open_database(database)
+    bind(db, TABLES)
+    yield db
+    db.close_kept()
+
+
+@pytest.fixture
+def job_world(tmp_path, database) -> World:
+    """A context for jobs, under a clock that is set."""
+    return open_world(tmp_path, database, clock=SetClock())
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from service.jobs.operation import Operation
 from service.worker.loop import Worker
-from tests.unit.jobs_world import remove
+from tests.worlds.jobs import remove
 
 
 class Crash(BaseException):

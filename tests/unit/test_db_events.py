@@ -6,18 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.db import events
-from service.db.engine.database import bind, open_database, transaction, unit_of_work
-from service.db.tables import Event, contract
+from service.db.engine.database import transaction, unit_of_work
+from service.db.tables import Event
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 WRITERS, EACH = 8, 20
-
-
-@pytest.fixture
-def db(database):
-    db = open_database(database)
-    bind(db, contract.TABLES)
-    return db
 
 
 def write(object_id, at=NOW, project_id=None):
@@ -30,13 +23,13 @@ def write_and_fail(db):
         raise ZeroDivisionError
 
 
-def test_a_reader_beside_many_writers_misses_nothing(db):
+def test_a_reader_beside_many_writers_misses_nothing(cloud_db):
     begun, ended, seen = threading.Barrier(WRITERS + 1), threading.Event(), []
 
     def writer(number):
         begun.wait()
         for count in range(EACH):
-            with transaction(db):
+            with transaction(cloud_db):
                 write(f"{number}-{count}-first")
                 threading.Event().wait(0.001 * (number % 3))  # the id is drawn, the commit comes later
                 write(f"{number}-{count}-second")
@@ -46,7 +39,7 @@ def test_a_reader_beside_many_writers_misses_nothing(db):
         begun.wait()
         while True:
             last = ended.is_set()
-            with unit_of_work(db):
+            with unit_of_work(cloud_db):
                 found = events.after(position, limit=7, visible=None)
             seen.extend(event.object_id for event in found)
             position = found[-1].id if found else position
@@ -66,32 +59,32 @@ def test_a_reader_beside_many_writers_misses_nothing(db):
     assert pairs[::2] == pairs[1::2], "what one transaction wrote stands together"
 
 
-def test_a_transaction_that_is_taken_back_leaves_no_event_and_no_hole_that_matters(db):
-    with transaction(db):
+def test_a_transaction_that_is_taken_back_leaves_no_event_and_no_hole_that_matters(cloud_db):
+    with transaction(cloud_db):
         write("a")
     with pytest.raises(ZeroDivisionError):
-        write_and_fail(db)
-    with transaction(db):
+        write_and_fail(cloud_db)
+    with transaction(cloud_db):
         write("c")
-    with unit_of_work(db):
+    with unit_of_work(cloud_db):
         assert [event.object_id for event in events.after(0, limit=9, visible=None)] == ["a", "c"]
 
 
-def test_the_newest_event_outlives_every_purge_so_that_no_id_comes_twice(db):
-    with transaction(db):
+def test_the_newest_event_outlives_every_purge_so_that_no_id_comes_twice(cloud_db):
+    with transaction(cloud_db):
         for name in "abc":
             write(name)
-    with transaction(db):
+    with transaction(cloud_db):
         newest = events.newest()
         events.purge(NOW + timedelta(days=1), keep_at_most=0)
-    with transaction(db):
+    with transaction(cloud_db):
         assert events.bounds() == events.Bounds(newest, newest)
         write("d")
         assert events.newest() > newest
 
 
-def test_a_purge_keeps_what_is_young_and_at_most_so_many(db):
-    with transaction(db):
+def test_a_purge_keeps_what_is_young_and_at_most_so_many(cloud_db):
+    with transaction(cloud_db):
         for day in range(10):
             write(str(day), NOW + timedelta(days=day))
         events.purge(NOW + timedelta(days=3), keep_at_most=100)
@@ -100,8 +93,8 @@ def test_a_purge_keeps_what_is_young_and_at_most_so_many(db):
         assert [event.object_id for event in Event.select().order_by(Event.id)] == list("89")
 
 
-def test_before_the_first_event_there_is_nothing(db):
-    with transaction(db):
+def test_before_the_first_event_there_is_nothing(cloud_db):
+    with transaction(cloud_db):
         assert events.bounds() == events.Bounds(0, 0)
         events.purge(NOW, keep_at_most=1)
         assert events.after(0, limit=1, visible=None) == []

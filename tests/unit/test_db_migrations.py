@@ -26,7 +26,7 @@ def up(migrator, db):
 
 
 @pytest.fixture
-def database(new_database):
+def opened_database(new_database):
     """Name → that database, opened anew."""
     return lambda name: open_database(new_database(name))
 
@@ -46,8 +46,8 @@ def schema(db) -> dict[str, list]:
         }
 
 
-def test_migrating_an_empty_database_gives_the_tables_of_the_code(database):
-    migrated, created = database("migrated"), database("created")
+def test_migrating_an_empty_database_gives_the_tables_of_the_code(opened_database):
+    migrated, created = opened_database("migrated"), opened_database("created")
     migrate(migrated)
     bind(created, TABLES)
     with transaction(created):
@@ -55,16 +55,16 @@ def test_migrating_an_empty_database_gives_the_tables_of_the_code(database):
     assert schema(migrated) == schema(created)
 
 
-def test_a_second_migration_changes_nothing(database):
-    db = database("a")
+def test_a_second_migration_changes_nothing(opened_database):
+    db = opened_database("a")
     assert migrate(db) == tuple(sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py")))
     assert migrate(db) == ()
 
 
-def test_processes_that_start_together_migrate_once(database):
+def test_processes_that_start_together_migrate_once(opened_database):
     applied = []
-    database("a")  # a PostgreSQL database is made by its first use
-    threads = [threading.Thread(target=lambda: applied.append(migrate(database("a")))) for _ in range(4)]
+    opened_database("a")  # a PostgreSQL opened_database is made by its first use
+    threads = [threading.Thread(target=lambda: applied.append(migrate(opened_database("a")))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -73,8 +73,8 @@ def test_processes_that_start_together_migrate_once(database):
     assert len(applied) == 4
 
 
-def test_a_database_of_newer_code_is_refused(database):
-    db = database("a")
+def test_a_database_of_newer_code_is_refused(opened_database):
+    db = opened_database("a")
     migrate(db)
     with transaction(db):
         db.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2031-01-01')")
@@ -83,15 +83,15 @@ def test_a_database_of_newer_code_is_refused(database):
     assert refused.value.code == "database.newer"
 
 
-def test_a_migration_that_fails_leaves_the_old_schema(tmp_path, database):
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path, opened_database):
     (tmp_path / "0001_two.py").write_text(CREATE_TWO.format(between="raise KeyError"))
-    db = database("a")
+    db = opened_database("a")
     with pytest.raises(KeyError):
         migrate(db, tmp_path)
     assert schema(db) == {}
 
 
-def test_a_kill_in_the_middle_of_a_migration_is_harmless(tmp_path, database, new_database):
+def test_a_kill_in_the_middle_of_a_migration_is_harmless(tmp_path, opened_database, new_database):
     (tmp_path / "0001_two.py").write_text(CREATE_TWO.format(between="import os; os.kill(os.getpid(), 9)"))
     code = """
         from pathlib import Path
@@ -102,14 +102,14 @@ def test_a_kill_in_the_middle_of_a_migration_is_harmless(tmp_path, database, new
     program = textwrap.dedent(code).format(tmp_path, new_database("a"))
     died = subprocess.run([sys.executable, "-c", program], check=False, cwd=os.getcwd())
     assert died.returncode == -signal.SIGKILL
-    assert schema(database("a")) == {}
+    assert schema(opened_database("a")) == {}
     (tmp_path / "0001_two.py").write_text(CREATE_TWO.format(between="pass"))
-    db = database("a")
+    db = opened_database("a")
     assert migrate(db, tmp_path) == ("0001_two",)
     assert set(schema(db)) == {"one", "two"}
 
 
-def test_rebuilding_a_table_does_not_take_the_rows_that_refer_to_it(tmp_path, database, product):
+def test_rebuilding_a_table_does_not_take_the_rows_that_refer_to_it(tmp_path, opened_database, product):
     (tmp_path / "0001_tree.py").write_text("""
 def up(migrator, db):
     db.execute_sql("CREATE TABLE top (id INTEGER PRIMARY KEY, old TEXT)")
@@ -117,7 +117,7 @@ def up(migrator, db):
     db.execute_sql("INSERT INTO top VALUES (1, 'x')")
     db.execute_sql("INSERT INTO leaf VALUES (1, 1)")
 """)
-    db = database("a")
+    db = opened_database("a")
     migrate(db, tmp_path)
     by_rebuilding = "legacy=True" if product == "sqlite" else ""
     (tmp_path / "0002_drop.py").write_text(f"""

@@ -47,7 +47,7 @@ ROWS = {
 
 
 @pytest.fixture
-def db(new_database, tmp_path):
+def migrated_db(new_database, tmp_path):
     """Rows of the second migration's schema, brought to today's."""
     db, old = open_database(new_database("a")), tmp_path / "migrations"
     old.mkdir()
@@ -67,8 +67,8 @@ def db(new_database, tmp_path):
     return db
 
 
-def test_everything_that_was_there_is_in_the_project_default(db):
-    with unit_of_work(db):
+def test_everything_that_was_there_is_in_the_project_default(migrated_db):
+    with unit_of_work(migrated_db):
         (project,) = Project.select()
         assert project.name == "default"
         assert project.created_at.year >= 2026
@@ -77,15 +77,15 @@ def test_everything_that_was_there_is_in_the_project_default(db):
         assert Image.get().visibility == "public", "everybody saw it"
 
 
-def test_every_token_still_opens_the_door_for_a_user_of_its_name_and_role(db):
-    with unit_of_work(db):
+def test_every_token_still_opens_the_door_for_a_user_of_its_name_and_role(migrated_db):
+    with unit_of_work(migrated_db):
         found = {token.sha256[0]: (token.user.name, token.user.role) for token in Token.select()}
         assert found == {"a": ("root", "admin"), "b": ("ann", "user")}
         assert Membership.select().where(Membership.user == User.get(User.name == "ann")).count() == 1
 
 
-def test_what_is_there_counts_from_the_first_day_on(db):
-    with unit_of_work(db):
+def test_what_is_there_counts_from_the_first_day_on(migrated_db):
+    with unit_of_work(migrated_db):
         project = Project.get()
         counted = {quota.resource: quota.used for quota in quotas.of_project(project.id)}
         expected = {"vms": 2, "vcpus": 4, "memory_mib": 1024, "volumes": 2, "addresses": 1, "gib:vms": 8}

@@ -44,7 +44,7 @@ def opened(url, **options):
 
 
 @pytest.fixture
-def db(url):
+def postgres_db(url):
     return opened(url)
 
 
@@ -59,13 +59,13 @@ def note():
     return Note.create(at=datetime.now(UTC))
 
 
-def test_a_write_without_a_transaction_is_refused_by_the_server(db):
-    with pytest.raises(peewee.InternalError, match="read-only"), unit_of_work(db):
+def test_a_write_without_a_transaction_is_refused_by_the_server(postgres_db):
+    with pytest.raises(peewee.InternalError, match="read-only"), unit_of_work(postgres_db):
         note()
 
 
 def test_a_unit_of_work_holds_no_connection_between_its_queries(url):
-    db = opened(url, connections=1, busy_timeout_s=0.1)
+    db = opened(url, connections=1, busy_timeout_s=GENEROUS_S)
     with unit_of_work(db):
         Note.select().count()
         thread = threading.Thread(target=lambda: transact(db))
@@ -109,27 +109,27 @@ def test_who_finds_no_connection_free_is_told(url):
     assert refused == ["database.busy"]
 
 
-def test_an_error_within_a_transaction_gives_the_connection_back_clean(db):
+def test_an_error_within_a_transaction_gives_the_connection_back_clean(postgres_db):
     def fail():
-        with transaction(db):
+        with transaction(postgres_db):
             note()
-            db.execute_sql("SELECT nonsense")
+            postgres_db.execute_sql("SELECT nonsense")
 
     for _ in range(3):
         with pytest.raises(peewee.ProgrammingError):
             fail()
-    with transaction(db):
+    with transaction(postgres_db):
         assert Note.select().count() == 0
 
 
-def test_the_end_of_a_session_between_two_queries_is_not_noticed_by_anybody(db, url):
-    with unit_of_work(db):
+def test_the_end_of_a_session_between_two_queries_is_not_noticed_by_anybody(postgres_db, url):
+    with unit_of_work(postgres_db):
         Note.select().count()
         end_sessions(url)
         assert Note.select().count() == 0
     end_sessions(url)
-    transact(db)
-    with unit_of_work(db):
+    transact(postgres_db)
+    with unit_of_work(postgres_db):
         assert Note.select().count() == 1
 
 
@@ -141,9 +141,9 @@ def end_sessions(url):
             one.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
-def test_the_end_of_a_session_within_a_transaction_takes_it_back_and_is_told(db, url):
+def test_the_end_of_a_session_within_a_transaction_takes_it_back_and_is_told(postgres_db, url):
     def write():
-        with transaction(db):
+        with transaction(postgres_db):
             note()
             end_sessions(url)
             note()
@@ -151,19 +151,19 @@ def test_the_end_of_a_session_within_a_transaction_takes_it_back_and_is_told(db,
     with pytest.raises(DatabaseLostError) as lost:
         write()
     assert lost.value.code == "database.lost"
-    with transaction(db):
+    with transaction(postgres_db):
         assert Note.select().count() == 0
 
 
-def test_a_session_that_ends_at_the_commit_is_told_and_nothing_hangs(db, url):
+def test_a_session_that_ends_at_the_commit_is_told_and_nothing_hangs(postgres_db, url):
     def write():
-        with transaction(db):
+        with transaction(postgres_db):
             note()
             end_sessions(url)
 
     with pytest.raises(DatabaseLostError):
         write()
-    transact(db)
+    transact(postgres_db)
 
 
 def test_a_transaction_that_was_forgotten_does_not_keep_the_lock_for_ever(url, monkeypatch):

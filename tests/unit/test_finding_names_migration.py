@@ -3,8 +3,8 @@
 import json
 import shutil
 
-from service.db.database import open_database, transaction, unit_of_work
-from service.db.migrate import MIGRATIONS, migrate
+from service.db.engine.database import open_database, transaction, unit_of_work
+from service.db.engine.migrate import MIGRATIONS, migrate
 
 AT = 1_900_000_000_000_000
 OLD = {"check": "kvm", "verdict": "fail", "told": "no kernel", "mend": "Install one."}

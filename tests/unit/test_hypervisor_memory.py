@@ -17,7 +17,7 @@ from service.hypervisor.errors import (
 )
 from service.hypervisor.memory.memory import MemoryHypervisors
 from service.hypervisor.memory.memory_cloud import MemoryCloud, MemoryHost
-from tests.golden.domain_cases import ORDINARY
+from tests.domain_cases import ORDINARY
 
 ONE, TWO = HostEndpoint("host1", "10.0.0.1"), HostEndpoint("host2", "10.0.0.2")
 SPEC = ORDINARY
@@ -48,23 +48,23 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def cloud(clock: SteppedClock) -> MemoryCloud:
+def memory_cloud(clock: SteppedClock) -> MemoryCloud:
     return MemoryCloud(clock)
 
 
 @pytest.fixture
-def hosts(cloud: MemoryCloud) -> tuple[MemoryHost, MemoryHost]:
-    return cloud.add_host(ONE.name, ONE.address), cloud.add_host(TWO.name, TWO.address)
+def hosts(memory_cloud: MemoryCloud) -> tuple[MemoryHost, MemoryHost]:
+    return memory_cloud.add_host(ONE.name, ONE.address), memory_cloud.add_host(TWO.name, TWO.address)
 
 
 @pytest.fixture
-def one(cloud: MemoryCloud, hosts: object) -> Hypervisor:
-    return MemoryHypervisors(cloud).on(ONE)
+def one(memory_cloud: MemoryCloud, hosts: object) -> Hypervisor:
+    return MemoryHypervisors(memory_cloud).on(ONE)
 
 
 @pytest.fixture
-def two(cloud: MemoryCloud, hosts: object) -> Hypervisor:
-    return MemoryHypervisors(cloud).on(TWO)
+def two(memory_cloud: MemoryCloud, hosts: object) -> Hypervisor:
+    return MemoryHypervisors(memory_cloud).on(TWO)
 
 
 def quiet(_progress: object) -> None:
@@ -89,10 +89,10 @@ def test_an_unreachable_host_keeps_its_domains(hosts: tuple[MemoryHost, MemoryHo
 
 
 def test_a_host_without_power_has_no_domains_when_it_returns(
-    cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
+    memory_cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
 ) -> None:
     one.start(SPEC)
-    cloud.lose_host("host1")
+    memory_cloud.lose_host("host1")
     hosts[0].reachable = True
     assert one.domains() == ()
 
@@ -162,12 +162,12 @@ def test_a_cancelled_migration_leaves_the_guest(
 
 
 def test_a_guest_lost_in_flight_is_on_neither_side(
-    cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
+    memory_cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
 ) -> None:
     hosts[0].migration_s = 10
     one.start(SPEC)
     with pytest.raises(DomainNotFoundError):
-        one.migrate(TWO, SPEC, progress=lambda _progress: cloud.end_domain("host1", SPEC.vm_id, "crashed"))
+        one.migrate(TWO, SPEC, progress=lambda _progress: memory_cloud.end_domain("host1", SPEC.vm_id, "crashed"))
 
 
 def test_a_moved_guest_carries_the_new_epoch(one: Hypervisor, two: Hypervisor) -> None:
@@ -179,19 +179,19 @@ def test_a_moved_guest_carries_the_new_epoch(one: Hypervisor, two: Hypervisor) -
 
 
 def test_a_cut_off_host_tells_no_events(
-    cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
+    memory_cloud: MemoryCloud, hosts: tuple[MemoryHost, MemoryHost], one: Hypervisor
 ) -> None:
     heard: list[DomainEvent] = []
-    cloud.listen(heard.append)
+    memory_cloud.listen(heard.append)
     one.start(SPEC)
     hosts[0].reachable = False
-    cloud.end_domain("host1", SPEC.vm_id, "crashed")
+    memory_cloud.end_domain("host1", SPEC.vm_id, "crashed")
     assert [event.kind for event in heard] == ["started"]
 
 
-def test_a_guest_stopped_by_a_failed_write_is_seen(cloud: MemoryCloud, one: Hypervisor) -> None:
+def test_a_guest_stopped_by_a_failed_write_is_seen(memory_cloud: MemoryCloud, one: Hypervisor) -> None:
     one.start(SPEC)
-    cloud.stall("host1", SPEC.vm_id)
+    memory_cloud.stall("host1", SPEC.vm_id)
     there = one.domain(SPEC.vm_id)
     assert there is not None
     assert there.state == "io_error"

@@ -24,7 +24,7 @@ from service.hypervisor.migration.migration import Migration
 from service.hypervisor.migration.migration_side import Finished
 from service.hypervisor.migration.verdict import Presence
 from service.hypervisor.render import render
-from tests.golden.domain_cases import ORDINARY
+from tests.domain_cases import ORDINARY
 
 
 @dataclass
@@ -240,7 +240,7 @@ def test_a_lost_reply_ends_the_stopped_original_before_it_can_wake(
         source.signal("suspended")
         source.here, target.here = Presence.LEAVING, Presence.PAUSED
         target.signal("suspended")
-        never.wait(5)
+        never.wait(60)
 
     source.sends = hang
     migrate(source, target)
@@ -259,7 +259,7 @@ def test_an_original_that_woke_as_it_was_ended_takes_the_outdated_copy_with_it(
             source.signal(kind)
         source.here, target.here = Presence.LEAVING, Presence.PAUSED
         target.signal("suspended")
-        never.wait(5)
+        never.wait(60)
 
     source.sends = hang
     with pytest.raises(DomainNotFoundError):

@@ -8,7 +8,7 @@ from service.hypervisor import schema
 from service.hypervisor.migration.target_xml import graft
 from service.hypervisor.render import METADATA_NAMESPACE, render
 from service.hypervisor.spec import CephAccess, NicSpec, NvramSpec
-from tests.golden.domain_cases import ORDINARY
+from tests.domain_cases import ORDINARY
 
 NS = {"n": METADATA_NAMESPACE}
 THERE = replace(

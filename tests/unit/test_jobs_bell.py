@@ -12,10 +12,10 @@ from service.jobs.bell import MemoryBell
 from service.jobs.postgres_bell import PostgresBell
 from service.jobs.unix_bell import LONG_QUEUE, UnixBell
 from service.world import SystemClock, SystemIds, SystemThreads
-from tests.unit.jobs_world import SetClock
+from tests.worlds.jobs import SetClock
 
 REAL = {"clock": SystemClock(), "ids": SystemIds(), "threads": SystemThreads()}
-GENEROUS_S = 20.0
+GENEROUS_S = 60.0
 LISTEN = """
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ bell = new_bell(open_database(sys.argv[2]), Path(sys.argv[1]), **real)
 with bell.listen("a") as listener:
     print("ready", flush=True)
     while True:
-        if listener.wait(20):
+        if listener.wait(60):
             print("rung", flush=True)
 """
 

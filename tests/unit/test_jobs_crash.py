@@ -16,7 +16,7 @@ from service.jobs.operation import Operation
 from service.worker.loop import Worker
 from storage.errors import BusyError
 from tests.mortal import Crash, Doom, mortal
-from tests.unit.jobs_world import SetClock, open_world
+from tests.worlds.jobs import SetClock, open_world
 
 NAMES = ("a", "b", "c")
 MOST_TURNS = 200

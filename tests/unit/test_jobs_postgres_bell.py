@@ -70,7 +70,7 @@ def test_a_ring_of_a_transaction_that_is_rolled_back_is_never_heard(here, there)
 
 
 def test_a_ring_inside_a_transaction_takes_no_second_connection(url):
-    bell = PostgresBell(open_database(url, connections=1, busy_timeout_s=0.1), **REAL)
+    bell = PostgresBell(open_database(url, connections=1, busy_timeout_s=GENEROUS_S), **REAL)
     with transaction(bell._db):
         bell.ring("a")
         assert bell._db.in_transaction()

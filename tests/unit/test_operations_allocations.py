@@ -14,7 +14,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def db(tmp_path):
+def two_host_db(tmp_path):
     db = open_database(f"sqlite:///{tmp_path / 'nacre.db'}")
     migrate(db)
     bind(db, TABLES)
@@ -57,8 +57,8 @@ def changed() -> dict[str, int]:
     return {host.id: host.changed for host in Host.select()}
 
 
-def test_of_two_claims_decided_on_the_same_numbers_one_counts(db):
-    with transaction(db):
+def test_of_two_claims_decided_on_the_same_numbers_one_counts(two_host_db):
+    with transaction(two_host_db):
         first, second = Host.get_by_id("a"), Host.get_by_id("a")
         claim("vm-a", first)
         with pytest.raises(ConflictError) as raced:
@@ -69,8 +69,8 @@ def test_of_two_claims_decided_on_the_same_numbers_one_counts(db):
         assert queries.allocated(["a"]) == {"a": (2, 1024, 2)} == counters()
 
 
-def test_a_move_holds_both_hosts_and_gives_back_the_one_it_left(db):
-    with transaction(db):
+def test_a_move_holds_both_hosts_and_gives_back_the_one_it_left(two_host_db):
+    with transaction(two_host_db):
         claim("vm-a", Host.get_by_id("a"), 1)
         claim("vm-a", Host.get_by_id("b"), 2)
         claim("vm-b", Host.get_by_id("a"), 3)
@@ -81,8 +81,8 @@ def test_a_move_holds_both_hosts_and_gives_back_the_one_it_left(db):
         assert queries.allocated() == {"a": (1, 512, 1)} == counters()
 
 
-def test_a_claim_that_would_not_fit_is_refused_whatever_its_generation_says(db):
-    with transaction(db):
+def test_a_claim_that_would_not_fit_is_refused_whatever_its_generation_says(two_host_db):
+    with transaction(two_host_db):
         for vm, vcpus, memory_mib in (("vm-a", 9, 1), ("vm-b", 1, 8193)):
             host = Host.get_by_id("a")
             room = allocations.Room(host.id, host.name, host.generation, host.vcpus, host.memory_mib)
@@ -94,22 +94,22 @@ def test_a_claim_that_would_not_fit_is_refused_whatever_its_generation_says(db):
         assert counters() == {} == queries.allocated()
 
 
-def test_a_resize_changes_the_counters_by_the_difference(db):
-    with transaction(db):
+def test_a_resize_changes_the_counters_by_the_difference(two_host_db):
+    with transaction(two_host_db):
         claim("vm-a", Host.get_by_id("a"), 1)
         claim("vm-b", Host.get_by_id("a"), 2)
         allocations.resize(Vm.get_by_id("vm-a"), vcpus=3, memory_mib=2048)
         assert queries.allocated() == {"a": (4, 2560, 2)} == counters()
 
 
-def test_what_a_vm_was_found_to_hold_counts_without_room(db):
-    with transaction(db):
+def test_what_a_vm_was_found_to_hold_counts_without_room(two_host_db):
+    with transaction(two_host_db):
         allocations.hold(allocation_id="1", vm=Vm.get_by_id("vm-a"), host_id="a", vcpus=99, memory_mib=99_999, now=NOW)
         assert queries.allocated() == {"a": (99, 99_999, 1)} == counters()
 
 
-def test_counters_that_somebody_left_wrong_are_counted_again(db):
-    with transaction(db):
+def test_counters_that_somebody_left_wrong_are_counted_again(two_host_db):
+    with transaction(two_host_db):
         claim("vm-a", Host.get_by_id("a"), 1)
         claim("vm-b", Host.get_by_id("b"), 2)
         assert allocations.recount() == []
@@ -121,8 +121,8 @@ def test_counters_that_somebody_left_wrong_are_counted_again(db):
         assert allocations.recount() == []
 
 
-def test_every_change_of_a_hosts_promises_is_seen_by_its_number(db):
-    with transaction(db):
+def test_every_change_of_a_hosts_promises_is_seen_by_its_number(two_host_db):
+    with transaction(two_host_db):
         first = claim("vm-a", Host.get_by_id("a"), 1)
         assert changed() == {"a": first, "b": 0}
         Vm.update(host="a").where(Vm.id == "vm-a").execute()
@@ -134,8 +134,8 @@ def test_every_change_of_a_hosts_promises_is_seen_by_its_number(db):
         assert change_counter.last() == (max(changed().values()), 0)
 
 
-def test_a_touch_numbers_the_hosts_it_names(db):
-    with transaction(db):
+def test_a_touch_numbers_the_hosts_it_names(two_host_db):
+    with transaction(two_host_db):
         number = change_counter.touch(["b"])
         assert changed() == {"a": 0, "b": number}
         again = change_counter.touch_all()

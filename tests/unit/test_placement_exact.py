@@ -13,7 +13,7 @@ import pytest
 from service.db.engine.database import bind, transaction, unit_of_work
 from service.db.tables import TABLES, Host, Vm
 from tests.placement_clients import Clients, sums
-from tests.unit.placer_world import PlacerWorld, host_row
+from tests.worlds.placer import PlacerWorld, host_row
 
 CLIENTS = 16
 HOSTS = 50

@@ -21,8 +21,18 @@ def program(tmp_path):
     return write
 
 
-def answer(path, question: bytes = b"", timeout_s: float = 20.0) -> bytes:
-    return ask(path, question, timeout_s=timeout_s, monotonic=time.monotonic)
+def answer(path, question: bytes = b"", timeout_s: float = 60.0, monotonic=time.monotonic) -> bytes:
+    return ask(path, question, timeout_s=timeout_s, monotonic=monotonic)
+
+
+def almost_late_once(path, timeout_s: float):
+    """A clock that is at 0, and only just before the deadline once there is this file."""
+    yield 0.0
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    while True:
+        yield timeout_s - 0.1
 
 
 def lives(pid: int) -> bool:
@@ -35,7 +45,7 @@ def lives(pid: int) -> bool:
 
 def ends(pid: int) -> bool:
     """Whether it is gone soon: a killed process ends when the kernel comes to it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not lives(pid)
@@ -64,11 +74,12 @@ def test_it_knows_nothing_of_this_process(program, monkeypatch):
 
 
 def test_one_that_hangs_is_killed_at_the_deadline_with_all_that_it_started(program, tmp_path):
-    path = program(f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/child\necho $$ > {tmp_path}/itself\nwait")
-    began_s = time.monotonic()
-    with pytest.raises(TooLateError, match=r"no answer within 0\.5 s"):
-        answer(path, timeout_s=0.5)
-    assert time.monotonic() - began_s < 5
+    path = program(
+        f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/child\necho $$ > {tmp_path}/itself\ntouch {tmp_path}/up\nwait"
+    )
+    times = almost_late_once(tmp_path / "up", 30)
+    with pytest.raises(TooLateError, match=r"no answer within 30 s"):
+        answer(path, timeout_s=30, monotonic=lambda: next(times))
     assert ends(int((tmp_path / "child").read_text()))
     assert ends(int((tmp_path / "itself").read_text()))
 

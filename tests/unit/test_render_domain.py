@@ -13,7 +13,7 @@ from service.hypervisor import schema
 from service.hypervisor.errors import SpecInvalidError
 from service.hypervisor.render import METADATA_NAMESPACE, TCG_CPU_MODEL, render, render_probe
 from service.hypervisor.spec import CpuSpec, DiskSpec, NvramSpec
-from tests.golden.domain_cases import ORDINARY, SEED
+from tests.domain_cases import ORDINARY, SEED
 
 NS = {"n": METADATA_NAMESPACE}
 WRITABLE = st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff")

@@ -85,11 +85,9 @@ def test_a_program_writes_its_output_and_no_more_than_is_allowed(secret, tmp_pat
     ids=["time", "memory", "processes"],
 )
 def test_a_program_that_wants_too_much_fails(secret, script, status):
-    began = time.monotonic()
-    with pytest.raises(ProgramFailedError) as failed:
+    with pytest.raises(ProgramFailedError) as failed:  # without limits the first two never end
         said(f"set -e; {script}", secret, limits=Limits(output_bytes=0, cpu_s=1, memory_bytes=64 << 20, processes=20))
     assert status in (None, failed.value.status)
-    assert time.monotonic() - began < 30
 
 
 def test_a_caller_that_gives_up_leaves_no_process(secret):
@@ -118,7 +116,7 @@ def test_a_program_dies_with_the_service_that_runs_it(secret):
 
 def ends(argument: str) -> bool:
     """Whether it is gone soon: the kernel ends a namespace's processes a moment after its first one."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while processes(argument) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not processes(argument)

@@ -1,77 +1,70 @@
 import threading
 from datetime import timedelta
 
-import pytest
-
 from service.db.engine.database import unit_of_work
 from service.jobs.job_tables import Job
 from service.jobs.operation import Operation
 from service.jobs.queue import enqueue
 from service.worker.loop import Worker
 from service.worker.schedule import Periodic, Schedule
-from tests.unit.jobs_world import OPERATIONS, START, SetClock, open_world
+from tests.worlds.jobs import OPERATIONS, START, open_world
 
 OBSERVE = Periodic("observe", interval_s=10, kind="note", code_version=1, args={"n": 7})
-
-
-@pytest.fixture
-def world(tmp_path, database):
-    return open_world(tmp_path, database, clock=SetClock())
 
 
 def worker(world, worker_id, *periodic, operations=OPERATIONS):
     return Worker(world, operations, worker_id=worker_id, schedule=Schedule(periodic))
 
 
-def test_each_period_has_one_job_with_two_workers(world):
-    workers = [worker(world, f"w{n}", OBSERVE) for n in (1, 2)]
+def test_each_period_has_one_job_with_two_workers(job_world):
+    workers = [worker(job_world, f"w{n}", OBSERVE) for n in (1, 2)]
     for second in range(61):
-        world.clock.elapsed_s = second
+        job_world.clock.elapsed_s = second
         for one in workers:
             one.tick()
             one.run_next()
-    with unit_of_work(world.db):
+    with unit_of_work(job_world.db):
         made = [(job.created_at - START).total_seconds() for job in Job.select().order_by(Job.created_at)]
     assert made == [0, 10, 20, 30, 40, 50, 60]
-    assert world.journal == ["job 7"] * 7
+    assert job_world.journal == ["job 7"] * 7
 
 
-def test_a_tick_says_when_to_come_back(world):
+def test_a_tick_says_when_to_come_back(job_world):
     schedule = Schedule((OBSERVE, Periodic("hourly", interval_s=3600, kind="note", code_version=1)))
-    assert schedule.tick(world, START + timedelta(seconds=3)) == START + timedelta(seconds=10)
-    assert Schedule().tick(world, START) is None
+    assert schedule.tick(job_world, START + timedelta(seconds=3)) == START + timedelta(seconds=10)
+    assert Schedule().tick(job_world, START) is None
 
 
-def test_periods_that_nobody_ticked_are_not_made_up_for(world):
-    one = worker(world, "w1", OBSERVE)
+def test_periods_that_nobody_ticked_are_not_made_up_for(job_world):
+    one = worker(job_world, "w1", OBSERVE)
     one.tick()
     one.run_next()
-    world.clock.elapsed_s = 1000
+    job_world.clock.elapsed_s = 1000
     one.tick()
     while one.run_next():
         pass
-    assert len(world.journal) == 2
+    assert len(job_world.journal) == 2
 
 
-def test_a_period_is_skipped_while_the_last_job_is_unfinished(world):
-    one = worker(world, "w1", OBSERVE)
+def test_a_period_is_skipped_while_the_last_job_is_unfinished(job_world):
+    one = worker(job_world, "w1", OBSERVE)
     for second in (0, 10, 20):
-        world.clock.elapsed_s = second
+        job_world.clock.elapsed_s = second
         one.tick()
-    with unit_of_work(world.db):
+    with unit_of_work(job_world.db):
         assert Job.select().count() == 1
     assert one.run_next()
-    world.clock.elapsed_s = 30
+    job_world.clock.elapsed_s = 30
     one.tick()
-    with unit_of_work(world.db):
+    with unit_of_work(job_world.db):
         assert Job.select().count() == 2
 
 
-def test_a_restarted_worker_does_not_repeat_the_period(world):
-    worker(world, "w1", OBSERVE).tick()
-    world.clock.elapsed_s = 9
-    worker(world, "w1", OBSERVE).tick()
-    with unit_of_work(world.db):
+def test_a_restarted_worker_does_not_repeat_the_period(job_world):
+    worker(job_world, "w1", OBSERVE).tick()
+    job_world.clock.elapsed_s = 9
+    worker(job_world, "w1", OBSERVE).tick()
+    with unit_of_work(job_world.db):
         assert Job.select().count() == 1
 
 
@@ -90,16 +83,16 @@ def test_the_loop_itself_keeps_the_schedule(tmp_path, database):
     assert len(world.journal) == 5
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_rounds(world):
-    world.clock.elapsed_s = 3600
-    one = worker(world, "w1", OBSERVE)
+def test_a_clock_that_is_set_back_does_not_stop_the_rounds(job_world):
+    job_world.clock.elapsed_s = 3600
+    one = worker(job_world, "w1", OBSERVE)
     one.tick()
     one.run_next()
     for second in range(0, 60, 5):
-        world.clock.elapsed_s = second
+        job_world.clock.elapsed_s = second
         one.tick()
         one.run_next()
-    assert len(world.journal) == 1 + 6
+    assert len(job_world.journal) == 1 + 6
 
 
 def test_rounds_go_on_while_every_slot_is_taken(tmp_path, database):

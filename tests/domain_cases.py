@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, NvramSpec
 
-FOLDER = Path(__file__).parent / "domain"
+FOLDER = Path(__file__).parent / "golden/domain"
 ROOT = DiskSpec(target="vda", pool="vms", rbd_name="vm-5f0c-0", boot_order=1, serial="vm-5f0c-0")
 SEED = DiskSpec(target="sda", pool="vms", rbd_name="vm-5f0c-1", device="cdrom", bus="scsi", read_only=True)
 EMPTY_DRIVE = DiskSpec(target="sdb", pool=None, rbd_name=None, device="cdrom", bus="scsi")

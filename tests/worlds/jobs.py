@@ -146,7 +146,7 @@ OPERATIONS = {
 
 
 def worker_process(folder: Path, worker_id: str, url: str) -> None:
-    """`python -m tests.unit.jobs_world FOLDER WORKER_ID URL`: a worker like the real one, on the operations above."""
+    """`python -m tests.worlds.jobs FOLDER WORKER_ID URL`: a worker like the real one, on the operations above."""
     from service.worker.loop import Worker
     from service.worker.process import run_process
 

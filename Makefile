@@ -5,6 +5,8 @@ HOSTS ?=
 OSDS_PER_HOST ?=
 CONTROL ?=
 PURGE ?=
+N ?= 5
+T ?=
 
 PYTHON := .venv/bin/python
 # Whoever kills make has killed the run.
@@ -13,13 +15,15 @@ UP_OPTIONS := --lab '$(LAB)' $(if $(SUBNET),--subnet '$(SUBNET)') $(if $(HOSTS),
 	$(if $(OSDS_PER_HOST),--osds-per-host '$(OSDS_PER_HOST)') $(if $(filter 1 yes true,$(CONTROL)),--control)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint bench bootstrap
+.PHONY: help up down status test stress lint bench bootstrap
 
 help:
 	@echo 'make up      a three-host Ceph + KVM cluster on this computer, the service, a VM and its live migration'
 	@echo 'make down    end all of it, keep the disks; PURGE=1 deletes them and the cache too'
 	@echo 'make status  what is running'
 	@echo 'make test    all tests, those on a cluster of their own included'
+	@echo 'make stress  N=5 rounds of tests beside two processes that burn CPU: T="tests/unit/test_x.py …", else the test files'
+	@echo '             that are changed or new, else those of the last commit; exit 1 when a round failed'
 	@echo 'make lint    style, types, imports between packages'
 	@echo 'make bench   all benchmarks, or one: B=api create restart history discovery packing placement_decision placement_rest'
 	@echo '             placement_storage; create and placement_storage after make up; exit 1 when an aim does not hold.'
@@ -42,6 +46,9 @@ status: bootstrap
 
 test: bootstrap
 	@.venv/bin/tox
+
+stress: bootstrap
+	@$(TIED) $(PYTHON) -m tests.stress $(N) $(T)
 
 lint: bootstrap
 	@.venv/bin/tox -e lint

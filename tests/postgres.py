@@ -47,9 +47,9 @@ class Server:
         self._process.wait(60)
 
     def new(self, template: str = "template1") -> str:
-        """The URL of a new database."""
+        """The URL of a new database. Its files are copied: through the log it would take thrice as long."""
         name = f"t{os.getpid()}_{next(self._names)}"
-        self.do(f'CREATE DATABASE {name} TEMPLATE "{template}"')
+        self.do(f'CREATE DATABASE {name} TEMPLATE "{template}" STRATEGY FILE_COPY')
         return f"postgresql://postgres@/{name}?host={self._folder}"
 
     def drop(self, url: str) -> None:

@@ -45,7 +45,7 @@ status: bootstrap
 	@$(PYTHON) -m lab status --lab '$(LAB)'
 
 test: bootstrap
-	@.venv/bin/tox
+	@$(TIED) $(PYTHON) -m tests.everything
 
 stress: bootstrap
 	@$(TIED) $(PYTHON) -m tests.stress $(N) $(T)

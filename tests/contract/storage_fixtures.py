@@ -108,7 +108,7 @@ def _make(kind: str) -> Backend:
     return MemoryBackend() if kind == "memory" else CephBackend()
 
 
-@pytest.fixture(params=["memory", *(["ceph"] if HAS_CEPH else [])], scope="module")
+@pytest.fixture(params=["ceph" if HAS_CEPH else "memory"], scope="module")
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     made = _make(request.param)
     yield made

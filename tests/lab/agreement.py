@@ -17,7 +17,7 @@ _told: set[str] = set()
 
 
 def assert_agree(cloud: Cloud) -> None:
-    """Once no job is at work, `nacre vm list`, `virsh list --all` on every host, `rbd ls` and the allocations agree."""
+    """Once no job is at work, the service's VMs, `virsh list --all` on each host, `rbd ls` and allocations agree."""
     last: list[str] = []
 
     def look() -> bool:
@@ -49,7 +49,7 @@ def _differences(cloud: Cloud) -> list[str]:
     busy = cloud.unfinished()
     if busy:
         return [f"jobs at work: {', '.join(busy)}"]
-    vms = [cloud.vm(vm["name"]) for vm in cloud.told("vm", "list")]
+    vms = [cloud.vm(vm["name"]) for vm in cloud.client.items("/v1/vms")]
     return [
         *_states(vms),
         *_domains(cloud, vms),

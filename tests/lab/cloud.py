@@ -36,16 +36,16 @@ class Cloud:
         self.lab = lab
         token = token_file(lab.spec).read_text().strip()
         self.client = Client(Config(url=url(lab.spec), token=token, ssh_key=None))
+        self._home = lab.spec.folder / "home"
+        self._home.mkdir(exist_ok=True)
         self._made: dict[str, list[str]] = {kind: [] for kind in DELETED_IN_ORDER}
 
     def nacre(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the `nacre` command as a person would; its exit status is an answer."""
-        home = self.lab.spec.folder / "home"
-        home.mkdir(exist_ok=True)
-        inherited = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(CHECKOUT), "LC_ALL": "C.UTF-8"}
+        inherited = {"PATH": os.environ["PATH"], "HOME": str(self._home), "LC_ALL": "C.UTF-8"}
         return subprocess.run(
             [sys.executable, "-m", "service.cli.main", *words],
-            env={**inherited, **client_environment(self.lab.spec)},
+            env={**inherited, "PYTHONPATH": str(CHECKOUT), **client_environment(self.lab.spec)},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ class Cloud:
         return eventually(f"VM {name} is {state}", lambda: self._in_state(name, state))
 
     def inside(self, name: str, command: str) -> str:
-        """What a shell command inside the VM prints, by `nacre vm ssh`; waits until the VM can be reached."""
+        """What a shell command inside the VM prints, by ssh; waits until the VM can be reached."""
         eventually(f"{name}'s sshd greets", lambda: _greets(self.vm(name)["address"]))
         done = eventually(f"ssh into {name}", lambda: self._ssh(name, command))
         assert done.returncode == 0, done.stderr
@@ -196,7 +196,15 @@ class Cloud:
         return vm if vm["observed_state"] == state else None
 
     def _ssh(self, name: str, command: str) -> subprocess.CompletedProcess[str] | None:
-        done = self.nacre("vm", "ssh", name, "--", command)
+        """As `nacre vm ssh` does it, without the half second that starting `nacre` takes each time."""
+        vm, known = self.vm(name), self._home / "known_hosts"
+        options = ["-o", f"UserKnownHostsFile={known}", "-o", f"HostKeyAlias={vm['id']}", "-o", "LogLevel=ERROR"]
+        options += ["-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10", "-o", "BatchMode=yes"]
+        options += ["-i", client_environment(self.lab.spec)["NACRE_SSH_KEY"], "-o", "IdentitiesOnly=yes"]
+        done = subprocess.run(
+            ["ssh", *options, "--", f"{vm['user']}@{vm['address']}", command],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
         return None if done.returncode == 255 else done  # ssh itself: the guest is not there yet
 
 

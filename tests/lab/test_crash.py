@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.images import stamps
 from lab.service import PORT, token_file
 from service.cli.client import FINAL_STATES, Json
-from tests.lab.agreement import assert_agree, domains, hosts_of
+from tests.lab.agreement import assert_agree, hosts_of
 from tests.lab.cloud import FLAVOR, Cloud
 from tests.lab.whole_lab import IMAGE
 
@@ -61,42 +60,6 @@ def test_a_worker_killed_twice_in_one_create_leaves_the_vm_once_or_not_at_all(cl
     end = cloud.ended(job)
     there = is_there_once_or_not_at_all(cloud, name)
     assert there == (end["state"] == "succeeded")
-
-
-def is_on_two_hosts(cloud: Cloud, vm_id: str) -> bool:
-    return sum(count for (_, found), count in domains(cloud).items() if found == vm_id) > 1
-
-
-@pytest.fixture(scope="module")
-def wanderer(house: Cloud) -> str:
-    """A VM whose guest writes a stamped block each second."""
-    name = house.create()
-    house.wait_stamp(name)
-    return name
-
-
-@pytest.mark.parametrize("moment", ["accepted", "moving", "on both hosts"])
-def test_a_worker_killed_in_a_migration_leaves_one_running_vm_that_lost_nothing(
-    house: Cloud, wanderer: str, moment: str
-) -> None:
-    vm, boot = house.vm(wanderer), house.boot_id(wanderer)
-    job = house.client.post(f"/v1/vms/{wanderer}/migrate")
-    reached: dict[str, Callable[[Json], bool]] = {
-        "accepted": lambda _: True,
-        "moving": lambda seen: seen["phase"] == "move",
-        "on both hosts": lambda _: is_on_two_hosts(house, vm["id"]),
-    }
-    watch_until(house, job, reached[moment])
-    house.crash("worker")
-    house.restart()
-    house.ended(job)
-    assert_agree(house)
-    after = house.vm(wanderer)
-    assert hosts_of(house, after) == [after["host"]]
-    newest = house.stamps(wanderer)[-1].seq
-    found = house.wait_stamp(wanderer, after=newest + 1)
-    assert (stamps.missing(found), stamps.late_writes(found)) == ((), ())
-    assert stamps.boots(found) == (boot,) == (house.boot_id(wanderer),)
 
 
 def send(cloud: Cloud, method: str, path: str, body: bytes) -> http.client.HTTPConnection:

@@ -29,7 +29,13 @@ def isos(house: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 
 @pytest.fixture(scope="module")
-def vm(house: Cloud) -> str:
+def other(house: Cloud) -> str:
+    """A plain VM that boots beside the one below."""
+    return house.create()
+
+
+@pytest.fixture(scope="module")
+def vm(house: Cloud, other: str) -> str:
     """A VM with two disks beside its root, an empty drive that its kernel has a driver for, and room to grow."""
     flavor = house.adopt("flavors", f"{house.new_name()}-f")
     size = ["--vcpus", "1", "--memory-mib", "256", "--disk-gib", "1", "--max-vcpus", "2", "--max-memory-mib", "512"]
@@ -73,7 +79,7 @@ def test_the_disks_asked_for_at_create_are_there_inside(house: Cloud, vm: str) -
     assert_agree(house)
 
 
-def test_a_disk_comes_grows_moves_and_goes_while_the_guest_runs(house: Cloud, vm: str) -> None:
+def test_a_disk_comes_grows_moves_and_goes_while_the_guest_runs(house: Cloud, vm: str, other: str) -> None:
     house.adopt("volumes", "t-roving")
     house.told("vm", "attach", vm, "--disk", "size=1,name=t-roving", "--wait")
     assert size_inside(house, vm, "vdd") == GIB
@@ -87,7 +93,6 @@ def test_a_disk_comes_grows_moves_and_goes_while_the_guest_runs(house: Cloud, vm
     house.told("vm", "detach", vm, "t-roving", "--wait")
     assert size_inside(house, vm, "vdd") is None
     assert_agree(house)
-    other = house.create()
     house.told("vm", "attach", other, "--volume", "t-roving", "--wait")
     assert read(house, other, "vdb") == MARK
     house.told("vm", "detach", other, "vdb", "--delete", "--yes", "--wait")
@@ -150,14 +155,13 @@ def test_a_screenshot_is_a_png_of_the_screen(house: Cloud, vm: str, tmp_path: Pa
     assert struct.unpack(">II", content[16:24]) >= (320, 200)
 
 
-def test_a_paused_guest_stands_still_and_goes_on(house: Cloud) -> None:
-    name = house.create()
-    house.wait_stamp(name)
-    house.told("vm", "pause", name, "--wait")
-    last = house.stamps(name)[-1].seq
-    assert house.vm(name)["observed_state"] == "paused"
-    house.told("vm", "resume", name, "--wait")
-    house.wait_stamp(name, last)
+def test_a_paused_guest_stands_still_and_goes_on(house: Cloud, other: str) -> None:
+    house.wait_stamp(other)
+    house.told("vm", "pause", other, "--wait")
+    last = house.stamps(other)[-1].seq
+    assert house.vm(other)["observed_state"] == "paused"
+    house.told("vm", "resume", other, "--wait")
+    house.wait_stamp(other, last)
     assert_agree(house)
 
 

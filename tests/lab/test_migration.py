@@ -1,13 +1,16 @@
-"""A running VM moves between hosts; its guest goes on and loses nothing."""
+"""A running VM moves between hosts, even when the worker is killed; its guest goes on and loses nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
 from lab.images import stamps
 from service.cli.client import Json
-from tests.lab.agreement import assert_agree, hosts_of
+from tests.lab.agreement import assert_agree, domains, hosts_of
 from tests.lab.cloud import Cloud
+from tests.lab.test_crash import watch_until
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,29 @@ def test_a_vm_does_not_move_to_its_own_host_nor_to_an_unknown_one(house: Cloud, 
     assert "[vm.same_host]" in house.refused("vm", "migrate", name, "--to", house.vm(name)["host"])
     assert "host9" in house.refused("vm", "migrate", name, "--to", "host9")
     assert_agree(house)
+
+
+def is_on_two_hosts(cloud: Cloud, vm_id: str) -> bool:
+    return sum(count for (_, found), count in domains(cloud).items() if found == vm_id) > 1
+
+
+@pytest.mark.parametrize("moment", ["accepted", "moving", "on both hosts"])
+def test_a_worker_killed_in_a_migration_leaves_one_running_vm_that_lost_nothing(
+    house: Cloud, name: str, moment: str
+) -> None:
+    vm, boot = house.vm(name), house.boot_id(name)
+    job = house.client.post(f"/v1/vms/{name}/migrate")
+    reached: dict[str, Callable[[Json], bool]] = {
+        "accepted": lambda _: True,
+        "moving": lambda seen: seen["phase"] == "move",
+        "on both hosts": lambda _: is_on_two_hosts(house, vm["id"]),
+    }
+    watch_until(house, job, reached[moment])
+    house.crash("worker")
+    house.restart()
+    house.ended(job)
+    assert_agree(house)
+    after = house.vm(name)
+    assert hosts_of(house, after) == [after["host"]]
+    assert_one_run_without_a_hole(house, name, boot)
+    assert house.boot_id(name) == boot

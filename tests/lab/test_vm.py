@@ -18,9 +18,15 @@ FEATURES = {"layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatt
 
 
 @pytest.fixture(scope="module")
-def vm(house: Cloud) -> Json:
-    """One running VM, as the API shows it."""
-    return house.vm(house.create())
+def two_vms(house: Cloud) -> tuple[Json, Json]:
+    """Running VMs, as the API shows them: they boot side by side."""
+    return house.vm(house.create()), house.vm(house.create())
+
+
+@pytest.fixture(scope="module")
+def vm(two_vms: tuple[Json, Json]) -> Json:
+    """The first of them."""
+    return two_vms[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,8 @@ def test_the_cli_makes_a_running_vm_on_one_host_with_an_address_of_the_network(h
     assert (shown["observed_state"], shown["desired_state"]) == ("running", "running")
     assert int(first) <= int(type(first)(shown["address"])) <= int(last)
     assert hosts_of(house, vm) == [shown["host"]]
+    listed = {row["name"]: row["observed_state"] for row in house.told("vm", "list")}
+    assert listed == {row["name"]: row["observed_state"] for row in house.client.items("/v1/vms")}
     assert_agree(house)
 
 
@@ -47,6 +55,8 @@ def test_the_decision_for_its_host_is_kept_with_every_hosts_score(house: Cloud, 
 
 def test_hostname_user_and_address_inside_are_those_of_the_seed(house: Cloud, vm: Json) -> None:
     assert house.inside(vm["name"], "hostname") == vm["name"]
+    by_command = house.nacre("vm", "ssh", vm["name"], "--", "hostname")
+    assert (by_command.returncode, by_command.stdout.strip()) == (0, vm["name"]), by_command.stderr
     assert house.inside(vm["name"], "whoami") == vm["user"]
     assert f"inet {vm['address']}/" in house.inside(vm["name"], "ip -4 address show")
 
@@ -72,8 +82,8 @@ def test_the_root_disk_is_a_clone_of_the_images_golden_snapshot(house: Cloud, vm
     assert rbd_info["size"] == house.client.get(f"/v1/flavors/{FLAVOR}")["disk_bytes"]
 
 
-def test_two_vms_have_two_addresses_and_two_macs(house: Cloud, vm: Json) -> None:
-    other = house.vm(house.create())
+def test_two_vms_have_two_addresses_and_two_macs(house: Cloud, two_vms: tuple[Json, Json]) -> None:
+    vm, other = two_vms
     assert other["address"] != vm["address"]
     assert other["nics"][0]["mac"] != vm["nics"][0]["mac"]
     assert house.inside(other["name"], "hostname") == other["name"]

@@ -44,8 +44,12 @@ class WholeLab:
 
 @functools.cache
 def bring_up() -> WholeLab:
-    """Have the lab up to its image; the first caller brings it up, if nobody has. Ends the session when that fails."""
-    was_running = _is_running()
+    """Have the lab up to its image; the first caller brings it up, if nobody has. Ends the session when that fails.
+
+    `make test` begins with it earlier (tests/lab/ahead.py): that run's end is waited for.
+    """
+    with store.locked(store.lock_path(NAME), wait=True):
+        was_running = _is_running()
     command = [sys.executable, "-m", "lab", "up", "--lab", NAME, "--stage", LAST_STAGE]
     if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         pytest.exit(f"lab {NAME} did not come up: `{' '.join(command[1:])}` says why", returncode=1)

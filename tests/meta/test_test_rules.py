@@ -11,7 +11,7 @@ FOLDERS = ("unit", "api", "lab", "contract", "http", "golden", "meta")
 FILES = sorted(TESTS.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
-CLOCKS = ("monotonic", "perf_counter", "time")
+CLOCKS = ("monotonic", "perf_counter", "process_time", "thread_time", "time")
 
 
 def folder(path: Path) -> str:

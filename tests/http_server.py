@@ -67,7 +67,8 @@ def running(*module: str) -> Iterator[Served]:
     """
     with tempfile.TemporaryFile("w+") as log, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        command = [sys.executable, "-m", *module, str(listener.fileno())]
+        # --pdeathsig: it does not outlive tests that are killed.
+        command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", *module, str(listener.fileno())]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, pass_fds=[listener.fileno()])
         served = Served(listener.getsockname()[1])
         listener.close()  # the process has it

@@ -234,5 +234,4 @@ def _ages(host: HostFacts) -> Ages:
 
 
 def _ids(which: Any) -> Iterable[tuple[str]]:
-    rows: Iterable[tuple[str]] = Host.select(Host.id).where(which).tuples()
-    return rows
+    return cast("Iterable[tuple[str]]", Host.select(Host.id).where(which).tuples())

@@ -9,6 +9,7 @@ from service.errors import ConflictError, FieldError
 from service.operations.placement import placement_groups
 from service.operations.placement.placement_rules import Tie, clash, on_the_way
 from service.operations.placement.placement_rules import told as rule_told
+from service.operations.rows.sizes import memory_on_host
 from service.placement.facts import NOBODY, GroupRule, PoolFacts, VmRequest
 from service.placer import placement_inputs
 from service.placer.placement_inputs import SeenPool
@@ -27,7 +28,7 @@ def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host
     moves = excluded is not None
     return VmRequest(
         vcpus=vm.vcpus,
-        memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
+        memory_mib=memory_on_host(ctx, vm.memory_mib),
         pools=() if moves else tuple(_pool(seen, vm) for seen in inputs.pools),
         virt_type=vm.virt_type if moves else None,
         cpu_features=_cpu_features(ctx, vm, excluded),

@@ -15,7 +15,7 @@ from service.errors import FieldError, InvalidError, UnavailableError
 from service.operations.actor import Actor
 from service.operations.placement import algorithms
 from service.operations.placement.external_algorithm import Outsider
-from service.operations.rows.sizes import overhead
+from service.operations.rows.sizes import memory_on_host
 from service.placement.facts import GroupRule, HostFacts, PoolFacts, VmRequest
 from service.placement.place import Decision, place
 from service.placement.policy import Policy
@@ -173,9 +173,9 @@ def _pool(name: str) -> PoolFacts:
 
 def _want(ctx: Context, actor: Actor, usual: VmRequest, some: Some) -> VmRequest:
     if some.flavor is None:
-        return replace(usual, vcpus=some.vcpus, memory_mib=overhead(ctx, some.memory_mib))
+        return replace(usual, vcpus=some.vcpus, memory_mib=memory_on_host(ctx, some.memory_mib))
     flavor = queries.referenced(Flavor, some.flavor, "vms", actor.scope)
-    return replace(usual, vcpus=flavor.vcpus, memory_mib=overhead(ctx, flavor.memory_mib))
+    return replace(usual, vcpus=flavor.vcpus, memory_mib=memory_on_host(ctx, flavor.memory_mib))
 
 
 def _displaced(ctx: Context, usual: VmRequest, host: Host) -> list[VmRequest]:

@@ -55,8 +55,8 @@ def sizes_of(vm: Vm) -> Sizes:
     return Sizes(vm.vcpus, vm.memory_mib, vm.max_vcpus, vm.max_memory_mib, pending=vm.pending)
 
 
-def overhead(ctx: Context, memory_mib: int) -> int:
-    """What a guest of that much memory takes of its host."""
+def memory_on_host(ctx: Context, memory_mib: int) -> int:
+    """Return the MiB of its host that a guest of `memory_mib` is allocated: QEMU itself needs some."""
     return memory_mib + ctx.settings.memory_overhead_mib
 
 
@@ -72,4 +72,4 @@ def put(ctx: Context, vm: Vm, sizes: Sizes, *, flavor_id: str) -> None:
     quotas.claim(vm.project_id, {name: after[name] - before[name] for name in after})
     quotas.give_back(vm.project_id, {name: before[name] - after[name] for name in after})
     vm.save(only=(Vm.vcpus, Vm.memory_mib, Vm.max_vcpus, Vm.max_memory_mib, Vm.pending, Vm.flavor))
-    allocations.resize(vm, vcpus=vm.vcpus, memory_mib=overhead(ctx, vm.memory_mib))
+    allocations.resize(vm, vcpus=vm.vcpus, memory_mib=memory_on_host(ctx, vm.memory_mib))

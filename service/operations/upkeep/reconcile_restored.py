@@ -17,6 +17,7 @@ from service.jobs import queue
 from service.operations.observe.observation import Sight
 from service.operations.observe.poll_hosts import look_at
 from service.operations.rows import vm_rows
+from service.operations.rows.sizes import memory_on_host
 from service.operations.state_changes import change_vm
 
 TOLD = "a back-up was restored that was made while this job was under way: look what is true, then ask again"
@@ -89,7 +90,7 @@ def _found(ctx: Context, vm: Vm, host: Host, domain: DomainState) -> bool:
         vm=vm,
         host_id=host.id,
         vcpus=vm.vcpus,
-        memory_mib=vm.memory_mib + ctx.settings.memory_overhead_mib,
+        memory_mib=memory_on_host(ctx, vm.memory_mib),
         now=ctx.clock.now(),
     )
     wanted = vm.desired_state if vm.desired_state == "paused" else "running"

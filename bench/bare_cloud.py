@@ -44,7 +44,7 @@ class BareVm:
 
     host: str
     vm_id: str
-    rbd_name: str
+    volume_name: str
 
 
 class BareCloud:
@@ -85,8 +85,8 @@ class BareCloud:
     def make_by_commands(self, host: str) -> BareVm:
         """The same with `rbd clone` and `virsh create`."""
         vm = self._new(host)
-        source = f"{self._image.pool}/{self._image.rbd_name}@{self._image.snapshot}"
-        clone = ["rbd", *client_arguments(self._lab), "clone", source, f"{self._pool}/{vm.rbd_name}"]
+        source = f"{self._image.pool}/{self._image.name}@{self._image.snapshot}"
+        clone = ["rbd", *client_arguments(self._lab), "clone", source, f"{self._pool}/{vm.volume_name}"]
         subprocess.run(clone, check=True, capture_output=True)
         with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
             file.write(self._blueprints[host].for_vm(vm.vm_id))
@@ -98,7 +98,7 @@ class BareCloud:
     def remove(self, vm: BareVm) -> None:
         """End the domain and remove its volume."""
         self._connection(vm.host).lookupByUUIDString(vm.vm_id).destroy()
-        rbd.RBD().remove(self._volumes, vm.rbd_name)
+        rbd.RBD().remove(self._volumes, vm.volume_name)
 
     def volumes_of(self, vm_id: str) -> list[tuple[str, str | None, int]]:
         """(name, parent image, snapshots) of every volume that a VM has in the pool."""
@@ -114,8 +114,8 @@ class BareCloud:
         return BareVm(host, vm_id, f"vm-{vm_id}-0")
 
     def _clone(self, vm: BareVm) -> None:
-        source = (self._images, self._image.rbd_name, self._image.snapshot)
-        rbd.RBD().clone(*source, self._volumes, vm.rbd_name, features=FEATURES)
+        source = (self._images, self._image.name, self._image.snapshot)
+        rbd.RBD().clone(*source, self._volumes, vm.volume_name, features=FEATURES)
 
     def _parent(self, device: rbd.Image) -> str | None:
         try:

@@ -241,7 +241,7 @@ def _bare_cloud(lab: LabSpec, service: Service) -> BareCloud:
             host.name: Blueprint(host.name, host.address, render(domain_spec(ctx, vm, host, "bench")), vm.id, mac)
             for host in Host.select()
         }
-        ref = ImageRef(image.pool, image.rbd_name)
+        ref = ImageRef(image.pool, image.storage_name)
     service.delete(name)
     return BareCloud(lab, ref, settings.vm_pool, blueprints)
 

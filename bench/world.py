@@ -69,7 +69,7 @@ def _fill(vms: int, hosts: int) -> None:
     ).execute()
     Image.insert(
         id=image, created_at=now, name="debian", project=project, state="ready", format="raw", default_user="nacre",
-        pool="images", rbd_name=f"image-{image}", size_bytes=GIB, sha256="0" * 64,
+        pool="images", storage_name=f"image-{image}", size_bytes=GIB, sha256="0" * 64,
     ).execute()  # fmt: skip
     Network.insert(
         id=network, created_at=now, name="guests", bridge="br-guest", cidr="10.0.0.0/8", first_address="10.0.0.1",
@@ -118,7 +118,7 @@ def _of(project: str, flavor: str, image: str, host: str) -> dict[str, Any]:
 def _volume(number: int) -> dict[str, Any]:
     vm = _id("v", number)
     return {
-        "id": _id("d", number), "vm": vm, "role": "root", "target": "vda", "pool": "vms", "rbd_name": f"vm-{vm}-0",
+        "id": _id("d", number), "vm": vm, "role": "root", "target": "vda", "pool": "vms", "storage_name": f"vm-{vm}-0",
         "size_bytes": GIB,
     }  # fmt: skip
 

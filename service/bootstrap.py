@@ -62,6 +62,7 @@ def build_context(settings: Settings) -> Context:
             str(settings.ceph_conf),
             str(settings.ceph_keyring),
             settings.ceph_client,
+            secret_uuid=settings.ceph_secret_uuid,
         ),
         hypervisors=LibvirtHypervisors(settings.libvirt_pki, migration=MigrationSettings(tls=settings.migration_tls)),
         measurements=open_measurements(settings.metrics),

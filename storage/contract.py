@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
-from storage.refs import ImageRef, VolumeInfo, VolumeRef
+from storage.refs import Attachment, HostRef, ImageRef, VolumeInfo, VolumeRef
 
 Progress = Callable[[int], None]
 
@@ -116,3 +116,6 @@ class Storage(Protocol):
         Raises BusyError while a client has it open (the watch of a dead client expires after up to 30 s: retry), or
         while it has snapshots.
         """
+
+    def attachment(self, volume: VolumeRef, host: HostRef) -> Attachment:
+        """Return how `host` opens the volume. Computed from the names alone: asks the storage nothing, never fails."""

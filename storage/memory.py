@@ -7,7 +7,7 @@ Switches stand in for the world: `set_reachable`, `set_full`, `hold` (somebody h
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from storage.contract import JOB_KEY, Progress
 from storage.errors import BusyError, ConflictError, DeniedError, FullError, NotFoundError, UnreachableError
 from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
 from storage.pieces import check_inside, nonzero_pieces
-from storage.refs import ImageRef, VolumeInfo, VolumeRef
+from storage.refs import Attachment, File, HostRef, ImageRef, VolumeInfo, VolumeRef
 from storage.sparse import SparseBytes
 
 _REPLICAS = 3
@@ -43,8 +43,16 @@ class _Device:
     watchers: list[str] = field(default_factory=list)
 
 
+def _as_file(volume: VolumeRef, host: HostRef) -> Attachment:
+    del host
+    return File(f"/memory/{volume}")
+
+
 class MemoryStorage:
-    """A Storage in this process's memory. `capacity_bytes` is what each pool can take, replication taken off."""
+    """A Storage in this process's memory. `capacity_bytes` is what each pool can take, replication taken off.
+
+    `attach` answers attachment(): by default with a File that is on no disk.
+    """
 
     def __init__(
         self,
@@ -52,7 +60,9 @@ class MemoryStorage:
         pools: tuple[str, ...] = ("images", "vms"),
         osds: tuple[OsdFacts, ...] = (),
         capacity_bytes: int = 100 << 30,
+        attach: Callable[[VolumeRef, HostRef], Attachment] = _as_file,
     ) -> None:
+        self._attach = attach
         self._lock = threading.RLock()
         self._devices: dict[str, dict[str, _Device]] = {pool: {} for pool in pools}
         self._osds = osds
@@ -186,22 +196,22 @@ class MemoryStorage:
     def _begin(self, image: ImageRef, size_bytes: int) -> _Device:
         with self._lock:
             pool = self._pool(image.pool)
-            there = pool.get(image.rbd_name)
+            there = pool.get(image.name)
             if there and (there.parent or JOB_KEY in there.metadata):
-                raise ConflictError(f"{image.pool}/{image.rbd_name} is a volume, not an image")
-            self._remove(image.pool, image.rbd_name)
-            return self._add(image.pool, image.rbd_name, _Device(size_bytes, watchers=[_SELF]))
+                raise ConflictError(f"{image.pool}/{image.name} is a volume, not an image")
+            self._remove(image.pool, image.name)
+            return self._add(image.pool, image.name, _Device(size_bytes, watchers=[_SELF]))
 
     def remove_image(self, image: ImageRef) -> None:
         """See Storage.remove_image."""
         with self._lock:
-            device = self._pool(image.pool).get(image.rbd_name)
+            device = self._pool(image.pool).get(image.name)
             if device and image.snapshot in device.snapshots:
                 clones = sum(each.parent == image for pool in self._devices.values() for each in pool.values())
                 if clones or device.watchers:
                     raise BusyError(f"{image} has {clones} clones and is open {len(device.watchers)} times")
                 del device.snapshots[image.snapshot]
-            self._remove(image.pool, image.rbd_name)
+            self._remove(image.pool, image.name)
 
     def image_size(self, image: ImageRef) -> int | None:
         """See Storage.image_size."""
@@ -210,7 +220,7 @@ class MemoryStorage:
 
     def _golden(self, image: ImageRef) -> _Golden | None:
         with self._lock:
-            device = self._pool(image.pool).get(image.rbd_name)
+            device = self._pool(image.pool).get(image.name)
             return device.snapshots.get(image.snapshot) if device else None
 
     # Volumes.
@@ -223,10 +233,10 @@ class MemoryStorage:
                 raise NotFoundError(f"there is no finished image {image}")
             if size_bytes < golden.size_bytes:
                 raise ConflictError(f"{volume} cannot have {size_bytes} bytes: {image} has {golden.size_bytes}")
-            there = self._pool(volume.pool).get(volume.rbd_name)
+            there = self._pool(volume.pool).get(volume.name)
             if there is None:
                 new = _Device(size_bytes, SparseBytes(golden.content), image, metadata={JOB_KEY: job_id})
-                self._add(volume.pool, volume.rbd_name, new)
+                self._add(volume.pool, volume.name, new)
             elif there.parent != image or there.size_bytes > size_bytes:
                 raise ConflictError(f"{volume} is there: {there.size_bytes} bytes, parent {there.parent}")
             else:
@@ -236,9 +246,9 @@ class MemoryStorage:
         """See Storage.create_volume."""
         del writeback  # nothing here is ever late
         with self._lock:
-            there = self._pool(volume.pool).get(volume.rbd_name)
+            there = self._pool(volume.pool).get(volume.name)
             if there is None:
-                self._add(volume.pool, volume.rbd_name, _Device(size_bytes, metadata={JOB_KEY: job_id}))
+                self._add(volume.pool, volume.name, _Device(size_bytes, metadata={JOB_KEY: job_id}))
             elif there.parent or there.size_bytes != size_bytes or JOB_KEY not in there.metadata:
                 raise ConflictError(f"{volume} is there: {there.size_bytes} bytes, parent {there.parent}")
 
@@ -268,7 +278,7 @@ class MemoryStorage:
     def volume(self, volume: VolumeRef) -> VolumeInfo | None:
         """See Storage.volume."""
         with self._lock:
-            device = self._pool(volume.pool).get(volume.rbd_name)
+            device = self._pool(volume.pool).get(volume.name)
             if device is None:
                 return None
             watchers, metadata = tuple(sorted(device.watchers)), tuple(sorted(device.metadata.items()))
@@ -283,7 +293,11 @@ class MemoryStorage:
         """See Storage.remove_volume."""
         with self._lock:
             self._pool(volume.pool)
-            self._remove(volume.pool, volume.rbd_name)
+            self._remove(volume.pool, volume.name)
+
+    def attachment(self, volume: VolumeRef, host: HostRef) -> Attachment:
+        """See Storage.attachment."""
+        return self._attach(volume, host)
 
     # Under the lock.
 
@@ -298,7 +312,7 @@ class MemoryStorage:
         return self._devices[pool]
 
     def _device(self, volume: VolumeRef) -> _Device:
-        device = self._pool(volume.pool).get(volume.rbd_name)
+        device = self._pool(volume.pool).get(volume.name)
         if device is None:
             raise NotFoundError(f"there is no volume {volume}")
         return device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 GOLDEN_SNAPSHOT = "golden"
 
@@ -22,14 +23,14 @@ class VolumeRef:
     """A block device of a guest, or of the control plane's own making (a seed). ValueError on an impossible name."""
 
     pool: str
-    rbd_name: str
+    name: str
 
     def __post_init__(self) -> None:
         _checked("pool", self.pool)
-        _checked("volume", self.rbd_name)
+        _checked("volume", self.name)
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.rbd_name}"
+        return f"{self.pool}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,63 @@ class ImageRef:
     """
 
     pool: str
-    rbd_name: str
+    name: str
     snapshot: str = GOLDEN_SNAPSHOT
 
     def __post_init__(self) -> None:
         _checked("pool", self.pool)
-        _checked("image", self.rbd_name)
+        _checked("image", self.name)
         _checked("snapshot", self.snapshot)
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.rbd_name}@{self.snapshot}"
+        return f"{self.pool}/{self.name}@{self.snapshot}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostRef:
+    """A host that opens block devices: its name, and the storage's user for it ("" where the storage has no users)."""
+
+    name: str
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rbd:
+    """A Ceph RBD image, opened by the host with `conf_path`, as cephx `user` with the key in a libvirt secret."""
+
+    kind: ClassVar[str] = "rbd"
+    disk_type: ClassVar[str] = "network"
+
+    pool: str
+    name: str
+    user: str  # without the "client." prefix
+    secret_uuid: str
+    conf_path: str = "/etc/ceph/ceph.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A raw file in a folder of the host."""
+
+    kind: ClassVar[str] = "file"
+    disk_type: ClassVar[str] = "file"
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block device of the host: an LVM logical volume or a LUN."""
+
+    kind: ClassVar[str] = "block"
+    disk_type: ClassVar[str] = "block"
+
+    path: str
+
+
+# How a host opens a volume. `kind` names the macro in templates/domain/source.xml.j2 that writes it; `disk_type` is the
+# type that libvirt gives a disk with such a source.
+Attachment = Rbd | File | Block
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, NvramSpec
+from service.hypervisor.spec import CpuSpec, DiskSpec, DomainSpec, NicSpec
+from storage.refs import Rbd
 
 FOLDER = Path(__file__).parent / "golden/domain"
-ROOT = DiskSpec(target="vda", pool="vms", rbd_name="vm-5f0c-0", boot_order=1, serial="vm-5f0c-0")
-SEED = DiskSpec(target="sda", pool="vms", rbd_name="vm-5f0c-1", device="cdrom", bus="scsi", read_only=True)
-EMPTY_DRIVE = DiskSpec(target="sdb", pool=None, rbd_name=None, device="cdrom", bus="scsi")
+
+
+def rbd(pool: str, name: str) -> Rbd:
+    """An RBD image as host1 opens it."""
+    return Rbd(pool, name, user="host-host1", secret_uuid="dfb56d8a-8d83-5291-a680-5416517dc0bb")
+
+
+ROOT = DiskSpec(target="vda", source=rbd("vms", "vm-5f0c-0"), boot_order=1, serial="vm-5f0c-0")
+SEED = DiskSpec(target="sda", source=rbd("vms", "vm-5f0c-1"), device="cdrom", bus="scsi", read_only=True)
+EMPTY_DRIVE = DiskSpec(target="sdb", source=None, device="cdrom", bus="scsi")
 
 ORDINARY = DomainSpec(
     vm_id="5f0c1a52-7c3e-4f5e-9a43-0d6f5b0f9c11",
@@ -23,7 +31,6 @@ ORDINARY = DomainSpec(
     cpu=CpuSpec(model=None, vcpus=1, max_vcpus=4),
     memory_mib=512,
     max_memory_mib=2048,
-    ceph=CephAccess(user="host-host1", secret_uuid="dfb56d8a-8d83-5291-a680-5416517dc0bb"),
     disks=(ROOT, SEED),
     nics=(NicSpec(mac="52:54:00:12:34:56", bridge="br-guest"),),
     vnc_address="10.80.0.11",
@@ -40,18 +47,18 @@ CASES = {
         ORDINARY,
         disks=(
             ROOT,
-            DiskSpec(target="vdb", pool="vms", rbd_name="vm-5f0c-2"),
-            DiskSpec(target="vdc", pool="vms", rbd_name="shared-read", read_only=True),
-            DiskSpec(target="sda", pool="vms", rbd_name="scsi", bus="scsi"),
+            DiskSpec(target="vdb", source=rbd("vms", "vm-5f0c-2")),
+            DiskSpec(target="vdc", source=rbd("vms", "shared-read"), read_only=True),
+            DiskSpec(target="sda", source=rbd("vms", "scsi"), bus="scsi"),
         ),
         nics=(*ORDINARY.nics, NicSpec(mac="52:54:00:12:34:57", bridge="br-guest", model="e1000e")),
     ),
-    "uefi": replace(ORDINARY, firmware="uefi", nvram=NvramSpec(pool="vms", rbd_name="vm-5f0c-nvram"), video="virtio"),
+    "uefi": replace(ORDINARY, firmware="uefi", nvram=rbd("vms", "vm-5f0c-nvram"), video="virtio"),
     "from_iso": replace(
         ORDINARY,
         disks=(
-            DiskSpec(target="sda", pool="images", rbd_name="image-1", device="cdrom", bus="sata", boot_order=1),
-            DiskSpec(target="sdb", pool=None, rbd_name=None, device="cdrom", bus="sata"),
+            DiskSpec(target="sda", source=rbd("images", "image-1"), device="cdrom", bus="sata", boot_order=1),
+            DiskSpec(target="sdb", source=None, device="cdrom", bus="sata"),
             replace(ROOT, boot_order=2),
         ),
         nics=(NicSpec(mac="52:54:00:12:34:56", bridge="br-guest", boot_order=3),),
@@ -62,8 +69,8 @@ CASES = {
         clock="localtime",
         video="cirrus",
         disks=(
-            DiskSpec(target="hda", pool="vms", rbd_name="vm-5f0c-0", bus="ide", boot_order=1),
-            DiskSpec(target="hdc", pool="images", rbd_name="image-1", device="cdrom", bus="ide", boot_order=2),
+            DiskSpec(target="hda", source=rbd("vms", "vm-5f0c-0"), bus="ide", boot_order=1),
+            DiskSpec(target="hdc", source=rbd("images", "image-1"), device="cdrom", bus="ide", boot_order=2),
         ),
         nics=(NicSpec(mac="52:54:00:12:34:56", bridge="br-guest", model="rtl8139"),),
     ),

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from service.hypervisor.findings import Expectations, HostReport
 from service.hypervisor.foreign import ForeignDomain
-from service.hypervisor.spec import CephAccess, DiskSpec, DomainSpec, VirtType
+from service.hypervisor.spec import DiskSpec, DomainSpec, VirtType
 from service.hypervisor.values import (
     Display,
     DomainEvent,
@@ -65,7 +65,7 @@ class Devices(Protocol):
     hypervisor's message.
     """
 
-    def attach_disk(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
+    def attach_disk(self, vm_id: str, disk: DiskSpec) -> None:
         """Attach a disk on bus "virtio" or "scsi".
 
         The same source at the same target counts as done.
@@ -83,7 +83,7 @@ class Devices(Protocol):
         Raises DomainRefusedError for a smaller size.
         """
 
-    def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
+    def change_medium(self, vm_id: str, disk: DiskSpec) -> None:
         """Insert an image into the CD-ROM drive `disk.target`, or eject it.
 
         Ejects if pool and rbd_name are None. A locked tray is opened by force: the guest's reads of

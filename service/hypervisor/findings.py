@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from service.hypervisor.spec import CephAccess, VirtType
+from service.hypervisor.spec import VirtType
 from service.hypervisor.values import HypervisorFacts
+from storage.refs import Attachment, VolumeRef
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -27,14 +28,15 @@ class Finding:
 class Expectations:
     """Requirements of the cloud on a host.
 
-    `ceph.user` "" stands for the usual `host-<its hostname>`. `volume` is (pool, RBD name) of a small volume that the
-    host must be able to open as `ceph`; None: not tried.
+    `ceph_user` "" stands for the usual `host-<its hostname>`. `volume` is a small volume that the host must be able to
+    open; None: not tried. `source` is how it opens it, but for the user in it, which `ceph_user` says.
     `cpu_features` and `uuids` are those of the cloud's other hosts, by host name.
     """
 
     bridges: tuple[str, ...]
-    ceph: CephAccess
-    volume: tuple[str, str] | None
+    ceph_user: str
+    volume: VolumeRef | None
+    source: Attachment
     now: datetime
     cpu_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
     uuids: Mapping[str, str] = field(default_factory=dict)

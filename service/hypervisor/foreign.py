@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from service.hypervisor import schema
+from storage.refs import VolumeRef, is_name
 
 BUSES, NIC_MODELS = ("virtio", "scsi", "sata", "ide"), ("virtio", "e1000", "e1000e", "rtl8139")
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -27,13 +28,12 @@ UNSUPPORTED_DEVICES = (
 
 @dataclass(frozen=True, slots=True)
 class ForeignDisk:
-    """A disk on RBD, or a CD-ROM drive (`pool` and `rbd_name` None when it is empty)."""
+    """A disk on RBD, or a CD-ROM drive (`volume` None when it is empty)."""
 
     target: str
     bus: str
     device: str  # disk | cdrom
-    pool: str | None
-    rbd_name: str | None
+    volume: VolumeRef | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,13 @@ def _disk(disk: etree._Element) -> ForeignDisk | str:
     if device not in ("disk", "cdrom") or bus not in BUSES:
         return f"{device} {target} on bus {bus} is not supported"
     if source is None and device == "cdrom":
-        return ForeignDisk(target, bus, device, None, None)
-    pool, _, rbd_name = (source.get("name", "") if source is not None else "").partition("/")
-    if source is None or source.get("protocol") != "rbd" or not rbd_name or "/" in rbd_name or "@" in rbd_name:
+        return ForeignDisk(target, bus, device, None)
+    pool, _, name = (source.get("name", "") if source is not None else "").partition("/")
+    if source is None or source.get("protocol") != "rbd" or not (is_name(pool) and is_name(name)):
         return f"{device} {target} is not an image in an RBD pool"
     if disk.find("encryption") is not None or disk.find("transient") is not None or source.find("snapshot") is not None:
         return f"{device} {target} is encrypted, transient or a snapshot"
-    return ForeignDisk(target, bus, device, pool, rbd_name)
+    return ForeignDisk(target, bus, device, VolumeRef(pool, name))
 
 
 def _nic(nic: etree._Element) -> ForeignNic | str:

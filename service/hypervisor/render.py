@@ -9,8 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lxml import etree
 
 from service.hypervisor import schema
-from service.hypervisor.spec import UEFI_CODE, CephAccess, DiskSpec, DomainSpec, VirtType
+from service.hypervisor.spec import UEFI_CODE, DiskSpec, DomainSpec, VirtType
 from service.hypervisor.spec_check import check, check_disk
+from storage.refs import Attachment
 
 TEMPLATES = Path(__file__).with_name("templates") / "domain"  # a link to the top one: so the wheel has it too
 METADATA_NAMESPACE = "urn:nacre:domain:1"
@@ -29,7 +30,6 @@ def render(spec: DomainSpec) -> str:
         .get_template("vm.xml.j2")
         .render(
             vm=spec,
-            ceph=spec.ceph,
             domain_name=domain_name(spec.vm_id),
             metadata_namespace=METADATA_NAMESPACE,
             cpu_model=_cpu_model(spec.virt_type, spec.cpu.model),
@@ -42,10 +42,10 @@ def render(spec: DomainSpec) -> str:
     return xml
 
 
-def render_disk(disk: DiskSpec, ceph: CephAccess) -> str:
+def render_disk(disk: DiskSpec) -> str:
     """One disk, or drive with its medium, for a domain that runs already. Raises SpecInvalidError."""
     check_disk(disk)
-    return _environment().get_template("disk.xml.j2").render(disk=disk, ceph=ceph)
+    return _environment().get_template("disk.xml.j2").render(disk=disk)
 
 
 def render_dimm(size_mib: int) -> str:
@@ -83,12 +83,10 @@ def render_probe(virt_type: VirtType, *, uuid: str, name: str, machine: str, fol
     return xml
 
 
-def render_preflight(
-    *, uuid: str, name: str, machine: str, bridge: str | None, volume: tuple[str, str] | None, ceph: CephAccess | None
-) -> str:
-    """A tiny domain with a card on `bridge`, or with the (pool, RBD name) `volume` opened as `ceph`."""
+def render_preflight(*, uuid: str, name: str, machine: str, bridge: str | None, source: Attachment | None) -> str:
+    """A tiny domain with a card on `bridge`, or with a disk from `source`."""
     template = _environment().get_template("preflight.xml.j2")
-    xml = template.render(uuid=uuid, name=name, machine=machine, bridge=bridge, volume=volume, ceph=ceph)
+    xml = template.render(uuid=uuid, name=name, machine=machine, bridge=bridge, source=source)
     schema.validate(schema.parse(xml))
     return xml
 

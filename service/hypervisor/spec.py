@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from storage.refs import Attachment
+
 VirtType = Literal["kvm", "qemu"]
 Firmware = Literal["bios", "uefi"]
 Chipset = Literal["q35", "pc"]  # "pc" is i440fx: what systems older than 2009 know, and the only one with IDE
@@ -25,34 +27,16 @@ def machine_of(chipset: Chipset, q35: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class CephAccess:
-    """How QEMU on one host reaches Ceph: the host's own cephx user and its libvirt secret."""
-
-    user: str  # without the "client." prefix
-    secret_uuid: str
-    conf_path: str = "/etc/ceph/ceph.conf"
-
-
-@dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A disk or CD-ROM. `pool` and `rbd_name` are both None for an empty CD-ROM drive."""
+    """A disk or CD-ROM drive. `source` is None for an empty drive."""
 
     target: str  # vda, vdb, sda …; a seed is a cdrom on "scsi": cloud kernels have no AHCI driver
-    pool: str | None
-    rbd_name: str | None
+    source: Attachment | None
     device: Literal["disk", "cdrom"] = "disk"
     bus: DiskBus = "virtio"  # "ide" on chipset "pc" only; a running domain takes virtio and scsi only
     boot_order: int | None = None  # 1 is tried first; disks, drives and cards share one count
     read_only: bool = False
     serial: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NvramSpec:
-    """Where UEFI keeps its variables: a block device of NVRAM_BYTES, which begins as a copy of the firmware's own."""
-
-    pool: str
-    rbd_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +72,12 @@ class DomainSpec:
     cpu: CpuSpec
     memory_mib: int
     max_memory_mib: int
-    ceph: CephAccess
     disks: tuple[DiskSpec, ...]
     nics: tuple[NicSpec, ...]
     vnc_address: str
     firmware: Firmware = "bios"
-    nvram: NvramSpec | None = None  # with UEFI, and only then
+    # With UEFI, and only then: where it keeps its variables. NVRAM_BYTES, at first a copy of UEFI_VARIABLES.
+    nvram: Attachment | None = None
     clock: ClockOffset = "utc"
     video: VideoModel = "vga"
 

@@ -32,7 +32,7 @@ def check(spec: DomainSpec) -> None:
 def check_disk(disk: DiskSpec) -> None:
     """Raises SpecInvalidError for a disk that cannot be one in any domain."""
     check_text(f"disk {disk.target!r}", disk)
-    if (disk.pool is None) != (disk.rbd_name is None) or (disk.rbd_name is None and disk.device != "cdrom"):
+    if disk.source is None and disk.device != "cdrom":
         raise SpecInvalidError(f"disk {disk.target} has no source: only a CD-ROM drive may be empty")
     if disk.device == "cdrom" and disk.bus == "virtio":
         raise SpecInvalidError(f"CD-ROM drive {disk.target} cannot be on bus virtio: put it on scsi, sata or ide")

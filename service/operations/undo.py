@@ -12,9 +12,9 @@ from service.operations.rows import vm_rows
 from storage.refs import VolumeRef
 
 
-def remove_volume(ctx: Context, pool: str, rbd_name: str) -> None:
+def remove_volume(ctx: Context, pool: str, name: str) -> None:
     """Remove a VM's volume."""
-    ctx.storage.remove_volume(VolumeRef(pool, rbd_name))
+    ctx.storage.remove_volume(VolumeRef(pool, name))
 
 
 def force_off(ctx: Context, vm_id: str, host_id: str) -> None:

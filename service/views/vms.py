@@ -66,5 +66,5 @@ def show_vm_in_full(row: Vm) -> Json:
 
 
 def _vm_volume(row: Volume) -> Json:
-    shown = ("id", "name", "role", "target", "bus", "pool", "rbd_name", "size_bytes", "state")
+    shown = ("id", "name", "role", "target", "bus", "pool", "storage_name", "size_bytes", "state")
     return {**{name: getattr(row, name) for name in shown}, "image": told_name(row.image)}

@@ -8,13 +8,14 @@ from storage.ceph import facts, hosts, images, pool_check, volumes
 from storage.ceph.cluster import Cluster, Timeouts
 from storage.contract import Progress
 from storage.facts import HostStorage, OsdFacts, PoolFacts, StorageHealth
-from storage.refs import ImageRef, VolumeInfo, VolumeRef
+from storage.refs import Attachment, HostRef, ImageRef, Rbd, VolumeInfo, VolumeRef
 
 
 class CephStorage:
     """A Storage on Ceph RBD. Nothing is opened before the first call; threads and forked children may share it.
 
     `client_name` is the full cephx name ("client.nacre"); see storage.ceph.cluster for the capabilities it needs.
+    `secret_uuid` is that of the libvirt secret which holds, on every host, the key of the host's own cephx user.
     """
 
     def __init__(
@@ -23,8 +24,10 @@ class CephStorage:
         keyring_path: str,
         client_name: str,
         *,
+        secret_uuid: str = "",
         timeouts: Timeouts | None = None,
     ) -> None:
+        self._secret_uuid = secret_uuid
         self._cluster = Cluster(conf_path, keyring_path, client_name, timeouts or Timeouts())
 
     def health(self) -> StorageHealth:
@@ -92,6 +95,10 @@ class CephStorage:
     def remove_volume(self, volume: VolumeRef) -> None:
         """See Storage.remove_volume."""
         volumes.remove(self._cluster, volume)
+
+    def attachment(self, volume: VolumeRef, host: HostRef) -> Attachment:
+        """See Storage.attachment."""
+        return Rbd(volume.pool, volume.name, user=host.user, secret_uuid=self._secret_uuid)
 
     def close(self) -> None:
         """Drop the connection; the next call makes a new one."""

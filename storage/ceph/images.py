@@ -32,25 +32,25 @@ def import_image(
     with cluster.doing(f"import {image}"):
         ioctx = cluster.ioctx(image.pool)
         _begin(ioctx, image, size_bytes)
-        with rbd.Image(ioctx, image.rbd_name) as device:
+        with rbd.Image(ioctx, image.name) as device:
             _write_all(device, nonzero_pieces(chunks, size_bytes=size_bytes, what=str(image), progress=progress))
             device.create_snap(image.snapshot)
 
 
 def _begin(ioctx: rados.Ioctx, image: ImageRef, size_bytes: int) -> None:
     try:
-        devices.create(ioctx, image.rbd_name, size_bytes)
+        devices.create(ioctx, image.name, size_bytes)
     except rbd.ImageExists:
         _refuse_volume(ioctx, image)
-        devices.remove(ioctx, image.rbd_name)
-        devices.create(ioctx, image.rbd_name, size_bytes)
+        devices.remove(ioctx, image.name)
+        devices.create(ioctx, image.name, size_bytes)
 
 
 def _refuse_volume(ioctx: rados.Ioctx, image: ImageRef) -> None:
     try:
-        with rbd.Image(ioctx, image.rbd_name, read_only=True) as device:
+        with rbd.Image(ioctx, image.name, read_only=True) as device:
             if devices.parent_of(device) or JOB_KEY in dict(device.metadata_list()):
-                raise ConflictError(f"{image.pool}/{image.rbd_name} is a volume, not an image")
+                raise ConflictError(f"{image.pool}/{image.name} is a volume, not an image")
     except rbd.ImageNotFound:
         return  # not even a header yet
 
@@ -81,7 +81,7 @@ def image_size(cluster: Cluster, image: ImageRef) -> int | None:
     """See Storage.image_size."""
     with cluster.doing(f"look at {image}"):
         try:
-            with rbd.Image(cluster.ioctx(image.pool), image.rbd_name, read_only=True) as device:
+            with rbd.Image(cluster.ioctx(image.pool), image.name, read_only=True) as device:
                 return _golden_size(device, image)
         except rbd.ImageNotFound:
             return None
@@ -98,15 +98,15 @@ def remove_image(cluster: Cluster, image: ImageRef) -> None:
     with cluster.doing(f"remove {image}"):
         ioctx = cluster.ioctx(image.pool)
         if _is_sealed_and_unused(ioctx, image):
-            with rbd.Image(ioctx, image.rbd_name) as device:
+            with rbd.Image(ioctx, image.name) as device:
                 device.remove_snap(image.snapshot)
-        devices.remove(ioctx, image.rbd_name)
+        devices.remove(ioctx, image.name)
 
 
 def _is_sealed_and_unused(ioctx: rados.Ioctx, image: ImageRef) -> bool:
     # Asked before anything is touched: a golden snapshot with clones would vanish into the trash without an error.
     try:
-        with rbd.Image(ioctx, image.rbd_name, read_only=True) as device:
+        with rbd.Image(ioctx, image.name, read_only=True) as device:
             sealed = _golden_size(device, image) is not None
             # Clone format 2 keeps this flag up for as long as any snapshot has a clone.
             cloned = bool(device.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_PARENT)

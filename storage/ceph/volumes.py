@@ -25,40 +25,40 @@ def clone(cluster: Cluster, image: ImageRef, volume: VolumeRef, *, size_bytes: i
         try:
             _clone(cluster, image, volume)
         except rbd.ImageExists:
-            if devices.is_whole(ioctx, volume.rbd_name):
+            if devices.is_whole(ioctx, volume.name):
                 _grow_same(ioctx, image, volume, size_bytes)
                 return
-            devices.remove(ioctx, volume.rbd_name)
+            devices.remove(ioctx, volume.name)
             _clone(cluster, image, volume)
         _finish(ioctx, volume, size_bytes, job_id)
 
 
 def _finish(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int, job_id: str) -> None:
-    least = headers.size_bytes(ioctx, volume.rbd_name)
+    least = headers.size_bytes(ioctx, volume.name)
     if least > size_bytes:
-        devices.remove(ioctx, volume.rbd_name)
+        devices.remove(ioctx, volume.name)
         raise ConflictError(f"{volume} cannot have {size_bytes} bytes: its image has {least}")
-    headers.set_metadata(ioctx, volume.rbd_name, JOB_KEY, job_id)
+    headers.set_metadata(ioctx, volume.name, JOB_KEY, job_id)
     if least < size_bytes:
-        with rbd.Image(ioctx, volume.rbd_name) as device:
+        with rbd.Image(ioctx, volume.name) as device:
             _grow(device, size_bytes)
 
 
 def _clone(cluster: Cluster, image: ImageRef, volume: VolumeRef) -> None:
     rbd.RBD().clone(
         cluster.ioctx(image.pool),
-        image.rbd_name,
+        image.name,
         image.snapshot,
         cluster.ioctx(volume.pool),
-        volume.rbd_name,
+        volume.name,
         features=devices.FEATURES,
     )
 
 
 def _grow_same(ioctx: rados.Ioctx, image: ImageRef, volume: VolumeRef, size_bytes: int) -> None:
-    with rbd.Image(ioctx, volume.rbd_name) as device:
+    with rbd.Image(ioctx, volume.name) as device:
         parent = devices.parent_of(device)
-        if parent != (image.pool, image.rbd_name, image.snapshot):
+        if parent != (image.pool, image.name, image.snapshot):
             raise ConflictError(f"{volume} is there and no clone of {image}: its parent is {parent}")
         if device.size() > size_bytes:
             raise ConflictError(f"{volume} is there with {device.size()} bytes, more than {size_bytes}")
@@ -77,14 +77,14 @@ def create_volume(
     with cluster.doing(f"create {volume}"):
         ioctx = cluster.ioctx(volume.pool)
         try:
-            devices.create(ioctx, volume.rbd_name, size_bytes)
+            devices.create(ioctx, volume.name, size_bytes)
         except rbd.ImageExists:
-            if devices.is_whole(ioctx, volume.rbd_name):
+            if devices.is_whole(ioctx, volume.name):
                 _refuse_other(ioctx, volume, size_bytes)
                 return
-            devices.remove(ioctx, volume.rbd_name)
-            devices.create(ioctx, volume.rbd_name, size_bytes)
-        with rbd.Image(ioctx, volume.rbd_name) as device:
+            devices.remove(ioctx, volume.name)
+            devices.create(ioctx, volume.name, size_bytes)
+        with rbd.Image(ioctx, volume.name) as device:
             if writeback:
                 for key, value in WRITEBACK.items():
                     device.metadata_set(key, value)
@@ -92,7 +92,7 @@ def create_volume(
 
 
 def _refuse_other(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int) -> None:
-    with rbd.Image(ioctx, volume.rbd_name, read_only=True) as device:
+    with rbd.Image(ioctx, volume.name, read_only=True) as device:
         if devices.parent_of(device):
             raise ConflictError(f"{volume} is there and a clone")
         if device.size() != size_bytes:
@@ -101,7 +101,7 @@ def _refuse_other(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int) -> Non
 
 def grow(cluster: Cluster, volume: VolumeRef, *, size_bytes: int) -> None:
     """See Storage.grow_volume. A guest that has it open lends the lock for as long as that takes."""
-    with cluster.doing(f"grow {volume}"), rbd.Image(cluster.ioctx(volume.pool), volume.rbd_name) as device:
+    with cluster.doing(f"grow {volume}"), rbd.Image(cluster.ioctx(volume.pool), volume.name) as device:
         if device.size() > size_bytes:
             raise ConflictError(f"{volume} has {device.size()} bytes, more than {size_bytes}")
         _grow(device, size_bytes)
@@ -109,7 +109,7 @@ def grow(cluster: Cluster, volume: VolumeRef, *, size_bytes: int) -> None:
 
 def write(cluster: Cluster, volume: VolumeRef, data: bytes, *, offset: int) -> None:
     """See Storage.write."""
-    with cluster.doing(f"write {volume}"), rbd.Image(cluster.ioctx(volume.pool), volume.rbd_name) as device:
+    with cluster.doing(f"write {volume}"), rbd.Image(cluster.ioctx(volume.pool), volume.name) as device:
         check_inside(offset, len(data), size_bytes=device.size(), what=str(volume))
         device.write(data, offset)
         device.flush()
@@ -119,7 +119,7 @@ def read(cluster: Cluster, volume: VolumeRef, *, offset: int, length: int) -> by
     """See Storage.read."""
     with (
         cluster.doing(f"read {volume}"),
-        rbd.Image(cluster.ioctx(volume.pool), volume.rbd_name, read_only=True) as device,
+        rbd.Image(cluster.ioctx(volume.pool), volume.name, read_only=True) as device,
     ):
         check_inside(offset, length, size_bytes=device.size(), what=str(volume))
         return bytes(device.read(offset, length))
@@ -129,7 +129,7 @@ def look(cluster: Cluster, volume: VolumeRef) -> VolumeInfo | None:
     """See Storage.volume. Read only, so that the look is no watcher."""
     with cluster.doing(f"look at {volume}"):
         try:
-            with rbd.Image(cluster.ioctx(volume.pool), volume.rbd_name, read_only=True) as device:
+            with rbd.Image(cluster.ioctx(volume.pool), volume.name, read_only=True) as device:
                 return _info(device, volume)
         except rbd.ImageNotFound:
             return None
@@ -156,4 +156,4 @@ def names(cluster: Cluster, pool: str) -> tuple[VolumeRef, ...]:
 def remove(cluster: Cluster, volume: VolumeRef) -> None:
     """See Storage.remove_volume."""
     with cluster.doing(f"remove {volume}"):
-        devices.remove(cluster.ioctx(volume.pool), volume.rbd_name)
+        devices.remove(cluster.ioctx(volume.pool), volume.name)

@@ -4,6 +4,7 @@ from service.db import quotas
 from service.db.engine.database import unit_of_work
 from service.db.tables import Project
 from service.hypervisor.memory.memory_cloud import Hardware
+from service.hypervisor.spec import DiskSpec
 from service.operations.vms.cloud_init import Seed, build_iso
 from storage.refs import VolumeRef
 from tests.api.world import Cloud
@@ -27,6 +28,13 @@ def hardware(cloud: Cloud, name: str = "web") -> Hardware:
     return cloud.host(vm["host"]).hardware[vm["id"]]
 
 
+def opened(disk: DiskSpec) -> VolumeRef | None:
+    """The volume that a domain's disk is, by the file that the storage in memory names; None for an empty drive."""
+    if disk.source is None:
+        return None
+    return VolumeRef(*disk.source.path.removeprefix("/memory/").split("/"))
+
+
 def disk(cloud: Cloud, target: str, name: str = "web") -> dict | None:
     """The VM's volume at a target."""
     return next((volume for volume in cloud.vm(name)["volumes"] if volume["target"] == target), None)
@@ -34,7 +42,7 @@ def disk(cloud: Cloud, target: str, name: str = "web") -> dict | None:
 
 def stored(cloud: Cloud, volume: dict) -> int | None:
     """The size of the block device; None when there is none."""
-    info = cloud.storage.volume(VolumeRef(volume["pool"], volume["rbd_name"]))
+    info = cloud.storage.volume(VolumeRef(volume["pool"], volume["storage_name"]))
     return info.size_bytes if info is not None else None
 
 

@@ -14,6 +14,7 @@ from service.hypervisor.foreign import ForeignDisk, ForeignDomain, ForeignNic
 from storage.refs import VolumeRef
 from tests.api.world import MIB, expect
 
+DISK = VolumeRef("vms", "old-disk")
 VM_ID = "6a2c1f7e-52a5-4a57-9a63-0f6a2a7d1b11"
 DOMAIN = ForeignDomain(
     vm_id=VM_ID,
@@ -25,11 +26,10 @@ DOMAIN = ForeignDomain(
     virt_type="qemu",
     machine="pc-q35-7.2",
     clock="utc",
-    disks=(ForeignDisk("vda", "virtio", "disk", "vms", "old-disk"), ForeignDisk("sda", "sata", "cdrom", None, None)),
+    disks=(ForeignDisk("vda", "virtio", "disk", DISK), ForeignDisk("sda", "sata", "cdrom", None)),
     nics=(ForeignNic("52:54:00:aa:bb:cc", "br-guest", "virtio"),),
     hindrances=(),
 )
-DISK = VolumeRef("vms", "old-disk")
 ORDER = {"host": "host1", "domain": VM_ID, "name": "web", "addresses": {"52:54:00:AA:BB:CC": "10.2.0.77"}}
 
 
@@ -55,7 +55,7 @@ def test_an_adopted_vm_is_shown_with_its_disks_and_counts_for_its_project(cloud)
     cloud.done(adopt(cloud))
     vm = cloud.vm("web")
     assert (vm["id"], vm["host"], vm["managed"], vm["address"]) == (VM_ID, "host1", False, "10.2.0.77")
-    assert [(volume["rbd_name"], volume["size_bytes"]) for volume in vm["volumes"]] == [("old-disk", 8 * MIB)]
+    assert [(volume["storage_name"], volume["size_bytes"]) for volume in vm["volumes"]] == [("old-disk", 8 * MIB)]
     with unit_of_work(cloud.db):
         project = Vm.get().project_id
         used = {row.resource: row.used for row in quotas.Quota.select().where(quotas.Quota.project == project)}
@@ -115,7 +115,11 @@ def test_a_managed_vm_cannot_be_released(cloud):
 
 
 def test_all_that_speaks_against_an_adoption_is_told(cloud):
-    theirs(cloud, hindrances=("it has a hostdev device",), disks=(ForeignDisk("vda", "virtio", "disk", "vms", "gone"),))
+    theirs(
+        cloud,
+        hindrances=("it has a hostdev device",),
+        disks=(ForeignDisk("vda", "virtio", "disk", VolumeRef("vms", "gone")),),
+    )
     job = cloud.ended(adopt(cloud))
     assert job["error"]["code"] == "vm.not_adoptable"
     assert "hostdev" in job["error"]["detail"]
@@ -148,18 +152,19 @@ def test_what_is_another_vms_already_is_not_adopted(cloud):
     theirs(cloud)
     job = cloud.ended(adopt(cloud, addresses={"52:54:00:aa:bb:cc": vm["address"]}))
     assert job["error"]["code"] == "network.address_taken"
-    rbd_name = vm["volumes"][0]["rbd_name"]
+    taken = VolumeRef("vms", vm["volumes"][0]["storage_name"])
     cloud.host("host1").foreign[VM_ID] = dataclasses.replace(
-        DOMAIN, disks=(ForeignDisk("vda", "virtio", "disk", "vms", rbd_name),)
+        DOMAIN, disks=(ForeignDisk("vda", "virtio", "disk", taken),)
     )
-    with cloud.storage.hold(VolumeRef("vms", rbd_name)):
+    with cloud.storage.hold(taken):
         assert cloud.ended(adopt(cloud))["error"]["code"] == "volume.name_taken"
 
 
 def test_an_image_of_the_cloud_is_nobodys_disk(cloud):
     image = cloud.rows(Image)[0]
-    theirs(cloud, disks=(ForeignDisk("vda", "virtio", "disk", image.pool, image.rbd_name),))
-    with cloud.storage.hold(VolumeRef(image.pool, image.rbd_name)):
+    device = VolumeRef(image.pool, image.storage_name)
+    theirs(cloud, disks=(ForeignDisk("vda", "virtio", "disk", device),))
+    with cloud.storage.hold(device):
         assert cloud.ended(adopt(cloud))["error"]["code"] == "volume.name_taken"
 
 
@@ -173,8 +178,8 @@ def test_a_disk_that_others_have_open_or_nobody_is_not_adopted(cloud):
 
 
 def test_two_disks_of_one_name_in_two_pools_are_refused(cloud):
-    twin = VolumeRef("images", DISK.rbd_name)
-    theirs(cloud, disks=(DOMAIN.disks[0], ForeignDisk("vdb", "virtio", "disk", twin.pool, twin.rbd_name)))
+    twin = VolumeRef("images", DISK.name)
+    theirs(cloud, disks=(DOMAIN.disks[0], ForeignDisk("vdb", "virtio", "disk", twin)))
     cloud.storage.create_volume(twin, size_bytes=MIB, job_id="theirs")
     with cloud.storage.hold(twin):
         assert cloud.ended(adopt(cloud))["error"]["code"] == "volume.name_taken"
@@ -184,7 +189,7 @@ def test_a_further_disk_gets_a_name_that_nothing_has(cloud):
     name = "w" * 63
     cloud.done(cloud.api.post("/v1/volumes", json={"name": f"{name[:48]}-data-1", "size_gib": 1}))
     second = VolumeRef("vms", "old-2")
-    theirs(cloud, disks=(DOMAIN.disks[0], ForeignDisk("vdb", "virtio", "disk", second.pool, second.rbd_name)))
+    theirs(cloud, disks=(DOMAIN.disks[0], ForeignDisk("vdb", "virtio", "disk", second)))
     cloud.storage.create_volume(second, size_bytes=MIB, job_id="theirs")
     with cloud.storage.hold(second):
         cloud.done(adopt(cloud, name=name))

@@ -13,13 +13,16 @@ import pytest
 from service.db.engine import dump
 from service.db.engine.database import open_database, transaction, unit_of_work
 from service.db.engine.migrate import MIGRATIONS, migrate
-from service.db.tables import Allocation, Host, Vm
+from service.db.tables import Allocation, Host, Image, Vm, Volume
 from service.errors import ConflictError, InvalidError
-from service.jobs.job_tables import Job, JobUndo
+from service.jobs.codec import decode
+from service.jobs.job_tables import Job, JobStep, JobUndo
 from service.operations.secret_key import secret_key
 from service.operations.upkeep.back_up import back_up
 from service.operations.upkeep.restore import restore
+from storage.refs import ImageRef, VolumeRef
 from tests.api.world import Cloud
+from tests.older_database import older_database
 from tests.postgres import name_in
 
 
@@ -326,3 +329,16 @@ def test_a_backup_of_an_older_schema_is_brought_to_this_version(here, tmp_path, 
     put_back(here, file)
     assert migrate(here.db) == ()
     assert here.rows(Vm) == []
+
+
+def test_a_backup_with_old_names_of_block_devices_is_restored_and_migrated(here, tmp_path, new_database):
+    old = older_database(new_database("old"), tmp_path / "migrations")
+    file = tmp_path / "backup"
+    back_up(here.settings, old, file, now=here.clock.now(), settings_file=tmp_path / "none")
+    restored = put_back(here, file)
+    assert restored.settled.ended_jobs == ("adopt_vm j",)
+    assert migrate(here.db) == ()
+    assert [(row.pool, row.storage_name) for row in here.rows(Volume)] == [("vms", "volume-d")]
+    assert [(row.pool, row.storage_name) for row in here.rows(Image)] == [("images", "image-i")]
+    results = [decode(row.result) for row in here.rows(JobStep) if row.name == "clone"]
+    assert results == [(VolumeRef("vms", "volume-d"), ImageRef("images", "image-i"))]

@@ -7,14 +7,15 @@ import pytest
 import yaml
 
 from service.operations.vms import create_vm
-from tests.api.disks import GIB, add_iso, disk, hardware, stored, used
+from storage.refs import HostRef
+from tests.api.disks import GIB, add_iso, disk, hardware, opened, stored, used
 from tests.api.world import BOOT, KEY, expect
 
 
 def seed_file(cloud, file, name="web") -> bytes:
     """One file of the VM's seed."""
     volume = next(volume for volume in cloud.vm(name)["volumes"] if volume["role"] == "seed")
-    ref = create_vm.volume_rows.VolumeRef(volume["pool"], volume["rbd_name"])
+    ref = create_vm.volume_rows.VolumeRef(volume["pool"], volume["storage_name"])
     seed, out = pycdlib.PyCdlib(), io.BytesIO()
     seed.open_fp(io.BytesIO(cloud.storage.read(ref, offset=0, length=volume["size_bytes"])))
     seed.get_file_from_iso_fp(out, rr_path=f"/{file}")
@@ -56,8 +57,8 @@ def test_a_vm_boots_from_an_iso_onto_a_blank_disk(cloud):
     cloud.make_vm(image=None, cdroms=[{"image": "installer"}], ssh_keys=[])
     disks = hardware(cloud).disks
     assert (disk(cloud, "vda")["image"], stored(cloud, disk(cloud, "vda"))) == (None, GIB)
-    medium = cloud.storage.volume(create_vm.volume_rows.VolumeRef("vms", disks["sda"].rbd_name))
-    assert (medium.parent.rbd_name, disks["sda"].device, disks["sda"].bus) == (f"image-{image['id']}", "cdrom", "sata")
+    medium = cloud.storage.volume(opened(disks["sda"]))
+    assert (medium.parent.name, disks["sda"].device, disks["sda"].bus) == (f"image-{image['id']}", "cdrom", "sata")
     # The disk is tried first: blank, it is passed over; once installed, it boots.
     assert (disks["vda"].boot_order, disks["sda"].boot_order) == (1, 2)
     assert cloud.vm()["cdroms"] == [{"target": "sda", "bus": "sata", "image": "installer"}]
@@ -86,8 +87,8 @@ def test_a_uefi_vm_has_variables_of_its_own_that_begin_as_the_firmwares(cloud, t
     monkeypatch.setattr(create_vm, "UEFI_VARIABLES", str(variables))
     cloud.make_vm(firmware="uefi")
     nvram = next(volume for volume in cloud.vm()["volumes"] if volume["role"] == "nvram")
-    ref = create_vm.volume_rows.VolumeRef(nvram["pool"], nvram["rbd_name"])
-    assert hardware(cloud).spec.nvram.rbd_name == nvram["rbd_name"]
+    ref = create_vm.volume_rows.VolumeRef(nvram["pool"], nvram["storage_name"])
+    assert hardware(cloud).spec.nvram == cloud.storage.attachment(ref, HostRef("any"))
     assert cloud.storage.read(ref, offset=0, length=9000) == variables.read_bytes()
     assert used(cloud)["volumes"] == 1
     cloud.done(cloud.api.delete("/v1/vms/web"))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.api.disks import GIB, add_iso, disk, hardware, stored, used
+from storage.refs import VolumeRef
+from tests.api.disks import GIB, add_iso, disk, hardware, opened, stored, used
 from tests.api.test_vms import off
 from tests.api.world import BOOT, expect
 
@@ -25,7 +26,7 @@ def test_a_running_vm_gets_a_blank_disk_that_its_guest_sees(cloud):
     job = cloud.done(attach(cloud))
     volume = disk(cloud, "vdb")
     assert (job["result"]["target"], volume["state"], volume["role"]) == ("vdb", "ready", "data")
-    assert hardware(cloud).disks["vdb"].rbd_name == volume["rbd_name"]
+    assert opened(hardware(cloud).disks["vdb"]) == VolumeRef(volume["pool"], volume["storage_name"])
     assert stored(cloud, volume) == volume["size_bytes"] == 2 * GIB
     assert used(cloud) == before | {"volumes": before["volumes"] + 1, "gib:vms": before["gib:vms"] + 2}
     cloud.assert_clean(vms=1)

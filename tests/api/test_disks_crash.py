@@ -78,9 +78,9 @@ def test_a_medium_and_a_name_are_changed_once_whatever_dies(mortal):
     moments = mortal.moments(verb(cloud, "insert", image="installer"))
     for at, same in deaths(moments, 2):
         assert mortal.die(verb(cloud, "eject"), at, same=same) == "succeeded", at
-        assert hardware(cloud).disks["sdb"].rbd_name is None
+        assert hardware(cloud).disks["sdb"].source is None
         assert mortal.die(verb(cloud, "insert", image="installer"), at, same=same) == "succeeded", at
-        assert hardware(cloud).disks["sdb"].rbd_name is not None
+        assert hardware(cloud).disks["sdb"].source is not None
         assert mortal.die(verb(cloud, "rename", name="shop"), at, same=same) == "succeeded", at
         assert mortal.die(cloud.api.post("/v1/vms/shop/rename", json={"name": "web"}), at, same=same) == "succeeded"
         cloud.assert_clean(vms=1)

@@ -167,7 +167,7 @@ def test_a_stopped_vm_is_not_started_on_a_full_pool(cloud):
 
 def test_a_disk_that_is_open_elsewhere_is_deleted_once_it_is_free(cloud):
     volume = next(one for one in cloud.make_vm()["volumes"] if one["role"] == "root")
-    with cloud.storage.hold(VolumeRef(volume["pool"], volume["rbd_name"])):
+    with cloud.storage.hold(VolumeRef(volume["pool"], volume["storage_name"])):
         answer = cloud.api.delete("/v1/vms/web")
         cloud.run_due()
         assert "storage.busy" in cloud.job(answer)["reason"]

@@ -138,6 +138,6 @@ def test_an_image_lies_in_the_pool_that_is_named_when_that_one_is_for_images(clo
     cloud.done(cloud.upload(BOOT, name="a", format="raw", pool="vms"))
     image = cloud.api.get("/v1/images/a").json()
     assert image["pool"] == "vms"
-    assert f"image-{image['id']}" in {ref.rbd_name for ref in cloud.storage.volumes("vms")}
+    assert f"image-{image['id']}" in {ref.name for ref in cloud.storage.volumes("vms")}
     cloud.done(cloud.api.delete("/v1/images/a"))
     cloud.assert_clean()

@@ -111,7 +111,7 @@ def test_a_volume_that_is_being_deleted_is_not_grown_and_does_not_come_back(clou
 
 def test_disks_that_are_gone_already_are_not_kept(cloud):
     cloud.make_vm(disks=[{"size_gib": 1, "name": "first"}, {"size_gib": 1, "name": "second"}])
-    rows = {row.name: VolumeRef(row.pool, row.rbd_name) for row in cloud.rows(Volume)}
+    rows = {row.name: VolumeRef(row.pool, row.storage_name) for row in cloud.rows(Volume)}
     cloud.storage.remove_volume(rows["first"])  # as a deletion that broke off leaves it
     cloud.done(cloud.api.delete("/v1/vms/web?keep_disks=true"))
     assert [volume["name"] for volume in cloud.api.get("/v1/volumes").json()["items"]] == ["second"]
@@ -135,7 +135,7 @@ def test_a_clone_made_by_hand_keeps_one_retired_image_not_all(cloud):
         cloud.done(cloud.api.delete(f"/v1/images/{name}"))
         cloud.done(cloud.api.delete(f"/v1/vms/of-{name}"))
     kept, _ = sorted((row for row in cloud.rows(Image) if row.state == "retired"), key=lambda row: str(row.id))
-    by_hand = ImageRef(kept.pool, kept.rbd_name)
+    by_hand = ImageRef(kept.pool, kept.storage_name)
     cloud.storage.clone(by_hand, VolumeRef("vms", "by-hand"), size_bytes=2 * MIB, job_id="somebody")
     cloud.round("sweep_images")
     assert [row.id for row in cloud.rows(Image) if row.state == "retired"] == [kept.id]

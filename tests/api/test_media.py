@@ -5,8 +5,7 @@ import struct
 import pytest
 
 from service.operations.on_host.vnc_password import PASSWORD_LENGTH
-from storage.refs import VolumeRef
-from tests.api.disks import add_iso, hardware
+from tests.api.disks import add_iso, hardware, opened
 from tests.api.test_vms import off
 from tests.api.world import expect
 
@@ -81,10 +80,8 @@ def test_an_iso_in_a_drive_is_not_deleted(cloud):
 
 def in_hardware(cloud) -> str | None:
     """The image that the drive's device is a clone of, as the host has it: QEMU opens it for writing."""
-    entry = hardware(cloud).disks["sdb"]
-    if entry.rbd_name is None:
-        return None
-    return cloud.storage.volume(VolumeRef(entry.pool, entry.rbd_name)).parent.rbd_name
+    medium = opened(hardware(cloud).disks["sdb"])
+    return None if medium is None else cloud.storage.volume(medium).parent.name
 
 
 def open_vnc(cloud, **body) -> dict:

@@ -29,7 +29,9 @@ def test_a_created_vm_runs_with_its_disks_and_its_address(cloud):
 
 
 def test_the_root_disk_holds_the_image_and_the_seed_names_the_guest(cloud):
-    volumes = {volume["role"]: VolumeRef(volume["pool"], volume["rbd_name"]) for volume in cloud.make_vm()["volumes"]}
+    volumes = {
+        volume["role"]: VolumeRef(volume["pool"], volume["storage_name"]) for volume in cloud.make_vm()["volumes"]
+    }
     assert cloud.storage.read(volumes["root"], offset=0, length=8) == b"bootboot"
     seed = cloud.storage.read(volumes["seed"], offset=0, length=1 << 20)
     assert b"local-hostname: web" in seed

@@ -184,7 +184,7 @@ class Cloud:
         for host in self.rows(Host):
             self.hosts.add_host(host.name, host.address)
         for image in self.rows(Image):
-            ref = ImageRef(image.pool, image.rbd_name)
+            ref = ImageRef(image.pool, image.storage_name)
             self.storage.import_image(ref, [(0, BOOT)], size_bytes=image.size_bytes, progress=lambda _: None)
         return self
 
@@ -328,8 +328,8 @@ class Cloud:
             assert self.domains() == {(vm.host.name, vm.id) for vm in Vm.select() if vm.host is not None}
             held = sorted((row.host_id, row.vm_id) for row in Allocation.select())
             assert held == sorted((vm.host_id, vm.id) for vm in Vm.select() if vm.host is not None)
-            assert {(volume.pool, volume.rbd_name) for volume in Volume.select()} == self._stored("vms")
-            assert {(image.pool, image.rbd_name) for image in Image.select()} == self._stored("images")
+            assert {(volume.pool, volume.storage_name) for volume in Volume.select()} == self._stored("vms")
+            assert {(image.pool, image.storage_name) for image in Image.select()} == self._stored("images")
             assert {nic.vm_id for nic in Nic.select()} == {vm.id for vm in Vm.select()}
             assert vms is None or Vm.select().count() == vms
             self._assert_capacity()
@@ -337,7 +337,7 @@ class Cloud:
         assert not list(uploads.glob("*")), "an upload's file is left"
 
     def _stored(self, pool: str) -> set[tuple[str, str]]:
-        return {(ref.pool, ref.rbd_name) for ref in self.storage.volumes(pool)}
+        return {(ref.pool, ref.name) for ref in self.storage.volumes(pool)}
 
     def _assert_capacity(self) -> None:
         promised = queries.allocated()

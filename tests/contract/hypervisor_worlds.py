@@ -22,8 +22,8 @@ from service.hypervisor.contract import HostEndpoint, Hypervisor, Hypervisors
 from service.hypervisor.errors import ConsoleClosedError
 from service.hypervisor.memory.memory import MemoryHypervisors
 from service.hypervisor.memory.memory_cloud import MemoryCloud
-from service.hypervisor.spec import NVRAM_BYTES, UEFI_VARIABLES, CephAccess, CpuSpec, DiskSpec, DomainSpec, NvramSpec
-from storage.refs import VolumeRef
+from service.hypervisor.spec import NVRAM_BYTES, UEFI_VARIABLES, CpuSpec, DiskSpec, DomainSpec
+from storage.refs import Attachment, File, Rbd, VolumeRef
 
 HAS_HOSTS = "NACRE_TEST_HOSTS" in os.environ
 HAS_GUEST = "NACRE_TEST_GUEST_DISK" in os.environ
@@ -77,15 +77,18 @@ class World(Protocol):
 
 def at(spec: DomainSpec, endpoint: HostEndpoint) -> DomainSpec:
     """The same VM as `endpoint` shall have it."""
-    ceph = replace(spec.ceph, user=f"host-{endpoint.name}")
-    return replace(spec, vnc_address=endpoint.address, ceph=ceph)
+    disks = tuple(replace(disk, source=_as_host(disk.source, endpoint)) for disk in spec.disks)
+    return replace(spec, vnc_address=endpoint.address, disks=disks, nvram=_as_host(spec.nvram, endpoint))
+
+
+def _as_host(source: Attachment | None, endpoint: HostEndpoint) -> Attachment | None:
+    return replace(source, user=f"host-{endpoint.name}") if isinstance(source, Rbd) else source
 
 
 @dataclass
 class _Specs:
     """VMs made so far, so that they can be ended."""
 
-    secret_uuid: str = NO_SECRET
     made: list[str] = field(default_factory=list)
 
     def make(self, endpoint: HostEndpoint) -> DomainSpec:
@@ -100,7 +103,6 @@ class _Specs:
             cpu=CpuSpec(model=None, vcpus=1, max_vcpus=2),
             memory_mib=256,
             max_memory_mib=512,
-            ceph=CephAccess(user=f"host-{endpoint.name}", secret_uuid=self.secret_uuid),
             disks=(),
             nics=(),
             vnc_address=endpoint.address,
@@ -148,10 +150,10 @@ class MemoryWorld:
         self._host.guests_keep_disks = True
 
     def disk(self, target: str, **more: Any) -> DiskSpec:
-        return DiskSpec(target=target, pool="vms", rbd_name=f"blank-{uuid.uuid4()}", **more)
+        return DiskSpec(target=target, source=File(f"/memory/blank-{uuid.uuid4()}"), **more)
 
     def uefi(self, spec: DomainSpec) -> DomainSpec:
-        return replace(spec, firmware="uefi", nvram=NvramSpec("vms", f"nvram-{spec.vm_id}"))
+        return replace(spec, firmware="uefi", nvram=File(f"/memory/nvram-{spec.vm_id}"))
 
     def wait_booted(self, hypervisor: Hypervisor, vm_id: str) -> None:
         """Guests in RAM are up at once."""
@@ -166,7 +168,7 @@ class LibvirtWorld:
     def __init__(self) -> None:
         hosts = [HostEndpoint(*pair.split("=")) for pair in os.environ["NACRE_TEST_HOSTS"].split(",")]
         self.here, self.there = hosts[:2]
-        self._specs = _Specs(os.environ.get("NACRE_TEST_SECRET_UUID", NO_SECRET))
+        self._specs = _Specs()
         self._volumes: list[VolumeRef] = []
         self._ceph: CephStorage | None = None
         self._patience_s = libvirt_devices.DETACH_S
@@ -177,11 +179,11 @@ class LibvirtWorld:
 
     def bootable(self, spec: DomainSpec) -> DomainSpec:
         pool, _, name = os.environ["NACRE_TEST_GUEST_DISK"].partition("/")
-        return replace(spec, disks=(DiskSpec(target="vda", pool=pool, rbd_name=name, boot_order=1),))
+        return replace(spec, disks=(DiskSpec(target="vda", source=self._rbd(pool, name), boot_order=1),))
 
     def refused(self, spec: DomainSpec) -> DomainSpec:
-        disk = DiskSpec(target="vda", pool="vms", rbd_name="there-is-no-such-image")
-        return replace(spec, disks=(disk,), ceph=replace(spec.ceph, secret_uuid=NO_SECRET))
+        source = replace(self._rbd("vms", "there-is-no-such-image"), secret_uuid=NO_SECRET)
+        return replace(spec, disks=(DiskSpec(target="vda", source=source),))
 
     def slow_migrations(self) -> None:
         """A real one takes its time."""
@@ -190,12 +192,13 @@ class LibvirtWorld:
         self._patience_s, libvirt_devices.DETACH_S = libvirt_devices.DETACH_S, 2.0
 
     def disk(self, target: str, **more: Any) -> DiskSpec:
-        return DiskSpec(target=target, pool="vms", rbd_name=self._make(DISK_BYTES).rbd_name, **more)
+        volume = self._make(DISK_BYTES)
+        return DiskSpec(target=target, source=self._rbd(volume.pool, volume.name), **more)
 
     def uefi(self, spec: DomainSpec) -> DomainSpec:
         volume = self._make(NVRAM_BYTES)
         self._storage().write(volume, Path(UEFI_VARIABLES).read_bytes())
-        return replace(spec, firmware="uefi", nvram=NvramSpec(volume.pool, volume.rbd_name))
+        return replace(spec, firmware="uefi", nvram=self._rbd(volume.pool, volume.name))
 
     def wait_booted(self, hypervisor: Hypervisor, vm_id: str) -> None:
         heard, deadline = b"", time.monotonic() + BOOT_S
@@ -208,6 +211,10 @@ class LibvirtWorld:
         finally:
             console.close()
         assert GUEST_UP in heard
+
+    def _rbd(self, pool: str, name: str) -> Rbd:
+        secret_uuid = os.environ.get("NACRE_TEST_SECRET_UUID", NO_SECRET)
+        return Rbd(pool, name, user=f"host-{self.here.name}", secret_uuid=secret_uuid)
 
     def _make(self, size_bytes: int) -> VolumeRef:
         volume = VolumeRef("vms", f"contract-{uuid.uuid4()}")

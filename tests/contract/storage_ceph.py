@@ -54,7 +54,7 @@ class CephBackend:
 
     @contextmanager
     def hold(self, volume: VolumeRef) -> Iterator[None]:
-        with open_pool(volume.pool) as ioctx, rbd.Image(ioctx, volume.rbd_name):
+        with open_pool(volume.pool) as ioctx, rbd.Image(ioctx, volume.name):
             yield
 
     @contextmanager
@@ -70,7 +70,7 @@ class CephBackend:
 
     def stored_bytes(self, image: ImageRef) -> int:
         used: list[int] = []
-        with open_pool(image.pool) as ioctx, rbd.Image(ioctx, image.rbd_name, read_only=True) as device:
+        with open_pool(image.pool) as ioctx, rbd.Image(ioctx, image.name, read_only=True) as device:
             device.diff_iterate(0, device.size(), None, lambda _, length, exists: used.append(length if exists else 0))
         return sum(used)
 

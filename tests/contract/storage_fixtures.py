@@ -98,10 +98,10 @@ class Names:
         for ref in self._mine("vms"):
             self._storage.remove_volume(ref)
         for ref in self._mine("images"):
-            self._storage.remove_image(ImageRef(ref.pool, ref.rbd_name))
+            self._storage.remove_image(ImageRef(ref.pool, ref.name))
 
     def _mine(self, pool: str) -> list[VolumeRef]:
-        return [ref for ref in self._storage.volumes(pool) if ref.rbd_name.startswith(self._prefix)]
+        return [ref for ref in self._storage.volumes(pool) if ref.name.startswith(self._prefix)]
 
 
 def _make(kind: str) -> Backend:

@@ -15,6 +15,7 @@ from service.hypervisor.errors import (
     SpecInvalidError,
 )
 from service.hypervisor.spec import DiskSpec, DomainSpec, NicSpec, machine_of
+from storage.refs import File
 from tests.contract.hypervisor_worlds import WORLDS_WITH_ALL, WORLDS_WITH_DISKS, World, at
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
@@ -22,7 +23,7 @@ GREW_TO = 32 << 20
 on_worlds_with_disks = pytest.mark.parametrize(
     "world", WORLDS_WITH_DISKS, indirect=True, ids=lambda make: make.__name__
 )
-EMPTY = DiskSpec(target="sda", pool=None, rbd_name=None, device="cdrom", bus="scsi")
+EMPTY = DiskSpec(target="sda", source=None, device="cdrom", bus="scsi")
 
 
 @pytest.fixture
@@ -44,35 +45,35 @@ def sizes(hypervisor: Hypervisor, vm_id: str) -> dict[str, int]:
 def test_an_attached_disk_is_there_once(world: World, here: Hypervisor, with_drive: DomainSpec, bus: str) -> None:
     disk = world.disk("vdb", bus=bus)
     for _ in range(2):
-        here.attach_disk(with_drive.vm_id, disk, with_drive.ceph)
+        here.attach_disk(with_drive.vm_id, disk)
     assert set(sizes(here, with_drive.vm_id)) == {"sda", "vdb"}
 
 
 @on_worlds_with_disks
 def test_another_disk_at_a_taken_target_is_refused(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
-    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"))
     with pytest.raises(DomainRefusedError):
-        here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+        here.attach_disk(with_drive.vm_id, world.disk("vdb"))
 
 
 @on_worlds_with_disks
 def test_a_running_domain_takes_no_sata_disk(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(DomainRefusedError):
-        here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="sata"), with_drive.ceph)
+        here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="sata"))
     assert set(sizes(here, with_drive.vm_id)) == {"sda"}
 
 
 @on_worlds_with_disks
 def test_a_disk_that_cannot_be_written_as_xml_is_refused(here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(SpecInvalidError):
-        here.attach_disk(with_drive.vm_id, DiskSpec("vdb", "vms", "two\nlines"), with_drive.ceph)
+        here.attach_disk(with_drive.vm_id, DiskSpec("vdb", File("/two\nlines")))
 
 
 @on_worlds_with_disks
 def test_a_detached_disk_is_gone_and_may_be_detached_again(
     world: World, here: Hypervisor, with_drive: DomainSpec
 ) -> None:
-    here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="scsi"), with_drive.ceph)
+    here.attach_disk(with_drive.vm_id, world.disk("sdb", bus="scsi"))
     for _ in range(2):
         here.detach_disk(with_drive.vm_id, "sdb")
     assert set(sizes(here, with_drive.vm_id)) == {"sda"}
@@ -81,7 +82,7 @@ def test_a_detached_disk_is_gone_and_may_be_detached_again(
 
 @on_worlds_with_disks
 def test_a_guest_that_keeps_its_disk_is_told_of(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
-    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"))
     world.stubborn_guests()
     with pytest.raises(DetachRefusedError, match="vdb"):
         here.detach_disk(with_drive.vm_id, "vdb")
@@ -90,7 +91,7 @@ def test_a_guest_that_keeps_its_disk_is_told_of(world: World, here: Hypervisor, 
 
 @on_worlds_with_disks
 def test_a_grown_disk_shows_its_size(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
-    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"))
     for _ in range(2):
         here.grow_disk(with_drive.vm_id, "vdb", GREW_TO)
     assert sizes(here, with_drive.vm_id)["vdb"] == GREW_TO
@@ -98,7 +99,7 @@ def test_a_grown_disk_shows_its_size(world: World, here: Hypervisor, with_drive:
 
 @on_worlds_with_disks
 def test_a_disk_does_not_shrink(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
-    here.attach_disk(with_drive.vm_id, world.disk("vdb"), with_drive.ceph)
+    here.attach_disk(with_drive.vm_id, world.disk("vdb"))
     here.grow_disk(with_drive.vm_id, "vdb", GREW_TO)
     with pytest.raises(DomainRefusedError):
         here.grow_disk(with_drive.vm_id, "vdb", GREW_TO - (1 << 20))
@@ -108,17 +109,17 @@ def test_a_disk_does_not_shrink(world: World, here: Hypervisor, with_drive: Doma
 @on_worlds_with_disks
 def test_a_medium_is_inserted_changed_and_ejected(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     for _ in range(2):
-        here.change_medium(with_drive.vm_id, world.disk("sda", bus="scsi", device="cdrom"), with_drive.ceph)
+        here.change_medium(with_drive.vm_id, world.disk("sda", bus="scsi", device="cdrom"))
         assert sizes(here, with_drive.vm_id)["sda"] > 0
     for _ in range(2):
-        here.change_medium(with_drive.vm_id, EMPTY, with_drive.ceph)
+        here.change_medium(with_drive.vm_id, EMPTY)
     assert sizes(here, with_drive.vm_id)["sda"] == 0
 
 
 @on_worlds_with_disks
 def test_a_medium_needs_a_drive(world: World, here: Hypervisor, with_drive: DomainSpec) -> None:
     with pytest.raises(DomainRefusedError):
-        here.change_medium(with_drive.vm_id, world.disk("sdz", bus="scsi", device="cdrom"), with_drive.ceph)
+        here.change_medium(with_drive.vm_id, world.disk("sdz", bus="scsi", device="cdrom"))
 
 
 @on_worlds_with_disks
@@ -157,11 +158,11 @@ def test_a_renamed_domain_tells_its_new_name(here: Hypervisor, with_drive: Domai
 
 @on_worlds_with_disks
 def test_a_change_of_what_is_not_there_is_told(here: Hypervisor, with_drive: DomainSpec) -> None:
-    disk, ceph = DiskSpec("sda", "vms", "x", bus="scsi"), with_drive.ceph
+    disk = DiskSpec("sda", File("/x"), bus="scsi")
     calls = (
-        lambda: here.attach_disk(UNKNOWN, disk, ceph),
+        lambda: here.attach_disk(UNKNOWN, disk),
         lambda: here.grow_disk(UNKNOWN, "vda", GREW_TO),
-        lambda: here.change_medium(UNKNOWN, EMPTY, ceph),
+        lambda: here.change_medium(UNKNOWN, EMPTY),
         lambda: here.set_vcpus(UNKNOWN, 1),
         lambda: here.set_memory(UNKNOWN, 256),
         lambda: here.set_title(UNKNOWN, "x"),
@@ -180,11 +181,11 @@ def test_an_old_system_gets_its_old_devices(world: World, here: Hypervisor) -> N
         video="cirrus",
         disks=(
             world.disk("hda", bus="ide", boot_order=2),
-            DiskSpec(target="hdc", pool=None, rbd_name=None, device="cdrom", bus="ide", boot_order=1),
+            DiskSpec(target="hdc", source=None, device="cdrom", bus="ide", boot_order=1),
         ),
     )
     here.start(spec)
-    here.change_medium(spec.vm_id, world.disk("hdc", bus="ide", device="cdrom"), spec.ceph)
+    here.change_medium(spec.vm_id, world.disk("hdc", bus="ide", device="cdrom"))
     assert set(sizes(here, spec.vm_id)) == {"hda", "hdc"}
 
 
@@ -209,8 +210,8 @@ def test_what_was_plugged_in_moves_along_and_can_be_taken_out_there(make: type[W
         added, unlisted = world.disk("vdb"), world.disk("sdb", bus="scsi")
         medium = world.disk("sda", bus="scsi", device="cdrom")
         for disk in (added, unlisted):
-            here.attach_disk(spec.vm_id, disk, spec.ceph)
-        here.change_medium(spec.vm_id, medium, spec.ceph)
+            here.attach_disk(spec.vm_id, disk)
+        here.change_medium(spec.vm_id, medium)
         here.set_vcpus(spec.vm_id, 2)
         here.set_memory(spec.vm_id, 512)
 
@@ -225,7 +226,7 @@ def test_what_was_plugged_in_moves_along_and_can_be_taken_out_there(make: type[W
         assert before["sda"] > 0
         for target in ("vdb", "sdb"):
             there.detach_disk(spec.vm_id, target)
-        there.change_medium(spec.vm_id, EMPTY, wanted.ceph)
+        there.change_medium(spec.vm_id, EMPTY)
         after = sizes(there, spec.vm_id)
         assert set(before) - set(after) == {"vdb", "sdb"}
         assert after["sda"] == 0

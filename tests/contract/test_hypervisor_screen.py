@@ -16,6 +16,7 @@ from service.hypervisor.errors import (
     SpecInvalidError,
 )
 from service.hypervisor.spec import DiskSpec, DomainSpec
+from storage.refs import File
 from tests.contract.hypervisor_worlds import World, at
 
 UNKNOWN = "ffffffff-0000-4000-8000-000000000000"
@@ -123,14 +124,14 @@ def test_looking_at_what_is_not_there_is_told(here: Hypervisor) -> None:
 
 def test_a_silent_host_shows_and_changes_nothing(world: World) -> None:
     silent, spec = world.hypervisors.on(world.silent), at(world.spec(), world.silent)
-    disk = DiskSpec("vdb", "vms", "x")
+    disk = DiskSpec("vdb", File("/x"))
     calls: tuple[Callable[[], object], ...] = (
         silent.statistics,
         lambda: silent.screenshot(spec.vm_id),
         lambda: silent.display(spec.vm_id),
         lambda: silent.open_console(spec.vm_id),
         lambda: silent.set_vnc_password(spec.vm_id, None),
-        lambda: silent.attach_disk(spec.vm_id, disk, spec.ceph),
+        lambda: silent.attach_disk(spec.vm_id, disk),
         lambda: silent.detach_disk(spec.vm_id, "vdb"),
         lambda: silent.set_vcpus(spec.vm_id, 1),
         lambda: silent.set_title(spec.vm_id, "x"),

@@ -34,14 +34,14 @@ def ceph(backend: Backend) -> CephStorage:
 def clone_by_hand(image: ImageRef, volume: VolumeRef) -> None:
     """The first of clone()'s writes: what a process that dies right after it leaves behind."""
     with open_pool(image.pool) as images, open_pool(volume.pool) as vms:
-        arguments = (images, image.rbd_name, image.snapshot, vms, volume.rbd_name)
+        arguments = (images, image.name, image.snapshot, vms, volume.name)
         rbd.RBD().clone(*arguments, features=devices.FEATURES)
 
 
 @on_ceph
 def test_a_clone_has_the_five_features_and_clone_format_2(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     ceph.clone(golden, names.volume(), size_bytes=SIZE, job_id="job")
-    with open_pool("vms") as ioctx, rbd.Image(ioctx, names.volume().rbd_name, read_only=True) as device:
+    with open_pool("vms") as ioctx, rbd.Image(ioctx, names.volume().name, read_only=True) as device:
         assert device.features() & devices.FEATURES == devices.FEATURES
         assert device.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD
 
@@ -68,8 +68,8 @@ def test_an_unmarked_clone_with_data_is_never_touched(ceph: CephStorage, names: 
 def test_a_device_without_a_header_is_made_again(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
     for volume in (names.volume("clone"), names.volume("blank")):
         with open_pool("vms") as ioctx:
-            devices.create(ioctx, volume.rbd_name, SIZE)
-            with rbd.Image(ioctx, volume.rbd_name, read_only=True) as device:
+            devices.create(ioctx, volume.name, SIZE)
+            with rbd.Image(ioctx, volume.name, read_only=True) as device:
                 header = f"rbd_header.{device.id()}"
             ioctx.remove_object(header)
         assert ceph.volume(volume) is None
@@ -83,8 +83,8 @@ def test_a_device_without_a_header_is_made_again(ceph: CephStorage, names: Names
 def test_a_volume_without_a_header_is_listed_and_removed(ceph: CephStorage, names: Names) -> None:
     volume = names.volume()
     with open_pool("vms") as ioctx:
-        devices.create(ioctx, volume.rbd_name, SIZE)
-        with rbd.Image(ioctx, volume.rbd_name, read_only=True) as device:
+        devices.create(ioctx, volume.name, SIZE)
+        with rbd.Image(ioctx, volume.name, read_only=True) as device:
             header = f"rbd_header.{device.id()}"
         ioctx.remove_object(header)
     assert volume in ceph.volumes("vms")
@@ -105,8 +105,8 @@ for number in range(1000):
 
 @on_ceph
 def test_what_a_killed_process_left_is_made_whole(ceph: CephStorage, names: Names, golden: ImageRef) -> None:
-    prefix = names.volume("killed").rbd_name
-    command = [sys.executable, "-c", CLONES_FOR_EVER, golden.rbd_name, prefix]
+    prefix = names.volume("killed").name
+    command = [sys.executable, "-c", CLONES_FOR_EVER, golden.name, prefix]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         last = next(line for line in process.stdout if line.strip() == "7").strip()
@@ -129,11 +129,11 @@ def clone_until_not_busy(ceph: CephStorage, image: ImageRef, volume: VolumeRef) 
 
 @on_ceph
 def test_a_name_that_no_ref_can_hold_does_not_fail_the_listing(ceph: CephStorage, names: Names) -> None:
-    strange = f"{names.volume().rbd_name}/@"
+    strange = f"{names.volume().name}/@"
     with open_pool("vms") as ioctx:
         devices.create(ioctx, strange, SIZE)
         try:
-            assert strange not in {ref.rbd_name for ref in ceph.volumes("vms")}
+            assert strange not in {ref.name for ref in ceph.volumes("vms")}
         finally:
             rbd.RBD().remove(ioctx, strange)
 

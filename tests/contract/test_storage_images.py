@@ -85,7 +85,7 @@ def test_importing_over_a_volume_is_a_conflict(storage: Storage, names: Names) -
     volume = names.volume(pool="images")
     storage.create_volume(volume, size_bytes=SIZE, job_id="job")
     with pytest.raises(ConflictError):
-        import_blank(storage, ImageRef(volume.pool, volume.rbd_name))
+        import_blank(storage, ImageRef(volume.pool, volume.name))
     assert storage.volume(volume) is not None
 
 
@@ -130,7 +130,7 @@ def test_a_removed_image_is_gone(storage: Storage, names: Names) -> None:
     image = import_blank(storage, names.image())
     storage.remove_image(image)
     assert storage.image_size(image) is None
-    assert VolumeRef(image.pool, image.rbd_name) not in storage.volumes(image.pool)
+    assert VolumeRef(image.pool, image.name) not in storage.volumes(image.pool)
 
 
 def test_a_half_filled_image_can_be_removed(storage: Storage, names: Names) -> None:
@@ -138,7 +138,7 @@ def test_a_half_filled_image_can_be_removed(storage: Storage, names: Names) -> N
     with pytest.raises(DiedError):
         storage.import_image(image, dies_after((0, b"half")), size_bytes=SIZE, progress=ignore)
     storage.remove_image(image)
-    assert VolumeRef(image.pool, image.rbd_name) not in storage.volumes(image.pool)
+    assert VolumeRef(image.pool, image.name) not in storage.volumes(image.pool)
 
 
 def test_removing_a_missing_image_is_silent(storage: Storage, names: Names) -> None:
@@ -161,7 +161,7 @@ def test_an_image_with_clones_is_busy_and_stays_whole(storage: Storage, names: N
 
 def test_an_image_that_is_open_is_busy_and_stays_whole(backend: Backend, names: Names) -> None:
     image = import_blank(backend.storage, names.image())
-    with backend.hold(VolumeRef(image.pool, image.rbd_name)), pytest.raises(BusyError):
+    with backend.hold(VolumeRef(image.pool, image.name)), pytest.raises(BusyError):
         backend.storage.remove_image(image)
     assert backend.storage.image_size(image) == SIZE
 
@@ -239,7 +239,7 @@ def test_a_clone_over_a_blank_volume_is_a_conflict(storage: Storage, names: Name
 def test_a_clone_over_an_image_is_a_conflict(storage: Storage, names: Names) -> None:
     one, two = import_blank(storage, names.image("one")), import_blank(storage, names.image("two"))
     with pytest.raises(ConflictError):
-        storage.clone(one, VolumeRef(two.pool, two.rbd_name), size_bytes=SIZE, job_id="job")
+        storage.clone(one, VolumeRef(two.pool, two.name), size_bytes=SIZE, job_id="job")
     assert storage.image_size(two) == SIZE
 
 

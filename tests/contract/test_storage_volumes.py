@@ -6,7 +6,7 @@ import pytest
 
 from storage.contract import JOB_KEY, Storage
 from storage.errors import BusyError, ConflictError, NotFoundError
-from storage.refs import ImageRef, VolumeRef
+from storage.refs import HostRef, ImageRef, VolumeRef
 from tests.contract.storage_fixtures import MIB, SIZE, Backend, Names, import_blank
 
 # Blank volumes, reading and writing
@@ -149,7 +149,7 @@ def test_removing_an_open_volume_is_busy_until_it_is_closed(backend: Backend, na
 def test_removing_an_image_as_a_volume_is_busy(storage: Storage, names: Names) -> None:
     image = import_blank(storage, names.image())
     with pytest.raises(BusyError):
-        storage.remove_volume(VolumeRef(image.pool, image.rbd_name))
+        storage.remove_volume(VolumeRef(image.pool, image.name))
     assert storage.image_size(image) == SIZE
 
 
@@ -165,3 +165,14 @@ def test_odd_names_are_only_names(storage: Storage, names: Names, odd: str) -> N
     assert volume in storage.volumes("vms")
     storage.remove_volume(volume)
     assert storage.volume(volume) is None
+
+
+# Attachments
+
+
+def test_how_a_host_opens_a_volume_follows_from_the_names(storage: Storage, names: Names) -> None:
+    host = HostRef("host1", user="host-host1")
+    before = storage.attachment(names.volume(), host)
+    storage.create_volume(names.volume(), size_bytes=SIZE, job_id="job")
+    assert storage.attachment(names.volume(), host) == before
+    assert storage.attachment(names.volume("other"), host) != before

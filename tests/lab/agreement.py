@@ -84,7 +84,7 @@ def _devices(cloud: Cloud, pool: str) -> list[str]:
 
 
 def _found(cloud: Cloud, pool: str) -> set[str]:
-    return {ref.rbd_name for ref in cloud.lab.storage.volumes(pool)}
+    return {ref.name for ref in cloud.lab.storage.volumes(pool)}
 
 
 def _wanted(cloud: Cloud, pool: str) -> set[str]:
@@ -92,7 +92,7 @@ def _wanted(cloud: Cloud, pool: str) -> set[str]:
         return {f"image-{image['id']}" for image in cloud.client.items("/v1/images")}
     vms = [cloud.vm(vm["name"]) for vm in cloud.client.items("/v1/vms")]
     kept = {f"volume-{volume['id']}" for volume in cloud.client.items("/v1/volumes")}
-    return {volume["rbd_name"] for vm in vms for volume in vm["volumes"]} | kept | {GUEST_DISK.rbd_name}
+    return {volume["storage_name"] for vm in vms for volume in vm["volumes"]} | kept | {GUEST_DISK.name}
 
 
 def _allocations(cloud: Cloud, vms: list[Json]) -> list[str]:
@@ -110,6 +110,6 @@ def assert_nothing_left(cloud: Cloud, vm: Json) -> None:
     """A VM that was deleted is in no list, on no host and has no volume."""
     assert cloud.find(vm["name"]) is None
     assert hosts_of(cloud, vm) == []
-    names = {ref.rbd_name for ref in cloud.lab.storage.volumes("vms")}
+    names = {ref.name for ref in cloud.lab.storage.volumes("vms")}
     assert not [name for name in names if vm["id"] in name]
     assert_agree(cloud)

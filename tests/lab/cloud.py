@@ -151,7 +151,7 @@ class Cloud:
 
     def root(self, vm: Json) -> VolumeRef:
         """A VM's root volume."""
-        return next(VolumeRef(v["pool"], v["rbd_name"]) for v in vm["volumes"] if v["role"] == "root")
+        return next(VolumeRef(v["pool"], v["storage_name"]) for v in vm["volumes"] if v["role"] == "root")
 
     def stamps(self, name: str) -> tuple[Stamp, ...]:
         """What the guest has written once a second to its root disk, read from outside."""

@@ -60,8 +60,8 @@ def _end_unknown_domains(lab: WholeLab, cloud: Cloud) -> None:
 
 def _remove_contract_devices(lab: WholeLab) -> None:
     for ref in lab.storage.volumes("vms"):
-        if MARK.fullmatch(ref.rbd_name):
+        if MARK.fullmatch(ref.name):
             lab.storage.remove_volume(ref)
     for ref in lab.storage.volumes("images"):
-        if MARK.fullmatch(ref.rbd_name):
-            lab.storage.remove_image(ImageRef(ref.pool, ref.rbd_name))
+        if MARK.fullmatch(ref.name):
+            lab.storage.remove_image(ImageRef(ref.pool, ref.name))

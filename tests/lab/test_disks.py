@@ -199,7 +199,7 @@ def test_a_vm_without_a_seed_is_one_device(house: Cloud) -> None:
     name = house.new_name()
     house.told("vm", "create", name, "--image", IMAGE, "--flavor", FLAVOR, "--no-cloud-init", "--wait")
     vm = house.vm(name)
-    mine = [ref for ref in house.lab.storage.volumes("vms") if vm["id"] in ref.rbd_name]
+    mine = [ref for ref in house.lab.storage.volumes("vms") if vm["id"] in ref.name]
     assert [volume["role"] for volume in vm["volumes"]] == ["root"]
     assert len(mine) == 1
 

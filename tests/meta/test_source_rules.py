@@ -32,6 +32,23 @@ def test_time_chance_and_threads_come_from_the_context():
     assert guilty == []
 
 
+def test_only_the_ceph_backend_and_old_schemas_name_devices_as_rbd_does():
+    word = "rbd" + "_name"
+    allowed = re.compile(r"storage/ceph/.*|service/db/migrations/.*|tests/unit/test_\w+_migration\.py|tests/older_d.*")
+    files = [path for top in TOPS for path in (ROOT / top).rglob("*") if path.suffix in (*TEXTS, ".json")]
+    inner = [path for path in files if path.is_file() and not allowed.fullmatch(name(path))]
+    assert len(inner) > 150
+    assert [name(path) for path in inner if word in path.read_text(errors="replace")] == []
+
+
+def test_kinds_of_attachments_are_known_to_the_storage_and_to_one_template():
+    kinds = re.compile(r"from storage\.refs import [^\n]*\b(Rbd|File|Block)\b|protocol='|source (file|dev)=")
+    files = [*SOURCES, *(ROOT / "templates/domain").glob("*.j2")]
+    knowing = {name(path) for path in files if not name(path).startswith("storage/") and kinds.search(path.read_text())}
+    # The check of a host looks for what only Ceph needs there: the libvirt secret and the configuration of librbd.
+    assert knowing == {"templates/domain/source.xml.j2", "service/hypervisor/checks/preflight.py"}
+
+
 def test_nothing_is_printed_but_by_the_command_line():
     guilty = [
         name(path)

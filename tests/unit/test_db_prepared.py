@@ -15,7 +15,7 @@ from service.errors import ConflictError
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 FLAVOR = {"created_at": NOW, "vcpus": 2, "max_vcpus": 4, "memory_mib": 512, "max_memory_mib": 1024, "disk_bytes": 1}
 
-IMAGE = {"id": "i", "created_at": NOW, "name": "i", "state": "ready", "format": "raw", "pool": "p", "rbd_name": "r"}
+IMAGE = {"id": "i", "created_at": NOW, "name": "i", "state": "ready", "format": "raw", "pool": "p", "storage_name": "r"}
 IMAGE |= {"size_bytes": 1, "sha256": "0"}
 
 

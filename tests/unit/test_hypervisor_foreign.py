@@ -4,6 +4,7 @@ import pytest
 
 from service.hypervisor.errors import SpecInvalidError
 from service.hypervisor.foreign import ForeignDisk, ForeignNic, read
+from storage.refs import VolumeRef
 
 XML = """
 <domain type='kvm' id='7'>
@@ -38,8 +39,8 @@ def test_a_domain_on_rbd_is_read_whole():
     assert (found.name, found.virt_type, found.machine, found.clock) == ("web", "kvm", "pc-q35-8.2", "localtime")
     assert (found.vcpus, found.max_vcpus, found.memory_mib, found.max_memory_mib) == (2, 4, 2048, 2048)
     assert found.disks == (
-        ForeignDisk("vda", "virtio", "disk", "vms", "web-root"),
-        ForeignDisk("sda", "sata", "cdrom", None, None),
+        ForeignDisk("vda", "virtio", "disk", VolumeRef("vms", "web-root")),
+        ForeignDisk("sda", "sata", "cdrom", None),
     )
     assert found.nics == (ForeignNic("52:54:00:aa:bb:cc", "br0", "virtio"),)
     assert found.hindrances == ()

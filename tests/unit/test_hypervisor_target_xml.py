@@ -7,15 +7,24 @@ from lxml import etree
 from service.hypervisor import schema
 from service.hypervisor.migration.target_xml import graft
 from service.hypervisor.render import METADATA_NAMESPACE, render
-from service.hypervisor.spec import CephAccess, NicSpec, NvramSpec
-from tests.domain_cases import ORDINARY
+from service.hypervisor.spec import NicSpec
+from storage.refs import Attachment, Rbd
+from tests.domain_cases import ORDINARY, rbd
 
 NS = {"n": METADATA_NAMESPACE}
+
+
+def there(source: Attachment | None) -> Rbd:
+    """The same image as host2 opens it."""
+    assert isinstance(source, Rbd)
+    return replace(source, user="host-host2", secret_uuid="00000000-0000-4000-8000-00000000000b")
+
+
 THERE = replace(
     ORDINARY,
     epoch=4,
     vnc_address="10.80.0.12",
-    ceph=CephAccess(user="host-host2", secret_uuid="00000000-0000-4000-8000-00000000000b"),
+    disks=tuple(replace(disk, source=there(disk.source)) for disk in ORDINARY.disks),
     nics=(replace(ORDINARY.nics[0], bridge="br-other"),),
 )
 
@@ -40,7 +49,7 @@ def live(*, extra_disk: bool = False) -> str:
 
 
 def merged(live_xml: str) -> etree._Element:
-    return schema.parse(graft(live_xml, render(THERE), THERE.ceph))
+    return schema.parse(graft(live_xml, render(THERE)))
 
 
 def test_the_console_listens_on_the_target() -> None:
@@ -78,7 +87,7 @@ def test_a_card_is_on_the_target_bridge_under_its_old_address() -> None:
 
 def test_a_card_the_spec_does_not_know_keeps_its_bridge() -> None:
     other = replace(THERE, nics=(NicSpec(mac="52:54:00:00:00:99", bridge="br-other"),))
-    card = schema.parse(graft(live(), render(other), other.ceph)).find("devices/interface/source")
+    card = schema.parse(graft(live(), render(other))).find("devices/interface/source")
     assert card is not None
     assert card.get("bridge") == "br-guest"
 
@@ -90,8 +99,8 @@ def test_a_disk_plugged_in_later_reaches_ceph_as_the_target_host_too() -> None:
 
 
 def test_the_variables_of_uefi_reach_ceph_as_the_target_host() -> None:
-    spec = replace(ORDINARY, firmware="uefi", nvram=NvramSpec(pool="vms", rbd_name="nvram"))
-    root = schema.parse(graft(render(spec), render(THERE), THERE.ceph))
+    spec = replace(ORDINARY, firmware="uefi", nvram=rbd("vms", "nvram"))
+    root = schema.parse(graft(render(spec), render(THERE)))
     assert [auth.get("username") for auth in root.iterfind("os/nvram/source/auth")] == ["host-host2"]
 
 

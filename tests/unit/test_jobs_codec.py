@@ -10,7 +10,7 @@ from service.jobs.codec import CodecError, decode, encode, persisted
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
 
 names = st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True)
-refs = st.builds(VolumeRef, pool=names, rbd_name=names)
+refs = st.builds(VolumeRef, pool=names, name=names)
 leaves = st.one_of(
     st.none(),
     st.booleans(),

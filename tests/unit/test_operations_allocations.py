@@ -24,7 +24,7 @@ def two_host_db(tmp_path):
         project = Project.get()
         image = Image.create(
             id="i", created_at=NOW, name="i", state="ready", format="raw", default_user="u", pool="images",
-            rbd_name="image-i", size_bytes=1, sha256="", project=project,
+            storage_name="image-i", size_bytes=1, sha256="", project=project,
         )  # fmt: skip
         for name in ("a", "b"):
             Host.create(

@@ -12,8 +12,8 @@ from service.hypervisor import render as render_module
 from service.hypervisor import schema
 from service.hypervisor.errors import SpecInvalidError
 from service.hypervisor.render import METADATA_NAMESPACE, TCG_CPU_MODEL, render, render_probe
-from service.hypervisor.spec import CpuSpec, DiskSpec, NvramSpec
-from tests.domain_cases import ORDINARY, SEED
+from service.hypervisor.spec import CpuSpec, DiskSpec
+from tests.domain_cases import ORDINARY, SEED, rbd
 
 NS = {"n": METADATA_NAMESPACE}
 WRITABLE = st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff")
@@ -64,8 +64,8 @@ def test_a_character_xml_cannot_hold_is_refused_with_its_place(character: str) -
 
 
 def test_a_control_character_deep_in_the_spec_is_found() -> None:
-    with pytest.raises(SpecInvalidError, match=r"domain\.disks\[1\]\.rbd_name"):
-        render(replace(ORDINARY, disks=(ORDINARY.disks[0], replace(SEED, rbd_name="a\nb"))))
+    with pytest.raises(SpecInvalidError, match=r"domain\.disks\[1\]\.source\.name"):
+        render(replace(ORDINARY, disks=(ORDINARY.disks[0], replace(SEED, source=rbd("vms", "a\nb")))))
 
 
 @given(character=st.characters(categories=("Cc", "Cs")))
@@ -77,8 +77,8 @@ def test_no_control_character_reaches_a_host(character: str) -> None:
 
 def test_a_value_that_is_text_everywhere_cannot_become_markup() -> None:
     wicked = "x'/><evil/>"
-    disk = replace(ORDINARY.disks[0], rbd_name=wicked, pool=wicked, serial="s")
-    root = schema.parse(render(replace(ORDINARY, disks=(disk,), ceph=replace(ORDINARY.ceph, conf_path="/" + wicked))))
+    disk = replace(ORDINARY.disks[0], source=replace(rbd(wicked, wicked), conf_path="/" + wicked), serial="s")
+    root = schema.parse(render(replace(ORDINARY, disks=(disk,))))
     source = root.find("devices/disk/source")
     assert source is not None
     assert source.get("name") == f"{wicked}/{wicked}"
@@ -97,14 +97,13 @@ def test_what_the_schema_forbids_is_refused() -> None:
         {"cpu": CpuSpec(None, vcpus=3, max_vcpus=2)},
         {"memory_mib": 4096, "max_memory_mib": 2048},
         {"memory_mib": 0},
-        {"disks": (DiskSpec(target="vda", pool=None, rbd_name=None),)},
-        {"disks": (DiskSpec(target="sda", pool="vms", rbd_name=None, device="cdrom", bus="scsi"),)},
-        {"disks": (DiskSpec(target="vda", pool=None, rbd_name=None, device="cdrom"),)},
-        {"disks": (DiskSpec(target="hda", pool="vms", rbd_name="x", bus="ide"),)},
+        {"disks": (DiskSpec(target="vda", source=None),)},
+        {"disks": (DiskSpec(target="vda", source=None, device="cdrom"),)},
+        {"disks": (DiskSpec(target="hda", source=rbd("vms", "x"), bus="ide"),)},
         {"disks": (ORDINARY.disks[0], replace(ORDINARY.disks[0], boot_order=None))},
         {"nics": (replace(ORDINARY.nics[0], boot_order=1),)},
         {"firmware": "uefi"},
-        {"nvram": NvramSpec("vms", "x")},
+        {"nvram": rbd("vms", "x")},
     ],
 )
 def test_numbers_and_disks_that_contradict_are_refused(change: dict[str, object]) -> None:

@@ -55,7 +55,7 @@ class PlacerWorld:
         project = Project.get()
         image = Image.create(
             id="i", created_at=NOW, name="i", state="ready", format="raw", default_user="u", pool="images",
-            rbd_name="image-i", size_bytes=1, sha256="", project=project,
+            storage_name="image-i", size_bytes=1, sha256="", project=project,
         )  # fmt: skip
         for number in range(hosts):
             Host.create(**host_row(number))

@@ -127,7 +127,7 @@ class ShownVmVolume(Shown):
     target: str | None
     bus: Bus
     pool: str
-    rbd_name: str
+    storage_name: str
     size_bytes: int
     image: str | None
     state: VolumeState

@@ -21,7 +21,7 @@ class Image(Row):
     format = CharField(max_length=8)  # raw | qcow2 | iso, as declared
     default_user = CharField(null=True, max_length=32)  # None: no cloud-init inside
     pool = CharField(max_length=127)
-    rbd_name = CharField(unique=True, max_length=127)
+    storage_name = CharField(unique=True, max_length=127)
     size_bytes = BigIntegerField()
     sha256 = CharField(null=True, max_length=64)  # of the file as it came; None until it is here
     project_id: str

@@ -69,7 +69,7 @@ class Volume(Row):
     role = CharField(max_length=8)  # root | data | seed | nvram | medium
     target = CharField(null=True, max_length=8)  # vda, sda …; None of what is no disk, or on no VM
     pool = CharField(max_length=127)
-    rbd_name = CharField(unique=True, max_length=127)
+    storage_name = CharField(unique=True, max_length=127)
     size_bytes = BigIntegerField()
     project_id: str
     project = ForeignKeyField(Project, on_delete="RESTRICT")

@@ -25,6 +25,7 @@ from service.hypervisor.libvirt_link.connection import HostConnection
 from service.hypervisor.render import render_preflight
 from service.hypervisor.spec import VirtType
 from service.hypervisor.values import HypervisorFacts
+from storage.refs import Attachment, Rbd
 
 OLDEST_LIBVIRT, OLDEST_QEMU = (7, 0, 0), (5, 2, 0)  # Debian 11's: TLS migration, virtio hot-plug and JSON -blockdev
 SKEW_WARN_S, SKEW_FAIL_S = 2.0, 10.0  # the guest's clock, which is what is read, counts whole seconds
@@ -61,17 +62,18 @@ class Preflight:
         self._found.add("reach", "ok", f"libvirt answers over TLS as {hostname}")
         want = _with_user(want, hostname)
         if want.volume is not None:  # the same when a look that was cut short is made again
-            self._look = "/".join(want.volume)
+            self._look = str(want.volume)
         self._versions(facts)
         self._uuid(host_uuid, want)
         self._cpu(facts, want)
-        self._secret(want)
+        if isinstance(want.source, Rbd):
+            self._secret(want.source)
         for bridge in want.bridges:
             self._bridge(bridge, facts)
         self._volume(want, facts)
         self._clock(want.now, facts)
         virt_type = self._kvm(facts)
-        return HostReport(tuple(self._found.made), hostname, host_uuid, want.ceph.user, facts, virt_type)
+        return HostReport(tuple(self._found.made), hostname, host_uuid, want.ceph_user, facts, virt_type)
 
     def _versions(self, facts: HypervisorFacts) -> None:
         for name, text, oldest in (
@@ -103,15 +105,15 @@ class Preflight:
                 return
         self._found.add("cpu", "ok", f"{facts.cpu_model}, {facts.cpus} CPUs, {facts.memory_mib} MiB")
 
-    def _secret(self, want: Expectations) -> None:
+    def _secret(self, rbd: Rbd) -> None:
         def look(connection: libvirt.virConnect) -> bool:
-            return want.ceph.secret_uuid in connection.listSecrets()
+            return rbd.secret_uuid in connection.listSecrets()
 
         mend = (
             "Define it on the host: virsh secret-define with that UUID, usage type ceph, and virsh secret-set-value "
-            f"with the key of client.{want.ceph.user}."
+            f"with the key of client.{rbd.user}."
         )
-        self._try("secret", look, f"libvirt has no secret {want.ceph.secret_uuid}", mend, "the Ceph secret is defined")
+        self._try("secret", look, f"libvirt has no secret {rbd.secret_uuid}", mend, "the Ceph secret is defined")
 
     def _bridge(self, bridge: str, facts: HypervisorFacts) -> None:
         def start(connection: libvirt.virConnect) -> bool:
@@ -127,14 +129,12 @@ class Preflight:
             return
 
         def start(connection: libvirt.virConnect) -> bool:
-            with _paused(connection, facts, self._guest_id("volume"), volume=want.volume, want=want):
+            with _paused(connection, facts, self._guest_id("volume"), source=want.source):
                 return True
 
-        mend = (
-            f"Check on the host that {want.ceph.conf_path} is this cluster's and can be read by QEMU, that the "
-            f"secret's value is the key of client.{want.ceph.user}, and that it may use the pool {want.volume[0]}."
-        )
-        self._try("storage", start, "", mend, f"QEMU opens a volume of pool {want.volume[0]} as {want.ceph.user}")
+        pool = want.volume.pool
+        mend = _mend_volume(want.source, pool)
+        self._try("storage", start, "", mend, f"QEMU opens a volume of pool {pool} as {want.ceph_user}")
 
     def _clock(self, now: datetime, facts: HypervisorFacts) -> None:
         def read(connection: libvirt.virConnect) -> float:
@@ -191,8 +191,18 @@ def _last_words(detail: str) -> str:
 
 
 def _with_user(want: Expectations, hostname: str) -> Expectations:
-    user = want.ceph.user or f"host-{hostname.partition('.')[0]}"
-    return replace(want, ceph=replace(want.ceph, user=user))
+    user = want.ceph_user or f"host-{hostname.partition('.')[0]}"
+    source = replace(want.source, user=user) if isinstance(want.source, Rbd) else want.source
+    return replace(want, ceph_user=user, source=source)
+
+
+def _mend_volume(source: Attachment, pool: str) -> str:
+    if not isinstance(source, Rbd):
+        return f"Check on the host that QEMU can open a volume of pool {pool}."
+    return (
+        f"Check on the host that {source.conf_path} is this cluster's and can be read by QEMU, that the "
+        f"secret's value is the key of client.{source.user}, and that it may use the pool {pool}."
+    )
 
 
 def _mend_reach(told: str) -> str:
@@ -222,8 +232,7 @@ def _paused(
     guest_id: str,
     *,
     bridge: str | None = None,
-    volume: tuple[str, str] | None = None,
-    want: Expectations | None = None,
+    source: Attachment | None = None,
 ) -> Iterator[libvirt.virDomain]:
     """A tiny guest with one thing in it, for as long as the block lasts; it never runs.
 
@@ -235,8 +244,7 @@ def _paused(
         name=f"nacre-preflight-{guest_id[:8]}",
         machine=facts.machine,
         bridge=bridge,
-        volume=volume,
-        ceph=want.ceph if want else None,
+        source=source,
     )
     domain = connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE | libvirt.VIR_DOMAIN_START_PAUSED)
     try:

@@ -8,6 +8,7 @@ import time
 import libvirt
 from lxml import etree
 
+from service.hypervisor import schema
 from service.hypervisor.errors import (
     DetachRefusedError,
     DomainNotFoundError,
@@ -16,7 +17,7 @@ from service.hypervisor.errors import (
 )
 from service.hypervisor.libvirt_driver.libvirt_part import LibvirtPart, find_disk, live_tree, tell_qemu
 from service.hypervisor.render import render_dimm, render_disk
-from service.hypervisor.spec import MEMORY_STEP_MIB, CephAccess, DiskSpec
+from service.hypervisor.spec import MEMORY_STEP_MIB, DiskSpec
 from service.hypervisor.spec_check import check_text
 
 DETACH_S = 30.0  # a busy guest under emulation answers within seconds; one that has no driver never does
@@ -30,16 +31,16 @@ _NEVER = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPOR
 class LibvirtDevices(LibvirtPart):
     """Disks, media, processors, memory and name of running domains."""
 
-    def attach_disk(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        xml = render_disk(disk, ceph)
+    def attach_disk(self, vm_id: str, disk: DiskSpec) -> None:
+        xml = render_disk(disk)
 
         def attach(domain: libvirt.virDomain) -> None:
-            if _holds(domain, disk):
+            if _holds(domain, disk.target, xml):
                 return
             try:
                 domain.attachDeviceFlags(xml, LIVE)
             except libvirt.libvirtError:
-                if not _holds(domain, disk):  # another call of the same step may have won
+                if not _holds(domain, disk.target, xml):  # another call of the same step may have won
                     raise
 
         self._with_domain(vm_id, attach)
@@ -67,8 +68,8 @@ class LibvirtDevices(LibvirtPart):
 
         self._with_domain(vm_id, grow)
 
-    def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        xml = render_disk(disk, ceph)
+    def change_medium(self, vm_id: str, disk: DiskSpec) -> None:
+        xml = render_disk(disk)
         for _ in range(TRAY_TRIES):
             try:
                 return self._with_domain(vm_id, lambda domain: _change(domain, xml))
@@ -147,11 +148,11 @@ def _open_tray(domain: libvirt.virDomain, target: str) -> None:
         tell_qemu(domain, "blockdev-open-tray", {"id": _alias(drive), "force": True})
 
 
-def _holds(domain: libvirt.virDomain, disk: DiskSpec) -> bool:
-    """Whether this very block device is at this very target."""
-    there = find_disk(domain, disk.target)
-    source = None if there is None else there.find("source")
-    return source is not None and source.get("name") == f"{disk.pool}/{disk.rbd_name}"
+def _holds(domain: libvirt.virDomain, target: str, xml: str) -> bool:
+    """Return True if the disk at `target` has the source of the rendered disk `xml`; libvirt adds attributes to it."""
+    there = find_disk(domain, target)
+    source, wanted = None if there is None else there.find("source"), schema.parse(xml).find("source")
+    return source is not None and wanted is not None and set(wanted.items()) <= set(source.items())
 
 
 def _alias(disk: etree._Element) -> str:

@@ -165,7 +165,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
         except HostUnreachableError as error:
             return HostReport((Finding("reach", "fail", error.detail, "Switch it on."),))
         made = (Finding("reach", "ok", f"the host in memory answers as {host.name}"), *host.findings)
-        user = want.ceph.user or f"host-{host.name}"
+        user = want.ceph_user or f"host-{host.name}"
         return HostReport(made, host.name, host.uuid, user, host.facts, host.virt_type)
 
     def _switch(self, vm_id: str, state: DomainStateName, kind: str) -> None:

@@ -227,7 +227,8 @@ class MemoryCloud:
             return []
         spec, hardware = move.spec, move.source.hardware[move.spec.vm_id]
         move.target.domains[spec.vm_id] = replace(state, name=spec.name, epoch=spec.epoch, job_id=spec.job_id)
-        move.target.hardware[spec.vm_id] = Hardware(hardware.spec, dict(hardware.disks), dict(hardware.sizes_bytes))
+        disks = hardware.disks | {disk.target: disk for disk in spec.disks if disk.target in hardware.disks}
+        move.target.hardware[spec.vm_id] = Hardware(hardware.spec, disks, dict(hardware.sizes_bytes))
         if move.source.migration == "hand_over_lost":
             return [(move.target, "started"), (move.target, "resumed"), (move.source, "resumed")]
         del move.source.domains[move.spec.vm_id]

@@ -13,7 +13,7 @@ from service.hypervisor.errors import (
 )
 from service.hypervisor.memory.memory_cloud import Hardware, MemoryCloud, MemoryHost
 from service.hypervisor.render import render_disk
-from service.hypervisor.spec import HOT_PLUG_BUSES, MEMORY_STEP_MIB, CephAccess, DiskSpec
+from service.hypervisor.spec import HOT_PLUG_BUSES, MEMORY_STEP_MIB, DiskSpec
 from service.hypervisor.spec_check import check_text
 from service.hypervisor.values import HostEndpoint
 
@@ -44,12 +44,12 @@ class MemoryPart:
 class MemoryDevices(MemoryPart):
     """Disks, media, processors, memory and name of running domains."""
 
-    def attach_disk(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        render_disk(disk, ceph)  # what cannot be written as XML is refused here too
+    def attach_disk(self, vm_id: str, disk: DiskSpec) -> None:
+        render_disk(disk)  # what cannot be written as XML is refused here too
         with self._cloud.lock:
             disks = self._hardware(vm_id).disks
             there = disks.get(disk.target)
-            if there is not None and (there.pool, there.rbd_name) == (disk.pool, disk.rbd_name):
+            if there is not None and there.source == disk.source:
                 return
             if there is not None or disk.bus not in HOT_PLUG_BUSES:
                 raise DomainRefusedError(f"domain {vm_id} takes no {disk.bus} disk at {disk.target} now")
@@ -74,14 +74,14 @@ class MemoryDevices(MemoryPart):
                 raise DomainRefusedError(f"disk {target} of domain {vm_id} is larger than {size_bytes} bytes already")
             hardware.sizes_bytes[target] = size_bytes
 
-    def change_medium(self, vm_id: str, disk: DiskSpec, ceph: CephAccess) -> None:
-        render_disk(disk, ceph)
+    def change_medium(self, vm_id: str, disk: DiskSpec) -> None:
+        render_disk(disk)
         with self._cloud.lock:
             disks = self._hardware(vm_id).disks
             drive = disks.get(disk.target)
             if drive is None or drive.device != "cdrom":
                 raise DomainRefusedError(f"domain {vm_id} has no CD-ROM drive {disk.target}")
-            disks[disk.target] = replace(drive, pool=disk.pool, rbd_name=disk.rbd_name)
+            disks[disk.target] = replace(drive, source=disk.source)
 
     def set_vcpus(self, vm_id: str, vcpus: int) -> None:
         with self._cloud.lock:

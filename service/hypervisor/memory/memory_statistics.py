@@ -46,5 +46,5 @@ def statistics(state: DomainState, hardware: Hardware) -> DomainStatistics:
 
 
 def _idle_disk(disk: DiskSpec, sizes_bytes: dict[str, int]) -> DiskStatistics:
-    size = 0 if disk.rbd_name is None else sizes_bytes.get(disk.target, UNGROWN_BYTES)
+    size = 0 if disk.source is None else sizes_bytes.get(disk.target, UNGROWN_BYTES)
     return DiskStatistics(disk.target, 0, 0, 0.0, 0, 0, 0.0, 0, capacity_bytes=size)

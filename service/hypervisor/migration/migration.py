@@ -97,7 +97,7 @@ class Migration:
 
     def _send(self, hand_over: HandOver, progress: Callable[[MigrationProgress], None]) -> None:
         """Run libvirt's migration in a thread and report progress here. How it ended is looked at, not believed."""
-        xml = graft(self._source.live_xml(self._vm_id), render(self._spec), self._spec.ceph)
+        xml = graft(self._source.live_xml(self._vm_id), render(self._spec))
         ended = threading.Event()
 
         def send() -> None:

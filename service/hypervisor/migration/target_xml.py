@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 from lxml import etree
 
 from service.hypervisor import schema
-from service.hypervisor.spec import CephAccess
 
 
-def graft(live: str, rendered: str, ceph: CephAccess) -> str:
+def graft(live: str, rendered: str) -> str:
     """`live` (the source's migratable XML, with the PCI addresses the guest knows) with the host's part of `rendered`.
 
-    The host's part: metadata, console address, bridge of each card, and the Ceph identity of every block device, also
-    of one that `rendered` does not know. Rendering afresh alone would not do: devices plugged in since the start, and a
-    CPU that libvirt has spelled out, must stay as they are.
+    The host's part: metadata, console address, bridge of each card, and how the host reaches every block device over a
+    network, also one that `rendered` does not know. Rendering afresh alone would not do: devices plugged in since the
+    start, and a CPU that libvirt has spelled out, must stay as they are.
     """
     domain, wanted = schema.parse(live), schema.parse(rendered)
     for path in ("title", "metadata", "devices/graphics"):
@@ -23,10 +23,11 @@ def graft(live: str, rendered: str, ceph: CephAccess) -> str:
     for disk in domain.findall("devices/disk"):
         for outdated in disk.findall("auth"):  # where libvirt takes it too
             disk.remove(outdated)
-    for source in domain.iterfind(".//source[@protocol='rbd']"):
-        _replace_access(source, ceph)
-    for ours, theirs in _pairs(domain, wanted, "devices/interface", "mac", "address"):
-        _replace(ours, "source", theirs)
+    theirs = list(wanted.iterfind(".//source[@protocol]"))
+    for source in domain.iterfind(".//source[@protocol]"):
+        _replace_access(source, theirs)
+    for card, twin in _pairs(domain, wanted, "devices/interface", "mac", "address"):
+        _replace(card, "source", twin)
     return etree.tostring(domain, encoding="unicode")
 
 
@@ -38,13 +39,22 @@ def _replace(domain: etree._Element, path: str, wanted: etree._Element) -> None:
             parent.replace(old, new)
 
 
-def _replace_access(source: etree._Element, ceph: CephAccess) -> None:
-    """How to reach Ceph is the host's; which block device it is, is the guest's."""
-    for outdated in [*source.findall("config"), *source.findall("auth")]:
+def _replace_access(source: etree._Element, theirs: list[etree._Element]) -> None:
+    """Take configuration and identity from the same device of the target, or else from any of the same protocol.
+
+    Which block device it is stays as the guest has it.
+    """
+    alike = [other for other in theirs if other.get("protocol") == source.get("protocol")]
+    twin = next((other for other in alike if other.get("name") == source.get("name")), alike[0] if alike else None)
+    if twin is None:
+        return
+    for outdated in _access(source):
         source.remove(outdated)
-    etree.SubElement(source, "config", file=ceph.conf_path)
-    auth = etree.SubElement(source, "auth", username=ceph.user)
-    etree.SubElement(auth, "secret", type="ceph", uuid=ceph.secret_uuid)
+    source.extend(copy.deepcopy(element) for element in _access(twin))
+
+
+def _access(source: etree._Element) -> list[etree._Element]:
+    return [*source.findall("config"), *source.findall("auth")]
 
 
 def _pairs(

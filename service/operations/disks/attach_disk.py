@@ -56,7 +56,7 @@ def run(ctx: Context, job: Job) -> None:
     volume = queries.by_id(Volume, job.args["volume_id"])
     with job.undo() as undo_stack:
         if job.args["is_new"]:
-            undo_stack.push("remove_volume", volume.pool, volume.rbd_name)
+            undo_stack.push("remove_volume", volume.pool, volume.storage_name)
             job.step("make", volume_rows.make, ctx, volume, job.id)
         if vm.host is not None:
             undo_stack.push("unplug", vm.id, vm.host.id, volume.target)

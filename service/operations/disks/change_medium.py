@@ -59,7 +59,7 @@ def run(ctx: Context, job: Job) -> None:
             job.step("load", hot_plug.load, ctx, vm, Drive.get_by_id(drive_id))
     job.point_of_no_return()
     if old is not None:
-        job.step("remove", undo.remove_volume, ctx, old.pool, old.rbd_name)
+        job.step("remove", undo.remove_volume, ctx, old.pool, old.storage_name)
         job.write("forget", volume_rows.forget, old.id)
     job.finish_with({"drive": Drive.get_by_id(drive_id).target, "image": new.image.name if new and new.image else None})
 
@@ -118,7 +118,7 @@ def add_medium(ctx: Context, vm: Vm, image: Image) -> Volume:
         project=vm.project_id,
         role="medium",
         pool=ctx.settings.vm_pool,
-        rbd_name=f"medium-{volume_id}",
+        storage_name=f"medium-{volume_id}",
         size_bytes=image.size_bytes,
         image=image,
     )

@@ -28,7 +28,7 @@ def run(ctx: Context, job: Job) -> None:
     """Clone it, or make it blank."""
     volume = queries.by_id(Volume, job.object_id)
     with job.undo() as undo_stack:
-        undo_stack.push("remove_volume", volume.pool, volume.rbd_name)
+        undo_stack.push("remove_volume", volume.pool, volume.storage_name)
         job.step("make", volume_rows.make, ctx, volume, job.id)
         job.write("record", _record, volume.id)
     job.finish_with({"volume_id": volume.id, "volume": volume.name})

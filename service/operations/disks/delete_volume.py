@@ -33,7 +33,7 @@ def run(ctx: Context, job: Job) -> None:
     volume = queries.find_by_id(Volume, job.object_id)
     if volume is None:  # a worker died between forgetting it and saying so
         return
-    job.step("remove", undo.remove_volume, ctx, volume.pool, volume.rbd_name)
+    job.step("remove", undo.remove_volume, ctx, volume.pool, volume.storage_name)
     job.write("forget", volume_rows.forget, volume.id)
 
 

@@ -42,7 +42,7 @@ def run(ctx: Context, job: Job) -> None:
     job.point_of_no_return()
     job.write("record", _record, volume.id, deleting=job.args["delete"])
     if job.args["delete"]:
-        job.step("remove_volume", undo.remove_volume, ctx, volume.pool, volume.rbd_name)
+        job.step("remove_volume", undo.remove_volume, ctx, volume.pool, volume.storage_name)
         job.write("forget", volume_rows.forget, volume.id)
 
 

@@ -13,11 +13,10 @@ from service.db.tables import Host, Network
 from service.errors import ConflictError
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.findings import Expectations, Finding, HostReport
-from service.hypervisor.spec import CephAccess
 from service.jobs.job import Job
 from service.operations.observe import observation
 from storage.errors import StorageError
-from storage.refs import VolumeRef
+from storage.refs import HostRef, VolumeRef
 
 VOLUME_BYTES = 1 << 20
 NEVER_FORCED = frozenset({"reach", "identity", "kvm"})  # without these there is nothing to work with
@@ -27,11 +26,12 @@ def look(ctx: Context, job: Job, *, name: str, address: str, ceph_user: str | No
     """Try the host out. A volume is made for it to open, and removed again: `undo` knows it as `remove_volume`."""
     volume = VolumeRef(ctx.settings.vm_pool, f"nacre-check-{job.id}")
     with job.undo() as undo:
-        undo.push("remove_volume", volume.pool, volume.rbd_name)
+        undo.push("remove_volume", volume.pool, volume.name)
         trouble = _make_volume(ctx, volume, job.id)
         try:
             host = ctx.hypervisors.on(HostEndpoint(name=name, address=address))
-            report = host.preflight(_expectations(ctx, name, ceph_user, None if trouble else volume))
+            expected = _expectations(ctx, HostRef(name, ceph_user or ""), volume, made=trouble is None)
+            report = host.preflight(expected)
         finally:
             if trouble is None:
                 ctx.storage.remove_volume(volume)
@@ -46,14 +46,15 @@ def _make_volume(ctx: Context, volume: VolumeRef, job_id: str) -> tuple[Finding,
     return None
 
 
-def _expectations(ctx: Context, name: str, ceph_user: str | None, volume: VolumeRef | None) -> Expectations:
+def _expectations(ctx: Context, looked_at: HostRef, volume: VolumeRef, *, made: bool) -> Expectations:
     with unit_of_work(ctx.db):
         bridges = {network.bridge for network in queries.everything(Network, EVERYTHING)}
-        others = [host for host in queries.everything(Host, EVERYTHING) if host.name != name]
+        others = [host for host in queries.everything(Host, EVERYTHING) if host.name != looked_at.name]
     return Expectations(
         bridges=tuple(sorted(bridges)),
-        ceph=CephAccess(user=ceph_user or "", secret_uuid=ctx.settings.ceph_secret_uuid),
-        volume=(volume.pool, volume.rbd_name) if volume else None,
+        ceph_user=looked_at.user,
+        volume=volume if made else None,
+        source=ctx.storage.attachment(volume, looked_at),
         now=ctx.clock.now(),
         cpu_features={host.name: frozenset(host.hardware["cpu_features"]) for host in others if host.hardware},
         uuids={host.name: host.libvirt_uuid for host in others if host.libvirt_uuid},

@@ -95,7 +95,7 @@ def create_row(ctx: Context, actor: Actor, new: NewImage, *, image_id: str, sour
         labels=new.labels,
         min_disk_bytes=new.min_disk_bytes,
         pool=pool_for(ctx, new.pool),
-        rbd_name=f"image-{image_id}",
+        storage_name=f"image-{image_id}",
         size_bytes=0,
         source=source,
     )

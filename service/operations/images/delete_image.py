@@ -43,7 +43,7 @@ def run(ctx: Context, job: Job) -> None:
     clones = job.write("retire", _retire, image.id)
     job.finish_with({"clones": clones})
     if clones == 0:
-        job.step("remove", remove_image, ctx, image.pool, image.rbd_name)
+        job.step("remove", remove_image, ctx, image.pool, image.storage_name)
         job.write("forget", forget_image, ctx, image.id)
 
 
@@ -63,7 +63,7 @@ def remove_retired(ctx: Context) -> None:
         unused = unused.where(Image.id.not_in(table.select(table.image).where(table.image.is_null(False))))
     for image in list(unused):
         try:
-            remove_image(ctx, image.pool, image.rbd_name)
+            remove_image(ctx, image.pool, image.storage_name)
         except BusyError as error:
             log.warning("image.not_removed", image_id=image.id, reason=str(error))
             continue

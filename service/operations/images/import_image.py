@@ -64,16 +64,16 @@ def run(ctx: Context, job: Job) -> None:
         sha256 = job.step("verify", _verify, ctx, job, image)
         file, size_bytes = _unpack(ctx, job, image)
         raw_sha256 = job.step("digest", content.digest, file, size_bytes, _look(ctx, job, size_bytes))
-        undo.push("remove_image", image.pool, image.rbd_name)
+        undo.push("remove_image", image.pool, image.storage_name)
         job.step("import", _import, ctx, job, image, file, size_bytes)
         job.step("clean", files.discard, ctx, image.id)
         # Last: once VMs may be cloned from it, nothing takes the image back.
         job.write("record", _record, image.id, sha256, raw_sha256)
 
 
-def remove_image(ctx: Context, pool: str, rbd_name: str) -> None:
+def remove_image(ctx: Context, pool: str, name: str) -> None:
     """Remove what was imported."""
-    ctx.storage.remove_image(ImageRef(pool, rbd_name))
+    ctx.storage.remove_image(ImageRef(pool, name))
 
 
 def forget_image(ctx: Context, image_id: str) -> None:
@@ -173,7 +173,7 @@ def _import(ctx: Context, job: Job, image: Image, file: Path, size_bytes: int) -
         job.progress(done_bytes / size_bytes, f"{done_bytes >> 20} of {size_bytes >> 20} MiB")
 
     chunks = content.written_chunks(file)
-    ctx.storage.import_image(ImageRef(image.pool, image.rbd_name), chunks, size_bytes=size_bytes, progress=show)
+    ctx.storage.import_image(ImageRef(image.pool, image.storage_name), chunks, size_bytes=size_bytes, progress=show)
 
 
 def _record(image_id: str, sha256: str, raw_sha256: str) -> None:

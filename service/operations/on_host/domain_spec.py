@@ -10,7 +10,9 @@ from service.context import Context
 from service.db import queries
 from service.db.tables import Host, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
-from service.hypervisor.spec import CephAccess, CpuSpec, DiskSpec, DomainSpec, NicSpec, NvramSpec, VirtType
+from service.hypervisor.spec import CpuSpec, DiskSpec, DomainSpec, NicSpec, VirtType
+from service.operations.rows import volume_rows
+from storage.refs import Attachment, HostRef
 
 NO_DISKS = ("nvram", "medium")  # what else a VM's volumes are
 
@@ -20,17 +22,12 @@ def endpoint(host: Host) -> HostEndpoint:
     return HostEndpoint(name=host.name, address=host.address)
 
 
-def ceph_access(ctx: Context, host: Host) -> CephAccess:
-    """How QEMU on this host reaches Ceph: as the host's own cephx user."""
-    return CephAccess(user=host.ceph_user, secret_uuid=ctx.settings.ceph_secret_uuid)
-
-
 def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
     """The domain as `host` shall run it: the host's own cephx user, and VNC on the host's own address."""
     volumes = queries.volumes(vm)
     made: Any = vm  # of columns of text, which hold what the API's models let in
-    disks, nics = _in_boot_order(vm, volumes)
-    nvram = next((NvramSpec(volume.pool, volume.rbd_name) for volume in volumes if volume.role == "nvram"), None)
+    disks, nics = _in_boot_order(ctx, vm, volumes, host)
+    nvram = next((_attachment(ctx, volume, host) for volume in volumes if volume.role == "nvram"), None)
     return DomainSpec(
         vm_id=vm.id,
         name=vm.name,
@@ -42,7 +39,6 @@ def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
         cpu=CpuSpec(model=ctx.settings.guest_cpu_model or None, vcpus=vm.vcpus, max_vcpus=vm.max_vcpus),
         memory_mib=vm.memory_mib,
         max_memory_mib=vm.max_memory_mib,
-        ceph=ceph_access(ctx, host),
         disks=disks,
         nics=nics,
         vnc_address=host.address,
@@ -53,22 +49,29 @@ def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
     )
 
 
-def disk_spec(volume: Any) -> DiskSpec:
-    """A Volume as a disk; a seed as a CD-ROM that holds it."""
+def disk_spec(ctx: Context, volume: Any, host: Host) -> DiskSpec:
+    """Return a Volume as a disk of a domain on `host`; a seed as a CD-ROM that holds it."""
+    source = _attachment(ctx, volume, host)
     if volume.role == "seed":
         # Always on scsi: cloud kernels have no AHCI driver.
-        return DiskSpec(volume.target, volume.pool, volume.rbd_name, device="cdrom", bus="scsi", read_only=True)
+        return DiskSpec(volume.target, source, device="cdrom", bus="scsi", read_only=True)
     serial = volume.serial or volume.id.replace("-", "")[:20]
-    return DiskSpec(volume.target, volume.pool, volume.rbd_name, bus=volume.bus, serial=serial)
+    return DiskSpec(volume.target, source, bus=volume.bus, serial=serial)
 
 
-def drive_spec(drive: Any) -> DiskSpec:
-    """A Drive with what lies in it."""
-    pool, rbd_name = (drive.volume.pool, drive.volume.rbd_name) if drive.volume is not None else (None, None)
-    return DiskSpec(drive.target, pool, rbd_name, device="cdrom", bus=drive.bus, read_only=True)
+def drive_spec(ctx: Context, drive: Any, host: Host) -> DiskSpec:
+    """Return a Drive of a domain on `host`, with the medium in it."""
+    source = None if drive.volume is None else _attachment(ctx, drive.volume, host)
+    return DiskSpec(drive.target, source, device="cdrom", bus=drive.bus, read_only=True)
 
 
-def _in_boot_order(vm: Vm, volumes: list[Volume]) -> tuple[tuple[DiskSpec, ...], tuple[NicSpec, ...]]:
+def _attachment(ctx: Context, volume: Volume, host: Host) -> Attachment:
+    return ctx.storage.attachment(volume_rows.ref(volume), HostRef(host.name, host.ceph_user))
+
+
+def _in_boot_order(
+    ctx: Context, vm: Vm, volumes: list[Volume], host: Host
+) -> tuple[tuple[DiskSpec, ...], tuple[NicSpec, ...]]:
     """The VM's boot kinds as numbers on its devices: the root disk, every drive, every card."""
     numbers = count(1)
     order: dict[str, int] = {}
@@ -80,8 +83,8 @@ def _in_boot_order(vm: Vm, volumes: list[Volume]) -> tuple[tuple[DiskSpec, ...],
             order |= {drive.id: next(numbers) for drive in drives}
         else:
             order |= {nic.id: next(numbers) for nic in nics}
-    disks = [(volume.id, disk_spec(volume)) for volume in volumes if volume.role not in NO_DISKS]
-    disks += [(drive.id, drive_spec(drive)) for drive in drives]
+    disks = [(volume.id, disk_spec(ctx, volume, host)) for volume in volumes if volume.role not in NO_DISKS]
+    disks += [(drive.id, drive_spec(ctx, drive, host)) for drive in drives]
     return (
         tuple(replace(spec, boot_order=order.get(row_id)) for row_id, spec in disks),
         tuple(replace(_nic_spec(nic), boot_order=order.get(nic.id)) for nic in nics),

@@ -11,14 +11,14 @@ from service.context import Context
 from service.db import queries
 from service.db.tables import Drive, Host, Vm, Volume
 from service.hypervisor.errors import DomainNotFoundError
-from service.operations.on_host.domain_spec import ceph_access, disk_spec, drive_spec, endpoint
+from service.operations.on_host.domain_spec import disk_spec, drive_spec, endpoint
 
 
 def plug_in(ctx: Context, vm: Vm, volume: Volume) -> None:
     """Show the guest a disk. May be repeated."""
     host = queries.host_of(vm)
     with suppress(DomainNotFoundError):
-        ctx.hypervisors.on(endpoint(host)).attach_disk(vm.id, disk_spec(volume), ceph_access(ctx, host))
+        ctx.hypervisors.on(endpoint(host)).attach_disk(vm.id, disk_spec(ctx, volume, host))
 
 
 def unplug(ctx: Context, vm_id: str, host_id: str, target: str) -> None:
@@ -31,7 +31,7 @@ def plug_back(ctx: Context, vm_id: str, host_id: str, volume_id: str) -> None:
     vm, volume = queries.by_id(Vm, vm_id), queries.by_id(Volume, volume_id)
     host = queries.by_id(Host, host_id)
     with suppress(DomainNotFoundError):
-        ctx.hypervisors.on(endpoint(host)).attach_disk(vm.id, disk_spec(volume), ceph_access(ctx, host))
+        ctx.hypervisors.on(endpoint(host)).attach_disk(vm.id, disk_spec(ctx, volume, host))
 
 
 def show_size(ctx: Context, vm: Vm, volume: Volume) -> None:
@@ -45,4 +45,4 @@ def load(ctx: Context, vm: Vm, drive: Drive) -> None:
     """Put into the drive what its row says, or leave it empty."""
     host = queries.host_of(vm)
     with suppress(DomainNotFoundError):
-        ctx.hypervisors.on(endpoint(host)).change_medium(vm.id, drive_spec(drive), ceph_access(ctx, host))
+        ctx.hypervisors.on(endpoint(host)).change_medium(vm.id, drive_spec(ctx, drive, host))

@@ -20,7 +20,7 @@ DATA_BUS = "virtio"
 
 def ref(volume: Volume) -> VolumeRef:
     """The volume's name in the storage."""
-    return VolumeRef(volume.pool, volume.rbd_name)
+    return VolumeRef(volume.pool, volume.storage_name)
 
 
 def make(ctx: Context, volume: Volume, job_id: str) -> None:
@@ -29,7 +29,7 @@ def make(ctx: Context, volume: Volume, job_id: str) -> None:
         size_bytes, firmware_writes = volume.size_bytes, volume.role == "nvram"
         ctx.storage.create_volume(ref(volume), size_bytes=size_bytes, job_id=job_id, writeback=firmware_writes)
         return
-    image = ImageRef(volume.image.pool, volume.image.rbd_name)
+    image = ImageRef(volume.image.pool, volume.image.storage_name)
     ctx.storage.clone(image, ref(volume), size_bytes=volume.size_bytes, job_id=job_id)
 
 
@@ -98,7 +98,7 @@ def add_data(ctx: Context, project_id: str, new: NewDisk, scope: Scope, *, name:
         target=next_target(bus, targets(vm)) if vm is not None else None,
         image=image,
         pool=pool_for(ctx, new.pool),
-        rbd_name=f"volume-{volume_id}",
+        storage_name=f"volume-{volume_id}",
         size_bytes=size_of(new, image),
         state="creating",
     )

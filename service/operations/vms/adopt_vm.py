@@ -19,6 +19,7 @@ from service.operations.catalogue.remove_pool import own_pools
 from service.operations.on_host.domain_spec import endpoint
 from service.operations.placement.choose_host import host_facts
 from service.operations.rows import volume_rows
+from service.operations.rows.sizes import memory_on_host
 from storage.refs import VolumeInfo, VolumeRef
 
 CHIPSETS = {"q35": "-q35-", "pc": "-i440fx-"}
@@ -70,12 +71,14 @@ def _look(ctx: Context, host: Host, vm_id: str) -> dict[str, Any]:
     found = ctx.hypervisors.on(endpoint(host)).definition(vm_id)
     hindrances, sizes = list(found.hindrances), {}
     for disk in found.disks:
-        if disk.rbd_name is not None and disk.device == "cdrom":
+        if disk.volume is None:
+            continue
+        if disk.device == "cdrom":
             hindrances.append(f"there is a medium in drive {disk.target}: eject it")
-        elif disk.rbd_name is not None:
-            volume = ctx.storage.volume(VolumeRef(str(disk.pool), disk.rbd_name))
+        else:
+            volume = ctx.storage.volume(disk.volume)
             sizes[disk.target] = volume.size_bytes if volume else 0
-            hindrances += _against(f"{disk.pool}/{disk.rbd_name}", volume)
+            hindrances += _against(str(disk.volume), volume)
     if not sizes:
         hindrances.append("it has no disk on RBD")
     if hindrances:
@@ -143,13 +146,14 @@ def _alike(found: dict[str, Any]) -> str:
 def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
     disks = [disk for disk in found["disks"] if disk["device"] == "disk"]
     for number, disk in enumerate(disks):
-        if queries.pool(disk["pool"]) is None and disk["pool"] not in own_pools(ctx):
+        volume = VolumeRef(**disk["volume"])
+        if queries.pool(volume.pool) is None and volume.pool not in own_pools(ctx):
             raise ConflictError(
-                f"Pool '{disk['pool']}' is not in use: 'nacre pool add' it first.", code="pool.not_found"
+                f"Pool '{volume.pool}' is not in use: 'nacre pool add' it first.", code="pool.not_found"
             )
         for table, kind in ((Volume, "a volume"), (Image, "an image")):
-            if table.get_or_none(table.rbd_name == disk["rbd_name"]) is not None:  # unique over all pools
-                told = f"{disk['pool']}/{disk['rbd_name']}: {kind} of this cloud is called so already."
+            if table.get_or_none(table.storage_name == volume.name) is not None:  # unique over all pools
+                told = f"{volume}: {kind} of this cloud is called so already."
                 raise ConflictError(told, code="volume.name_taken")
         Volume.create(
             id=ctx.ids.uuid(),
@@ -160,8 +164,8 @@ def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
             name=volume_rows.free_name(vm) if number else None,
             target=disk["target"],
             bus=disk["bus"],
-            pool=disk["pool"],
-            rbd_name=disk["rbd_name"],
+            pool=volume.pool,
+            storage_name=volume.name,
             size_bytes=found["sizes"][disk["target"]],
         )
     for drive in (disk for disk in found["disks"] if disk["device"] == "cdrom"):
@@ -192,7 +196,7 @@ def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[
 
 
 def _claim(ctx: Context, vm: Vm, host: Host) -> None:
-    (facts,), needed_mib = host_facts(ctx, [host]), vm.memory_mib + ctx.settings.memory_overhead_mib
+    (facts,), needed_mib = host_facts(ctx, [host]), memory_on_host(ctx, vm.memory_mib)
     if vm.vcpus > facts.free_vcpus or needed_mib > facts.free_memory_mib:
         told = f"Host '{host.name}' is promised too far for it: raise what it is granted ('nacre host set')."
         raise ConflictError(told, code="host.over_committed")

@@ -41,7 +41,7 @@ def request(ctx: Context, actor: Actor, new: NewVm) -> str:
         if new.start != "stopped":
             host = claim_host(ctx, vm, algorithm=algorithm)
             vm_rows.put_on(vm, host)
-        undo = [("forget_vm", vm.id), *(("remove_volume", volume.pool, volume.rbd_name) for volume in volumes)]
+        undo = [("forget_vm", vm.id), *(("remove_volume", volume.pool, volume.storage_name) for volume in volumes)]
         told = host.name if host is not None else None
         return accept(ctx, actor, OPERATION, vm, undo=undo, is_as_written=True, host=told)
 
@@ -111,7 +111,7 @@ def _step_name(volume: Volume) -> str:
     if volume.role == "root":
         return "clone" if volume.image is not None else "make_root"
     if volume.role == "medium":
-        return str(volume.rbd_name)
+        return str(volume.storage_name)
     return f"make_{volume.target}" if volume.role == "data" else str(volume.role)
 
 

@@ -43,7 +43,7 @@ def run(ctx: Context, job: Job) -> None:
         there = job.step("look", _there, ctx, vm)
         job.write("keep_disks", _keep_disks, there)
     for volume in queries.volumes(vm):
-        job.step(f"remove_{_told(volume)}", undo.remove_volume, ctx, volume.pool, volume.rbd_name)
+        job.step(f"remove_{_told(volume)}", undo.remove_volume, ctx, volume.pool, volume.storage_name)
     job.write("forget", vm_rows.forget, vm.id)
 
 
@@ -52,7 +52,7 @@ OPERATION = Operation(kind="delete_vm", run=run, steps_version=1, undo={"keep_vm
 
 def _told(volume: Volume) -> str:
     if volume.role == "medium":
-        return str(volume.rbd_name)
+        return str(volume.storage_name)
     return str(volume.target if volume.role == "data" else volume.role)
 
 

@@ -169,7 +169,7 @@ def _own(
         "bus": bus,
         "target": target,
         "pool": pool or ctx.settings.vm_pool,
-        "rbd_name": f"vm-{vm.id}-{number}",
+        "storage_name": f"vm-{vm.id}-{number}",
         "size_bytes": size_bytes,
         "image": image,
     }

@@ -118,4 +118,7 @@ class Storage(Protocol):
         """
 
     def attachment(self, volume: VolumeRef, host: HostRef) -> Attachment:
-        """Return how `host` opens the volume. Computed from the names alone: asks the storage nothing, never fails."""
+        """Return how `host` opens the volume.
+
+        Computed from the names alone, without asking the storage; never fails.
+        """

@@ -86,7 +86,7 @@ class Devices(Protocol):
     def change_medium(self, vm_id: str, disk: DiskSpec) -> None:
         """Insert an image into the CD-ROM drive `disk.target`, or eject it.
 
-        Ejects if pool and rbd_name are None. A locked tray is opened by force: the guest's reads of
+        Ejects if `disk.source` is None. A locked tray is opened by force: the guest's reads of
         the old medium then fail.
         """
 

@@ -41,7 +41,7 @@ def test_stored_findings_get_the_new_member_names(tmp_path, new_database):
         insert(db, "job", id="k", kind="create_vm", result=json.dumps(foreign), **JOB, **more)
         step = {"job_id": "j", "name": "look", "position": 1, "started_at": AT, "finished_at": AT}
         insert(db, "job_step", result=json.dumps({"findings": [OLD], "uuid": "u"}), **step)
-    assert migrate(db) == ("0014_finding_names",)
+    assert migrate(db)[0] == "0014_finding_names"
     with unit_of_work(db):
         findings = [row for (row,) in db.execute_sql("SELECT findings FROM host ORDER BY id").fetchall()]
         results = [json.loads(row) for (row,) in db.execute_sql("SELECT result FROM job ORDER BY id").fetchall()]

@@ -32,8 +32,8 @@ from service.settings import Settings
 from service.worker.loop import Worker
 from service.worker.notify import READY, notify
 from service.worker.process import run_process, wait_for_signal
+from service.worker.publish_meters import publish_for_ever
 from service.worker.schedule import Periodic, Schedule
-from service.worker.tell_meters import tell_for_ever
 from service.world import SystemClock, SystemIds, SystemThreads
 from storage.ceph.backend import CephStorage
 
@@ -99,7 +99,7 @@ def serve_worker(settings: Settings, worker_id: str) -> None:
     ctx = _placing(build_context(settings))
     _sweep_uploads(ctx)
     ctx.hypervisors.listen(lambda event: note_event.note(ctx, event))
-    ctx.threads.start("tell-meters", functools.partial(tell_for_ever, ctx, f"worker-{worker_id}"))
+    ctx.threads.start("publish-meters", functools.partial(publish_for_ever, ctx, f"worker-{worker_id}"))
     slots, rounds = settings.worker_threads, _rounds(settings)
     worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=slots, schedule=rounds, notify=notify)
     run_process(ctx, worker, worker_id=worker_id, state_dir=settings.state_dir)

@@ -67,7 +67,7 @@ class Storage(Protocol):
         An existing clone of the same image is grown if needed and counts as done; an incomplete one
         after a crash is created again. The `job_id` that made it is kept in the volume's metadata under JOB_KEY.
         Raises NotFoundError (image), ConflictError (another parent, a larger clone, or `size_bytes` under the
-        image's size), BusyError (the half-made one of a process that died seconds ago), FullError, UnreachableError.
+        image's size), BusyError (an incomplete one of a process that ended seconds ago), FullError, UnreachableError.
         """
 
     def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False) -> None:
@@ -75,8 +75,9 @@ class Storage(Protocol):
 
         Raises ConflictError if another volume or image has the name.
 
-        Writes wait for the disks until a guest has flushed for the first time. Firmware never does and writes byte by
-        byte: with `writeback` its writes are cached from the first on, and may be a second late.
+        Raises ConflictError if anything else has the name. Writes wait for the disks until a guest has flushed for
+        the first time. Firmware never flushes and writes byte by byte: with `writeback` its writes are cached from
+        the first on, and may reach the disks a second late.
         """
 
     def grow_volume(self, volume: VolumeRef, *, size_bytes: int) -> None:

@@ -1,10 +1,10 @@
-"""One error tree for all backends. A driver's own errors never leave the driver."""
+"""Errors of all backends. Errors of a driver's library never leave the driver."""
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """Any failure of the storage. The message names the object and what was tried."""
+    """A failure of the storage. The message names the object and the action."""
 
 
 class NotFoundError(StorageError):
@@ -12,20 +12,23 @@ class NotFoundError(StorageError):
 
 
 class ConflictError(StorageError):
-    """The name is taken by something else (another size or another parent), or the data does not fit the size."""
+    """The name is taken by another object, or the data does not fit the size.
+
+    Another object: of another size or another parent.
+    """
 
 
 class BusyError(StorageError):
-    """Somebody still holds the object open (a watcher), or clones of the image are alive."""
+    """A client still has the object open (a watcher), or clones of the image exist."""
 
 
 class FullError(StorageError):
-    """The pool or the cluster is full: nothing more can be written, deletes work."""
+    """The pool or the cluster is full: writes fail, deletes work."""
 
 
 class DeniedError(StorageError):
-    """The control plane's own user may not do this: its capabilities lack it."""
+    """The capabilities of the control plane's Ceph user do not allow this."""
 
 
 class UnreachableError(StorageError):
-    """No answer within the deadline. The outcome is unknown: look before you try again."""
+    """No answer within the deadline. The outcome is unknown: check before retrying."""

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class StorageHealth:
-    """`status` is HEALTH_OK, HEALTH_WARN or HEALTH_ERR; `checks` are one line each."""
+    """Health of the cluster.
+
+    `status` is HEALTH_OK, HEALTH_WARN or HEALTH_ERR; `checks` are one line each.
+    """
 
     status: str
     checks: tuple[str, ...]
@@ -17,9 +20,10 @@ class StorageHealth:
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """One pool. `free_bytes` is what a guest may still write (replication already taken off).
+    """Facts of one pool. `free_bytes` is what guests may still write.
 
-    `device_class` is the only kind of disk that its rule takes; None when it takes any.
+    Replication is already subtracted. `device_class` is the only kind of disk that its rule uses; None when it uses
+    any.
     """
 
     name: str
@@ -35,7 +39,10 @@ class PoolFacts:
 
 @dataclass(frozen=True, slots=True)
 class OsdFacts:
-    """One OSD. A latency of None means no data: an idle OSD reports 0 ms, which is not "fast"."""
+    """Facts of one OSD. A latency of None means no data.
+
+    An idle OSD reports 0 ms, which is not "fast".
+    """
 
     osd_id: int
     host: str
@@ -50,13 +57,14 @@ class OsdFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostStorage:
-    """What the storage goes through on one host. None means no data, which is never "best".
+    """Ceph load on one host. None means no data, which is never "best".
 
-    `op_latency_ms` is the worst of its OSDs. `ping_ms` is that of its link to the middle one of the other hosts: each
-    pair has two ends, and one slow host must not make all of them look slow. `slow_ops` is an even share of what the
-    cluster tells of several OSDs together. Of the `pgs` with a copy here some are degraded (a copy is missing), some
-    recovering (copies are being made, or wait for it). `local_reads` maps each pool to the share of its PGs with a
-    whole copy here; pools without any are left out. `osd_memory_mib` is what its OSDs are allowed together.
+    `op_latency_ms` is that of its slowest OSD. `ping_ms` is the median over its links to the other hosts: each link
+    has two ends, and one slow host must not make all of them look slow. `slow_ops` is an even share of the number
+    that the cluster reports for several OSDs together. Of the `pgs` with a copy on this host some are degraded (a copy
+    is missing), some recovering (copies are being made, or queued). `local_reads` maps each pool to the share of its
+    PGs with a complete copy on this host; pools without any are left out. `osd_memory_mib` is the memory limit of its
+    OSDs together.
     """
 
     host: str

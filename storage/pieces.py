@@ -1,4 +1,4 @@
-"""An image's data on its way in: cut at object boundaries, checked against the size, without the zeros."""
+"""Incoming image data: cut at object boundaries, size checked, zeros dropped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from storage.errors import ConflictError
 
-PIECE_BYTES = 4 << 20  # RBD's default object size: an object of zeros is then never made
+PIECE_BYTES = 4 << 20  # RBD's default object size, so that an object of zeros is never created
 
 
 def check_inside(offset: int, length: int, *, size_bytes: int, what: str) -> None:
-    """ConflictError unless [offset, offset + length) lies inside the device."""
+    """Raise ConflictError unless [offset, offset + length) lies inside the device."""
     if offset < 0 or length < 0 or offset + length > size_bytes:
         raise ConflictError(f"{what} holds {size_bytes} bytes: {length} bytes at {offset} do not fit")
 
@@ -18,7 +18,7 @@ def check_inside(offset: int, length: int, *, size_bytes: int, what: str) -> Non
 def nonzero_pieces(
     chunks: Iterable[tuple[int, bytes]], *, size_bytes: int, what: str, progress: Callable[[int], None]
 ) -> Iterator[tuple[int, bytes]]:
-    """(offset, data) pieces that hold more than zeros, none across an object boundary.
+    """Yield (offset, data) pieces that are not all zeros, split at object boundaries.
 
     `progress` gets the offset reached after each chunk and `size_bytes` at the end.
     """

@@ -1,4 +1,4 @@
-"""Bytes in RAM that cost nothing where nothing was written: what the memory backend's devices are made of."""
+"""Sparse bytes in RAM, used by the devices of the memory backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _ZEROS = bytes(BLOCK_BYTES)
 
 
 class SparseBytes:
-    """Blocks over an optional, never changing parent: reads fall through to it, writes copy its block first."""
+    """Sparse bytes, copy-on-write over an optional parent that must not change.
+
+    Reads of missing blocks go to the parent; a write copies the parent's block first.
+    """
 
     def __init__(self, parent: SparseBytes | None = None) -> None:
         self._blocks: dict[int, bytes] = {}
@@ -17,17 +20,17 @@ class SparseBytes:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the own blocks; the parent's are not counted."""
+        """Bytes of its own blocks, without the parent's."""
         return len(self._blocks) * BLOCK_BYTES
 
     def frozen(self) -> SparseBytes:
-        """The content as it is now; blocks are immutable, so this copies references only."""
+        """Return a copy of the current content; immutable blocks are shared."""
         copy = SparseBytes(self._parent)
         copy._blocks = dict(self._blocks)
         return copy
 
     def read(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`."""
+        """Return `length` bytes from `offset`."""
         return b"".join(self._block(index)[start:end] for index, start, end in _spans(offset, length))
 
     def write(self, offset: int, data: bytes) -> None:

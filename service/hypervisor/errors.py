@@ -1,4 +1,4 @@
-"""What can go wrong at a hypervisor."""
+"""Errors of a hypervisor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from service.errors import ConflictError, InvalidError, NacreError, NotFoundErro
 
 
 class HostUnreachableError(UnavailableError):
-    """The host did not answer within the deadline. What was asked for may have happened all the same."""
+    """The host did not answer within the deadline; the call may have taken effect."""
 
     default_code = "host.unreachable"
 
@@ -24,13 +24,13 @@ class DomainConflictError(ConflictError):
 
 
 class DomainRefusedError(NacreError):
-    """The hypervisor would not start or change the domain; the detail is its own message."""
+    """The hypervisor refused to start or change the domain; the detail is its message."""
 
     default_code = "domain.refused"
 
 
 class MigrationFailedError(NacreError):
-    """The guest was not moved and runs on where it was."""
+    """The guest was not migrated and still runs on its source host."""
 
     default_code = "migration.failed"
 
@@ -42,30 +42,33 @@ class SpecInvalidError(InvalidError):
 
 
 class MigrationUnclearError(UnavailableError):
-    """Where the guest runs could not be settled in time; looking again later (a repeated migrate) may tell."""
+    """It could not be decided in time where the guest runs; retry the migration later."""
 
     default_code = "migration.unclear"
 
 
 class DomainTwiceError(NacreError):
-    """The same domain runs on two hosts: its disk is in danger and a person, or a fence, must end one of them."""
+    """The same domain runs on two hosts: an operator or a fence must end one of them.
+
+    Until then both write the same disk.
+    """
 
     default_code = "domain.twice"
 
 
 class DetachRefusedError(ConflictError):
-    """The guest was asked to let go of a device and has not."""
+    """The guest did not release a device in time."""
 
     default_code = "domain.detach_refused"
 
 
 class HotAddRefusedError(ConflictError):
-    """The running domain cannot be made that size; its next start can."""
+    """The running domain cannot be resized that far; the next start can."""
 
     default_code = "domain.hot_add_refused"
 
 
 class ConsoleClosedError(ConflictError):
-    """The serial console has ended: the guest is gone or has moved, or somebody else has opened it."""
+    """The serial console ended: the guest ended or moved, or another client opened it."""
 
     default_code = "console.closed"

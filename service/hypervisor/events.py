@@ -1,4 +1,4 @@
-"""From a driver's callbacks to whoever waits: watches on one domain, and the handlers of the whole cloud."""
+"""Distribution of domain events from a driver's callbacks to watches and handlers."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import structlog
 from service.hypervisor.contract import DomainEvent
 
 log = structlog.get_logger(__name__)
-LOST = "lost"  # the connection to the host ended: what a watcher waits for may have happened unseen
-POWERED_OFF = "powered_off"  # the guest itself asked for it; "stopped" follows
-DEVICES = "devices"  # one was unplugged, or the guest refused to let go of it
+LOST = "lost"  # the connection to the host ended: the event a watcher waits for may have been missed
+POWERED_OFF = "powered_off"  # requested by the guest; "stopped" follows
+DEVICES = "devices"  # a device was unplugged, or the guest refused to release it
 _PUBLIC = frozenset({"started", "resumed", "suspended", "stopped", "migrated", "crashed", "io_error", "rebooted"})
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that happened to a domain, at `at_s` of this process's monotonic clock."""
+    """An event of a domain, at `at_s` of this process's monotonic clock."""
 
     kind: str
     at_s: float = field(default_factory=time.monotonic)
 
 
 class Watch:
-    """What happens to one domain on one host from now on."""
+    """Subscription to the events of one domain on one host."""
 
     def __init__(self) -> None:
         self._signals: SimpleQueue[Signal] = SimpleQueue()
 
     def put(self, signal: Signal) -> None:
-        """Called by the event loop."""
+        """Queue a signal. For the event loop."""
         self._signals.put(signal)
 
     def next(self, timeout_s: float) -> Signal | None:
-        """The next signal, or None after `timeout_s`."""
+        """Return the next signal, or None after `timeout_s`."""
         try:
             return self._signals.get(timeout=timeout_s) if timeout_s > 0 else self._signals.get_nowait()
         except Empty:
@@ -47,7 +47,10 @@ class Watch:
 
 
 class EventHub:
-    """Watches are fed by the event loop; handlers run in a thread of their own, so a slow one stalls none."""
+    """Distributor of domain events to watches and handlers.
+
+    The event loop fills the watches; handlers run in a thread of their own, so a slow handler delays no watch.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,7 +61,7 @@ class EventHub:
 
     @contextmanager
     def watch(self, host: str, vm_id: str) -> Iterator[Watch]:
-        """Signals of one domain, for as long as the block lasts."""
+        """Subscribe to one domain for the duration of the block."""
         watch = Watch()
         with self._lock:
             self._watches.setdefault((host, vm_id), []).append(watch)
@@ -79,7 +82,7 @@ class EventHub:
                 threading.Thread(target=self._dispatch, name="domain-events", daemon=True).start()
 
     def publish(self, host: str, vm_id: str, kind: str) -> None:
-        """One event of one domain."""
+        """Distribute an event of one domain."""
         with self._lock:
             watches = tuple(self._watches.get((host, vm_id), ()))
         for watch in watches:
@@ -88,14 +91,14 @@ class EventHub:
             self._outgoing.put(DomainEvent(host=host, vm_id=vm_id, kind=kind))
 
     def publish_lost(self, host: str) -> None:
-        """Wake everyone who watches a domain of this host."""
+        """Wake every watcher of a domain of this host."""
         with self._lock:
             watches = [watch for (name, _), found in self._watches.items() if name == host for watch in found]
         for watch in watches:
             watch.put(Signal(LOST))
 
     def close(self) -> None:
-        """End the dispatcher after what is queued."""
+        """End the dispatcher after the queued events."""
         self._outgoing.put(None)
 
     def _dispatch(self) -> None:
@@ -103,5 +106,5 @@ class EventHub:
             for handler in self._handlers:
                 try:
                     handler(event)
-                except Exception:  # top of a thread: one handler's fault must not silence the others
+                except Exception:  # top of a thread: one handler's fault must not stop the others
                     log.exception("domain_event_handler_failed", host=event.host, vm_id=event.vm_id, kind=event.kind)

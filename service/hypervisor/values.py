@@ -1,4 +1,4 @@
-"""What a hypervisor answers with: frozen values, units in their names."""
+"""Frozen values that a hypervisor returns, with units in their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DomainStateName = Literal["running", "paused", "shutting_down", "crashed", "io_e
 
 @dataclass(frozen=True, slots=True)
 class HostEndpoint:
-    """Where a host's hypervisor is reached."""
+    """Address of a host's hypervisor."""
 
     name: str
     address: str
@@ -18,7 +18,10 @@ class HostEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class DomainState:
-    """A domain seen on a host. `epoch` and `job_id` are from the metadata that Nacre wrote; None on a foreign one."""
+    """A domain observed on a host.
+
+    `epoch` and `job_id` come from the metadata that Nacre wrote; None on a foreign domain.
+    """
 
     vm_id: str
     name: str
@@ -41,7 +44,7 @@ class NumaCell:
 
 @dataclass(frozen=True, slots=True)
 class HostLink:
-    """A network card of a host. `speed_mbit` is None when the card does not tell."""
+    """A network card of a host. `speed_mbit` is None when the card does not report it."""
 
     name: str
     up: bool
@@ -50,29 +53,32 @@ class HostLink:
 
 @dataclass(frozen=True, slots=True)
 class HypervisorFacts:
-    """What a host says of itself. In a shared machine libvirt reports the whole computer: the inventory caps it."""
+    """Hardware and software of a host, as reported by libvirt.
+
+    On a shared machine libvirt reports the whole computer: the inventory caps it.
+    """
 
     cpus: int
     memory_mib: int
     cpu_model: str
-    cpu_features: tuple[str, ...]  # all of them, those that the model stands for included
+    cpu_features: tuple[str, ...]  # all of them, including those that the model implies
     machine: str  # newest versioned q35 machine type
     libvirt_version: str
     qemu_version: str
-    kvm_offered: bool  # what libvirt claims; probe_virt_type() finds out
+    kvm_offered: bool  # as reported by libvirt; probe_virt_type() tests it
     firmwares: tuple[str, ...] = ("bios",)
     numa: tuple[NumaCell, ...] = ()
-    bridges: tuple[str, ...] | None = None  # None: libvirt cannot tell
+    bridges: tuple[str, ...] | None = None  # None: libvirt does not report them
     links: tuple[HostLink, ...] = ()
     local_disk_free_bytes: int | None = None  # of the largest active storage pool in a folder; None: there is none
 
 
 @dataclass(frozen=True, slots=True)
 class HostCounters:
-    """What a host is doing. Seconds of CPU time are sums over its CPUs since it started; waiting for a disk is idle.
+    """Load counters of a host.
 
-    `memory_used_mib` is what neither is free nor caches files; `ksm_saved_mib` what merging equal pages saves, None
-    where the host does not merge.
+    Seconds of CPU time are sums over its CPUs since it started; waiting for a disk counts as idle. `memory_used_mib`
+    is neither free nor file cache; `ksm_saved_mib` is saved by merging equal pages (KSM), None where KSM is off.
     """
 
     cpus: int
@@ -85,7 +91,7 @@ class HostCounters:
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """Bytes of memory; `phase` is "copying" or "switching"."""
+    """Progress of a migration in bytes of memory; `phase` is "copying" or "switching"."""
 
     phase: str
     processed_bytes: int
@@ -95,7 +101,10 @@ class MigrationProgress:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """What a finished migration took. `downtime_ms` is None when the hypervisor no longer knows."""
+    """Statistics of a finished migration.
+
+    `downtime_ms` is None when the hypervisor no longer has it.
+    """
 
     total_ms: int
     downtime_ms: int | None
@@ -104,10 +113,10 @@ class MigrationReport:
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Something happened to a domain on a host.
+    """An event of a domain on a host.
 
-    `kind`: started, resumed, suspended, stopped (powered off, or ended by a call), migrated (it left for another host),
-    crashed (neither the guest nor a call wanted its end), io_error, rebooted.
+    `kind`: started, resumed, suspended, stopped (powered off, or ended by a call), migrated (to another host),
+    crashed (ended neither by the guest nor by a call), io_error, rebooted.
     """
 
     host: str
@@ -117,7 +126,7 @@ class DomainEvent:
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """Where a domain's VNC server listens."""
+    """Address of a domain's VNC server."""
 
     address: str
     port: int
@@ -125,7 +134,10 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class DiskStatistics:
-    """One disk since the domain started. `target` as in DiskSpec; times are the sums over all requests."""
+    """Counters of one disk since the domain started.
+
+    `target` is as in DiskSpec; times are sums over all requests.
+    """
 
     target: str
     read_bytes: int
@@ -140,7 +152,10 @@ class DiskStatistics:
 
 @dataclass(frozen=True, slots=True)
 class NicStatistics:
-    """One card since the domain started, as the guest sees it; `device` is its name on the host (vnet0)."""
+    """Counters of one network card since the domain started, from the guest's side.
+
+    `device` is its name on the host (vnet0).
+    """
 
     device: str
     received_bytes: int
@@ -155,9 +170,10 @@ class NicStatistics:
 
 @dataclass(frozen=True, slots=True)
 class MemoryStatistics:
-    """Bytes. What only the guest's balloon driver knows is None until it has spoken.
+    """Memory of a domain in bytes.
 
-    `current` is what the guest has, `maximum` what it was given, `resident` what QEMU holds of the host's memory.
+    `current` is what the guest has now, `maximum` its configured size, `resident` the host memory that QEMU holds.
+    Values that come from the guest's balloon driver are None until it has reported.
     """
 
     current_bytes: int
@@ -170,7 +186,10 @@ class MemoryStatistics:
 
 @dataclass(frozen=True, slots=True)
 class DomainStatistics:
-    """A domain's counters, which start at nought on every host it comes to. `vcpu_times_s`: one per vCPU present."""
+    """Counters of a domain. They start at 0 on every host it is migrated to.
+
+    `vcpu_times_s` has one value per vCPU present.
+    """
 
     vm_id: str
     name: str  # libvirt's own name of the domain

@@ -1,4 +1,4 @@
-"""Listeners within one process, and the bell that reaches no further: for tests and simulation."""
+"""Listeners within one process, and a bell for one process (tests, simulation)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.world import Clock, Transactions
 
 
 class LocalListener:
-    """An event that rings of certain topics set."""
+    """Subscription of a thread: an event that is set by rings of its topics."""
 
     def __init__(self, desk: Desk, clock: Clock, topics: tuple[str, ...]) -> None:
         self.topics = topics
@@ -24,13 +24,13 @@ class LocalListener:
         self._rung.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a ring since the last wait; False when there was none within `timeout_s`."""
+        """Wait for a ring since the last wait; False if there is none in `timeout_s`."""
         rung = self._clock.wait(self._rung, timeout_s)
         self._rung.clear()
         return rung
 
     def close(self) -> None:
-        """Listen no more."""
+        """End the subscription."""
         self._desk.remove(self)
 
     def __enter__(self) -> Self:
@@ -43,20 +43,20 @@ class LocalListener:
 
 
 class Desk:
-    """All listeners of a process, by topic."""
+    """Registry of a process's listeners, by topic."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_topic: dict[str, set[LocalListener]] = {}
 
     def add(self, listener: LocalListener) -> None:
-        """From now on the listener is rung for its topics."""
+        """Register the listener for its topics."""
         with self._lock:
             for topic in listener.topics:
                 self._by_topic.setdefault(topic, set()).add(listener)
 
     def remove(self, listener: LocalListener) -> None:
-        """Forget the listener; silent when it is not there."""
+        """Remove the listener; does nothing if it is not registered."""
         with self._lock:
             for topic in listener.topics:
                 listeners = self._by_topic.get(topic, set())
@@ -65,15 +65,15 @@ class Desk:
                     self._by_topic.pop(topic, None)
 
     def ring(self, topics: Iterable[str]) -> None:
-        """Wake who listens to one of the topics."""
+        """Wake the listeners of any of the topics."""
         with self._lock:
-            for listener in {one for topic in topics for one in self._by_topic.get(topic, ())}:
+            for listener in {found for topic in topics for found in self._by_topic.get(topic, ())}:
                 listener.ring()
 
     def ring_all(self) -> None:
-        """Wake everybody: some ring may have been lost."""
+        """Wake all listeners: some ring may have been lost."""
         with self._lock:
-            for listener in {one for listeners in self._by_topic.values() for one in listeners}:
+            for listener in {found for listeners in self._by_topic.values() for found in listeners}:
                 listener.ring()
 
 
@@ -85,15 +85,15 @@ class MemoryBell:
         self._desk = Desk()
 
     def ring(self, *topics: str) -> None:
-        """Wake everybody who listens to one of the topics."""
+        """Wake the listeners of any of the topics in this process."""
         self._desk.ring(topics)
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
-        """Wake them once the transaction under way is in the database."""
+        """Wake them once the transaction under way is committed."""
         transactions.after_commit(lambda: self.ring(*topics))
 
     def listen(self, *topics: str) -> LocalListener:
-        """Begin to listen."""
+        """Subscribe to the topics."""
         listener = LocalListener(self._desk, self._clock, topics)
         self._desk.add(listener)
         return listener

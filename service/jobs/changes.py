@@ -1,4 +1,4 @@
-"""Every change of a job's state passes here: it becomes an event, and its end is counted."""
+"""Events and counters of job state changes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from service.jobs.job_tables import Job
 
 ENDS = ("succeeded", "failed", "cancelled")
 WAITS = "waits for job "
-ROUNDS_ACTOR = "schedule"  # the service's own rounds: thousands a day that nobody waits for
+ROUNDS_ACTOR = "schedule"  # periodic jobs: thousands a day, so they make no events
 
 
 def job_changed(ctx: JobContext, job_id: str) -> None:
-    """Tell what the job's row says now, inside the transaction that changed it."""
-    tell(ctx, Job.get_by_id(job_id))
+    """Record the job's new state as an event, inside the transaction that changed it."""
+    row_changed(ctx, Job.get_by_id(job_id))
 
 
-def tell(ctx: JobContext, row: Job) -> None:
-    """As job_changed(), of a row that is as it was written."""
+def row_changed(ctx: JobContext, row: Job) -> None:
+    """Do as job_changed() for a row that is already in memory as written."""
     if row.state in ENDS:
         _count(row)
     if row.actor.partition(":")[0] == ROUNDS_ACTOR:
         return
     if row.state in ENDS:
-        _wake_who_waits(ctx, row.id)
+        _wake_waiting(ctx, row.id)
     elif row.state == "waiting" and row.reason.startswith(WAITS):
         _wake_if_ended_meanwhile(ctx, row.reason.removeprefix(WAITS))
     events.record(
@@ -41,17 +41,20 @@ def tell(ctx: JobContext, row: Job) -> None:
 
 
 def waits_for(job_id: str) -> str:
-    """The reason of a job that waits for another one's end, by which it is found and woken."""
+    """Return the reason of a job that waits for the end of another.
+
+    By this reason it is found and woken.
+    """
     return WAITS + job_id
 
 
 def _wake_if_ended_meanwhile(ctx: JobContext, job_id: str) -> None:
-    """The other job may have ended between the look at it and the beginning of the wait."""
+    """Wake the job at once if the other one ended before the wait was recorded."""
     if Job.select().where((Job.id == job_id) & Job.state.in_(ENDS)).exists():
-        _wake_who_waits(ctx, job_id)
+        _wake_waiting(ctx, job_id)
 
 
-def _wake_who_waits(ctx: JobContext, job_id: str) -> None:
+def _wake_waiting(ctx: JobContext, job_id: str) -> None:
     waiting = (Job.state == "waiting") & (Job.reason == waits_for(job_id))
     if Job.update(wake_at=ctx.clock.now()).where(waiting).execute():
         ctx.bell.ring_at_commit(ctx.db, QUEUE)

@@ -1,4 +1,4 @@
-"""Values as JSON and back, so that a step's result is the same after a crash as before it."""
+"""JSON encoding of step results and arguments, lossless across a crash."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TYPES: dict[str, type] = {}
 
 
 class CodecError(Exception):
-    """The value, or the text from an older version, cannot be carried over."""
+    """The value cannot be encoded, or a persisted one cannot be decoded."""
 
 
 def persisted(cls: type[T]) -> type[T]:
-    """Class decorator: values of this frozen dataclass may be step results and arguments, under the class's name.
+    """Register a frozen dataclass for use in step results and arguments.
 
-    Raises CodecError when another class has that name.
+    A class decorator; values are stored under the class's name. Raises CodecError when another class has that name.
     """
     if not is_dataclass(cls) or _TYPES.setdefault(cls.__name__, cls) is not cls:
         raise CodecError(f"{cls.__qualname__} is no dataclass, or its name is taken")
@@ -33,7 +33,10 @@ for _ref in (VolumeRef, ImageRef, VolumeInfo):
 
 
 def encode(value: object) -> Json:
-    """None, bool, int, float, str, list, tuple, dict with text keys, datetime, @persisted dataclass → JSON data."""
+    """Return the value as JSON data. Raises CodecError for any other type.
+
+    Accepts None, bool, int, float, str, list, tuple, dict with text keys, datetime and @persisted dataclasses.
+    """
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -56,7 +59,7 @@ def _encode_dataclass(value: object) -> dict[str, Json]:
 
 
 def decode(data: Json) -> Json:
-    """The inverse of encode(). Raises CodecError for a type that this version does not know."""
+    """Return the value of encode()d data. Raises CodecError for an unknown type."""
     match data:
         case list():
             return [decode(item) for item in data]

@@ -1,4 +1,4 @@
-"""How many there are of what, for Prometheus: each answer is one grouped query."""
+"""Numbers of jobs, hosts and VMs for Prometheus, each by one grouped query."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ Counted = list[tuple[tuple[str, ...], int]]
 
 
 def ended_jobs() -> list[tuple[str, str, int, int]]:
-    """(kind, state, how many, milliseconds from request to end in all), of all jobs that ever ended."""
+    """Return (kind, state, count, total ms from request to end) of ended jobs."""
     return [(row.kind, row.state, row.count, row.ms) for row in Tally.select().order_by(Tally.id)]
 
 
 def unfinished_jobs() -> Counted:
-    """((kind, state), how many)."""
+    """Return ((kind, state), count)."""
     return _grouped(
         Job.select(Job.kind, Job.state, fn.COUNT(Job.id)).where(Job.state.in_(UNFINISHED)), Job.kind, Job.state
     )
 
 
 def hosts() -> Counted:
-    """((state, whether it answers), how many)."""
-    answers = Host.problem.is_null()
-    rows = cast(Any, Host.select(Host.state, answers, fn.COUNT(Host.id)).group_by(Host.state, answers).tuples())
-    return [((state, "yes" if it_does else "no"), count) for state, it_does, count in rows]
+    """Return ((state, "yes" if it is reachable else "no"), count)."""
+    reachable = Host.problem.is_null()
+    rows = cast(Any, Host.select(Host.state, reachable, fn.COUNT(Host.id)).group_by(Host.state, reachable).tuples())
+    return [((state, "yes" if answers else "no"), count) for state, answers, count in rows]
 
 
 def vms() -> Counted:
-    """((desired state, observed state), how many)."""
-    wanted, seen = Vm.desired_state, Vm.observed_state
-    return _grouped(Vm.select(wanted, seen, fn.COUNT(Vm.id)), wanted, seen)
+    """Return ((desired state, observed state), count)."""
+    desired, observed = Vm.desired_state, Vm.observed_state
+    return _grouped(Vm.select(desired, observed, fn.COUNT(Vm.id)), desired, observed)
 
 
 def _grouped(query: Any, *columns: Any) -> Counted:

@@ -1,4 +1,4 @@
-"""How a job leaves its path: control exceptions, errors of the queue, and codes for what went wrong."""
+"""Control exceptions of jobs, and the codes of errors that end them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from storage import errors as storage
 
 
 class LostLeaseError(Exception):
-    """Another worker has the job, or it has ended: nothing was written. Let it pass; catch it nowhere."""
+    """Another worker has the job, or it has ended: nothing was written.
+
+    Operations must not catch it.
+    """
 
 
-class Wait(Exception):  # noqa: N818 - not an error: the job goes on later
-    """The job can not go on before `wake_at` (None: before somebody wakes it)."""
+class Wait(Exception):  # noqa: N818 - not an error: the job resumes later
+    """The job cannot continue before `wake_at` (None: until it is woken)."""
 
     def __init__(self, reason: str, wake_at: datetime | None) -> None:
         super().__init__(reason)
@@ -21,12 +24,12 @@ class Wait(Exception):  # noqa: N818 - not an error: the job goes on later
         self.wake_at = wake_at
 
 
-class Released(Exception):  # noqa: N818 - not an error: another worker goes on
-    """The worker is stopping: the job goes back to the queue at a step boundary."""
+class Released(Exception):  # noqa: N818 - not an error: another worker resumes the job
+    """The worker is stopping: the job returns to the queue at a step boundary."""
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
-    """Cancel was asked for."""
+class Cancelled(Exception):  # noqa: N818 - not an error: it was requested
+    """Cancellation of the job was requested."""
 
 
 TRANSIENT = (UnavailableError, storage.BusyError, storage.UnreachableError)
@@ -42,17 +45,20 @@ STORAGE_CODES: tuple[tuple[type[storage.StorageError], str], ...] = (
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying again later may help."""
+    """Return True if a later retry may succeed."""
     return isinstance(error, TRANSIENT)
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether the error tells a user something; others are faults of the program."""
+    """Return True if the error is meant for users; others are faults of the program."""
     return isinstance(error, (NacreError, storage.StorageError))
 
 
 def code_and_detail(error: Exception) -> tuple[str, str]:
-    """The stable code and the sentence for people. The unexpected is `internal`: its text is for the log only."""
+    """Return the stable code and the sentence for people.
+
+    An unexpected error is `internal`: its text is for the log only.
+    """
     if isinstance(error, NacreError):
         return error.code, error.detail
     for kind, code in STORAGE_CODES:

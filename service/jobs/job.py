@@ -1,4 +1,4 @@
-"""What an operation's run() holds in its hands: steps whose results survive, undo entries, progress, waiting."""
+"""The job as seen by an operation's run(): steps, undo entries, progress, waiting."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ PROGRESS_INTERVAL_S = 0.5
 
 
 class Undo:
-    """The persisted list of what takes things back. Push before the step that makes the thing: verbs are silent when
-    there is nothing, and a crash inside the step then leaves nothing behind."""
+    """Persisted list of undo entries.
+
+    Push an entry before the step that it undoes, so that a crash inside the step leaves nothing behind: undo verbs do
+    nothing if there is nothing to undo.
+    """
 
     def __init__(self, lease: Lease, verbs: Collection[str], held: Callable[[], AbstractContextManager[None]]) -> None:
         entries = JobUndo.select().where(JobUndo.job == lease.job_id)
@@ -37,14 +40,17 @@ class Undo:
         self.dropped = False
 
     def push(self, verb: str, *args: object) -> None:
-        """Record an entry; one that is there (a resumed job) or is past the point of no return is not repeated."""
+        """Persist an entry, unless it exists (a resumed job) or the job is committed."""
         self.before_next_step(verb, *args)
         if self._unwritten:
             with self._held():
                 pass
 
     def before_next_step(self, verb: str, *args: object) -> None:
-        """As push(), for who makes the thing in the very next step: recorded in the transaction that begins it."""
+        """Persist an entry in the transaction that begins the next step.
+
+        Saves a transaction compared with push(); only for what that very step does.
+        """
         if verb not in self._verbs:
             raise ValueError(f"the operation has no undo verb {verb!r}")
         entry = (verb, encode(list(args)))
@@ -55,19 +61,22 @@ class Undo:
         self._known.append(entry)
 
     def write(self) -> None:
-        """What is not recorded yet, inside a fenced transaction."""
+        """Write the pending entries, inside a leased transaction."""
         insert_all(JobUndo, self._unwritten)
         self._unwritten.clear()
 
     def drop(self) -> None:
-        """Forget all entries, inside a fenced transaction."""
+        """Delete all entries, inside a leased transaction."""
         JobUndo.delete().where(JobUndo.job == self._lease.job_id).execute()
         self._unwritten.clear()
         self.dropped = True
 
 
 class Job:
-    """One claimed job. Every method that writes raises LostLeaseError when another worker has the job."""
+    """One claimed job.
+
+    Every method that writes raises LostLeaseError when another worker has the job.
+    """
 
     def __init__(
         self, ctx: JobContext, lease: Lease, row: Row, *, undo_verbs: Collection[str], stopping: Callable[[], bool]
@@ -87,7 +96,7 @@ class Job:
         self._stopping = stopping
         self._steps = {step.name: step for step in JobStep.select().where(JobStep.job == row.id)}
         self._met: set[str] = set()
-        self._ended: list[tuple[str, Json, datetime]] = []  # steps whose end is yet to be written down
+        self._ended: list[tuple[str, Json, datetime]] = []  # ended steps that are not persisted yet
         self.succeeded = False
         self._undo = Undo(lease, undo_verbs, self._held)
         self._undo.dropped = row.committed
@@ -95,80 +104,89 @@ class Job:
 
     @property
     def args(self) -> dict[str, Any]:
-        """What the job was enqueued with."""
+        """Arguments with which the job was enqueued."""
         return dict(decode(self._args))
 
     @property
     def committed(self) -> bool:
-        """Whether the job is past its point of no return."""
+        """True if the job is past its point of no return."""
         return self._undo.dropped
 
     @property
     def in_flight(self) -> bool:
-        """Whether a step began in an earlier run and nobody knows how it ended."""
+        """True if a step began in an earlier run and its outcome is unknown."""
         return any(step.finished_at is None for step in self._steps.values())
 
     def step(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the named step once and keep its result; in a resumed job return the kept one.
+        """Run the named step once; return its result, in a resumed job the stored one.
 
         After a crash inside the function it runs again: it is idempotent by name. The result is always
-        decode(encode(result)), first time too. Before a new step a wish to cancel or to stop is honoured.
+        decode(encode(result)), also the first time. Cancel and stop requests take effect before a new step.
 
-        Its end is written down with what the job writes next, the beginning of the next step as a rule: every
-        transaction waits for the disk, and a step that is done again after a crash is as good as one that was kept.
+        The result is persisted with the job's next write, usually the beginning of the next step: every transaction
+        waits for the disk, and repeating an idempotent step after a crash costs less.
         """
-        kept = self._meet(name)
-        if kept is not None and kept.finished_at is not None:
-            return cast(T, decode(kept.result))
+        stored = self._stored_step(name)
+        if stored is not None and stored.finished_at is not None:
+            return cast(T, decode(stored.result))
         with self._held(phase=name):
-            self._begin(name, kept)
+            self._begin(name, stored)
         data = encode(function(*args, **kwargs))
         self._ended.append((name, data, self._ctx.clock.now()))
         return cast(T, decode(data))
 
     def write(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A step of database writes only: its effects and its record are one transaction: it happens exactly once."""
-        kept = self._meet(name)
-        if kept is not None and kept.finished_at is not None:
-            return cast(T, decode(kept.result))
+        """Run a step of database writes only, exactly once.
+
+        Its writes and its record are one transaction.
+        """
+        stored = self._stored_step(name)
+        if stored is not None and stored.finished_at is not None:
+            return cast(T, decode(stored.result))
         with self._held(phase=name, failures=0):
-            self._begin(name, kept)
+            self._begin(name, stored)
             data = encode(function(*args, **kwargs))
             self._record(name, data, self._ctx.clock.now())
         return cast(T, decode(data))
 
     def write_last(self, name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-        """As write(), and with it the job has succeeded: for the last line of run()."""
+        """Run a write() step and end the job as succeeded: for the last line of run()."""
         with transaction(self._ctx.db):
             self.write(name, function, *args, **kwargs)
             leased_writes.succeed(self._ctx, self._lease, self.result)
         self.succeeded = True
 
     def transaction(self) -> AbstractContextManager[None]:
-        """The operation's own database writes, refused when another worker has the job."""
+        """Begin a transaction that is refused when another worker has the job."""
         return self._held()
 
-    def settle(self, **changes: object) -> None:
-        """Write down what has ended. Raises LostLeaseError."""
+    def write_ended_steps(self, **changes: object) -> None:
+        """Persist the results of ended steps. Raises LostLeaseError."""
         if self._ended:
             with self._held(**changes):
                 pass
 
     @contextmanager
     def undo(self) -> Iterator[Undo]:
-        """The undo list. Its entries stand until the job ends or passes its point of no return."""
+        """Give the undo list, valid until the job ends or passes its point of no return."""
         yield self._undo
 
     def point_of_no_return(self) -> None:
-        """Drop the undo list: from here the job only rolls forward, and cancel is refused. Raises Cancelled."""
+        """Drop the undo list: the job now only rolls forward, and cancel is refused.
+
+        Raises Cancelled when that was requested before.
+        """
         if self.committed:
             return
         with self._held(committed=True):
-            self._honour_wishes()
+            self._check_cancel_and_stop()
             self._undo.drop()
 
     def progress(self, fraction: float, text: str = "") -> None:
-        """Show progress, 0 to 1. Written the first time, at 1.0, and else at most every PROGRESS_INTERVAL_S."""
+        """Report progress, 0 to 1.
+
+        Written the first time, at 1.0, and otherwise at most every PROGRESS_INTERVAL_S.
+        """
         now = self._ctx.clock.monotonic()
         recent = self._progress_at is not None and now - self._progress_at < PROGRESS_INTERVAL_S
         if recent and fraction < 1.0:
@@ -178,12 +196,15 @@ class Job:
             pass
 
     def wait(self, reason: str, wake_at: datetime | None) -> NoReturn:
-        """Stop here; run() starts again at `wake_at` (None: when woken) and skips the steps that are done."""
+        """Stop here until `wake_at` (None: until woken).
+
+        run() then starts again and skips the steps that are done.
+        """
         self.check_cancelled()
         raise Wait(reason, wake_at)
 
     def check_cancelled(self) -> None:
-        """Raise Cancelled when it was asked for. For the inside of a long step."""
+        """Raise Cancelled if cancellation was requested. For the inside of a long step."""
         with unit_of_work(self._ctx.db):
             row = Row.get_or_none(Row.id == self.id, Row.term == self.term, Row.state == "running")
         if row is None:
@@ -192,12 +213,12 @@ class Job:
             raise Cancelled
 
     def finish_with(self, result: object) -> None:
-        """What the job's result will be when run() ends."""
+        """Set the job's result, persisted when run() ends."""
         self.result = encode(result)
 
     @contextmanager
     def _held(self, **changes: object) -> Iterator[None]:
-        """A transaction of who has the job, in which all is written down that has ended before."""
+        """Begin a transaction of the lease's holder that also persists ended steps."""
         reset = {"failures": 0} if self._ended else {}
         with leased_writes.held(self._ctx, self._lease, **reset | changes):
             for ended in self._ended:
@@ -206,18 +227,18 @@ class Job:
             yield
         self._ended.clear()
 
-    def _meet(self, name: str) -> JobStep | None:
+    def _stored_step(self, name: str) -> JobStep | None:
         if name in self._met:
             raise ValueError(f"job {self.id}: two steps are named {name!r}")
         self._met.add(name)
         return self._steps.get(name)
 
-    def _begin(self, name: str, kept: JobStep | None) -> None:
+    def _begin(self, name: str, stored: JobStep | None) -> None:
         now = self._ctx.clock.now()
-        if kept is not None:  # began before a crash: finish it before any wish is heard
-            JobStep.update(started_at=now).where(JobStep.id == kept.id).execute()
+        if stored is not None:  # it began before a crash: finish it before honouring cancel or stop
+            JobStep.update(started_at=now).where(JobStep.id == stored.id).execute()
             return
-        self._honour_wishes()
+        self._check_cancel_and_stop()
         position = JobStep.select().where(JobStep.job == self.id).count()
         JobStep.insert(job=self.id, name=name, position=position, started_at=now).execute()
 
@@ -225,7 +246,7 @@ class Job:
         changes = {"result": data, "finished_at": ended_at}
         JobStep.update(**changes).where(JobStep.job == self.id, JobStep.name == name).execute()
 
-    def _honour_wishes(self) -> None:
+    def _check_cancel_and_stop(self) -> None:
         self.check_cancelled()
         if self._stopping():
             raise Released

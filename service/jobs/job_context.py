@@ -1,4 +1,4 @@
-"""What jobs need of the context, and the topics that they ring."""
+"""The part of the context that jobs use, and the topics that they ring."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ QUEUE = "jobs"  # a job may be claimable
 
 
 def job_topic(job_id: str) -> str:
-    """Rung at every change of one job."""
+    """Return the topic that is rung at every change of one job."""
     return f"job:{job_id}"
 
 
 class JobContext(Protocol):
-    """The part of service.context.Context that jobs use."""
+    """Subset of service.context.Context that jobs use."""
 
     @property
     def clock(self) -> Clock: ...

@@ -1,4 +1,4 @@
-"""The tables of jobs. Rows of a running job change only through service/jobs/leased_writes.py."""
+"""Tables of jobs. Rows of a running job change only through jobs/leased_writes.py."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from service.db.engine.database import BaseModel, JsonField, UtcField
 
 
 class Job(BaseModel):
-    """Persisted work. `term` grows by one at every claim and release: it says whose writes count."""
+    """Persisted work.
+
+    `term` is incremented at every claim and release: writes with an older term are refused.
+    """
 
     id = CharField(primary_key=True, max_length=36)
     kind = CharField(max_length=63)
     state = CharField(max_length=16)  # queued waiting running succeeded failed cancelled
-    phase = CharField(default="", max_length=63)  # name of the step under way
+    phase = CharField(default="", max_length=63)  # name of the running step
     progress = FloatField(default=0.0)  # 0 to 1
     progress_text = TextField(default="")
-    reason = TextField(default="")  # why it waits
+    reason = TextField(default="")  # of the state "waiting"
     object_kind = CharField(default="", max_length=16)
     object_id = CharField(default="", index=True, max_length=127)  # a pool's is its name
     args = JsonField()
     result = JsonField(null=True)
-    outcome = CharField(null=True, max_length=16)  # failed | cancelled, once it is being undone
+    outcome = CharField(null=True, max_length=16)  # failed | cancelled, set when its undo begins
     error_code = CharField(null=True, max_length=63)
     error_detail = TextField(null=True)
     actor = CharField(max_length=63)
@@ -40,7 +43,7 @@ class Job(BaseModel):
     cancel_requested = BooleanField(default=False)
     term = IntegerField(default=0)
     attempts = IntegerField(default=0)  # claims
-    failures = IntegerField(default=0)  # in a row, of undo verbs or of steps past the point of no return
+    failures = IntegerField(default=0)  # consecutive, of undo verbs or of steps past the point of no return
     lease_owner = CharField(null=True, max_length=63)
     lease_expires_at = UtcField(null=True)
     wake_at = UtcField(null=True)
@@ -58,7 +61,7 @@ class Job(BaseModel):
 
 
 class JobStep(BaseModel):
-    """A named phase. `result` is its encoded value once `finished_at` is set."""
+    """Named phase of a job. `result` is its encoded value once `finished_at` is set."""
 
     id = AutoField()
     job_id: str
@@ -74,7 +77,10 @@ class JobStep(BaseModel):
 
 
 class JobUndo(BaseModel):
-    """What takes one thing back: a verb of the operation and its encoded arguments. Highest position first."""
+    """Undo entry: a verb of the operation and its encoded arguments.
+
+    The highest position is undone first.
+    """
 
     id = AutoField()
     job_id: str
@@ -89,7 +95,7 @@ class JobUndo(BaseModel):
 
 
 class ScheduleRun(BaseModel):
-    """The last period (periods since 1970) for which a periodic job was enqueued."""
+    """Last period (number since 1970) for which a periodic job was enqueued."""
 
     name = CharField(primary_key=True, max_length=63)
     period = BigIntegerField()

@@ -1,4 +1,4 @@
-"""Every write of a lease's holder. Each names the term: who has lost the lease changes nothing."""
+"""Writes of a lease's holder, each conditional on the term."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ UNLEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 
 @contextmanager
 def held(ctx: JobContext, lease: Lease, *topics: str, **changes: object) -> Iterator[None]:
-    """A transaction that begins by changing the job's row, which also locks it. Raises LostLeaseError."""
+    """Begin a transaction by updating, and so locking, the job's row.
+
+    Raises LostLeaseError.
+    """
     with transaction(ctx.db):
         mine = (Job.id == lease.job_id) & (Job.term == lease.term) & (Job.state == "running")
         if Job.update(**{"term": lease.term, **changes}).where(mine).execute() != 1:
@@ -32,37 +35,37 @@ def held(ctx: JobContext, lease: Lease, *topics: str, **changes: object) -> Iter
 
 
 def release(ctx: JobContext, lease: Lease) -> None:
-    """Back to the queue: another worker goes on where this one stopped."""
+    """Return the job to the queue: another worker resumes it."""
     with held(ctx, lease, QUEUE, state="queued", **UNLEASED):
         pass
 
 
 def park(ctx: JobContext, lease: Lease, reason: str, wake_at: datetime | None, *, failures: int) -> None:
-    """Let the job wait until `wake_at`, or until somebody wakes it."""
+    """Make the job wait until `wake_at`, or until it is woken."""
     with held(ctx, lease, QUEUE, state="waiting", reason=reason, wake_at=wake_at, failures=failures, **UNLEASED):
         pass
 
 
 def begin_undo(ctx: JobContext, lease: Lease, outcome: str, code: str, detail: str) -> None:
-    """From now on the job only goes backwards; it ends as `outcome`: failed or cancelled."""
+    """Switch the job to undoing; it ends as `outcome`: failed or cancelled."""
     with held(ctx, lease, outcome=outcome, error_code=code, error_detail=detail, phase="undo", failures=0):
         pass
 
 
 def mark_undone(ctx: JobContext, lease: Lease, entry: JobUndo) -> None:
-    """One entry is taken back."""
+    """Mark one entry as undone."""
     with held(ctx, lease, failures=0):
         JobUndo.update(done_at=ctx.clock.now()).where(JobUndo.id == entry.id).execute()
 
 
 def succeed(ctx: JobContext, lease: Lease, result: Json) -> None:
-    """The end, with an encoded result. Nothing is left to undo."""
+    """End the job as succeeded with an encoded result, and delete its undo entries."""
     now = ctx.clock.now()
     with held(ctx, lease, state="succeeded", result=result, progress=1.0, phase="", finished_at=now, **UNLEASED):
         JobUndo.delete().where(JobUndo.job == lease.job_id).execute()
 
 
 def end(ctx: JobContext, lease: Lease, state: str, **changes: object) -> None:
-    """The end of a job that did not succeed: failed or cancelled."""
+    """End a job that did not succeed: failed or cancelled."""
     with held(ctx, lease, state=state, finished_at=ctx.clock.now(), **UNLEASED, **changes):
         pass

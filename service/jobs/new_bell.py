@@ -1,4 +1,4 @@
-"""Which bell goes with a database."""
+"""Choice of the bell for a database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from service.world import Bell, Clock, Ids, Threads
 
 
 def new_bell(db: Database, folder: Path, *, clock: Clock, ids: Ids, threads: Threads) -> Bell:
-    """Between the processes of one PostgreSQL database, wherever they are; or of one folder, on one computer."""
+    """Return a bell between the processes of a PostgreSQL database, or of a folder.
+
+    With PostgreSQL the processes may run on any computers; with a folder on one.
+    """
     if isinstance(db, PostgresDatabase):
         return PostgresBell(db, clock=clock, ids=ids, threads=threads)
     return UnixBell(folder, clock=clock, ids=ids, threads=threads)

@@ -1,4 +1,4 @@
-"""What the worker must know of an operation to run its jobs."""
+"""Description of an operation for the worker that runs its jobs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ UndoVerb = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One verb. `steps_version` grows whenever a step changes its name, order or result.
+    """One verb.
 
-    `undo` verbs are called as verb(ctx, *args): idempotent, silent when there is nothing to take back.
-    `also_resumes` are older versions whose half-done jobs this code can go on with.
+    Increment `steps_version` when a step changes its name, order or result.
+    `undo` verbs are called as verb(ctx, *args): idempotent, doing nothing if there is nothing to undo.
+    `also_resumes` are older versions whose unfinished jobs this code can resume.
     """
 
     kind: str
@@ -27,5 +28,5 @@ class Operation:
     also_resumes: tuple[int, ...] = ()
 
     def knows(self, code_version: int) -> bool:
-        """Whether a job begun by that version may go on here."""
+        """Return True if this code can resume a job begun by that version."""
         return code_version == self.steps_version or code_version in self.also_resumes

@@ -1,7 +1,7 @@
-"""A bell between all processes of one PostgreSQL database: NOTIFY in the transaction that changed something.
+"""Bell between all processes of one PostgreSQL database, by NOTIFY.
 
-A ring is delivered with its commit, or never: no process can die between the two. Whoever loses the connection is told
-to look once it is back.
+NOTIFY is part of the transaction that changed something, so a ring is delivered with its commit or never. A process
+that lost the connection wakes all its listeners once it has reconnected.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ RECONNECT_S = 1.0
 
 
 class PostgresBell:
-    """Rings reach every process whose PostgresBell is at the same database. Listening starts one reader thread, with
-    one connection of its own; close() ends both."""
+    """Bell whose rings reach every process with a PostgresBell of the same database.
+
+    The first listen() starts one reader thread with one connection of its own; close() ends both.
+    """
 
     def __init__(self, db: PostgresDatabase, *, clock: Clock, ids: Ids, threads: Threads) -> None:
         self._db = db
@@ -38,19 +40,19 @@ class PostgresBell:
         self._desk = Desk()
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._wake: int | None = None  # once somebody listens
+        self._wake: int | None = None  # set by the first listen()
 
     def ring(self, *topics: str) -> None:
-        """Wake everybody who listens to one of the topics. Never raises."""
+        """Wake the listeners of any of the topics. Never raises."""
         self._desk.ring(topics)
         try:
             with unit_of_work(self._db):
                 self._notify(topics)
-        except UnavailableError as error:  # listeners look again by themselves
+        except UnavailableError as error:  # listeners also poll by themselves
             log.warning("bell.failed", error=str(error))
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
-        """Wake them when the transaction under way is in the database, and not at all when it is rolled back."""
+        """Wake them at the commit of the transaction under way; not if it rolls back."""
         if transactions.top_transaction() is None:
             self.ring(*topics)
             return
@@ -58,7 +60,7 @@ class PostgresBell:
         transactions.after_commit(lambda: self._desk.ring(topics))
 
     def listen(self, *topics: str) -> LocalListener:
-        """Begin to listen."""
+        """Subscribe to the topics."""
         listener = LocalListener(self._desk, self._clock, topics)
         self._desk.add(listener)
         with self._lock:
@@ -68,7 +70,7 @@ class PostgresBell:
         return listener
 
     def close(self) -> None:
-        """Hear nothing more."""
+        """End the reader thread and its connection."""
         with self._lock:
             self._closed.set()
             if self._wake is not None:
@@ -81,25 +83,25 @@ class PostgresBell:
     def _read(self, wake: int) -> None:
         while not self._closed.is_set():
             try:
-                self._hear(wake)
+                self._receive(wake)
             except (UnavailableError, psycopg.Error) as error:
                 log.warning("bell.lost", error=str(error))
                 self._clock.wait(self._closed, RECONNECT_S)
 
-    def _hear(self, wake: int) -> None:
+    def _receive(self, wake: int) -> None:
         with connect(self._db.conninfo) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            self._desk.ring_all()  # what was rung for until now went unheard
+            self._desk.ring_all()  # rings before LISTEN were lost
             for name, *topics in self._messages(connection, wake):
                 if name != self._name:
                     self._desk.ring(topics)
 
     def _messages(self, connection: psycopg.Connection, wake: int) -> Iterator[list[str]]:
-        ears = select.poll()
+        poller = select.poll()
         for source in (connection.fileno(), wake):
-            ears.register(source, select.POLLIN)
+            poller.register(source, select.POLLIN)
         while not self._closed.is_set():
             connection.pgconn.consume_input()
             while (notify := connection.pgconn.notifies()) is not None:
                 yield notify.extra.decode().split("\n")
-            ears.poll()
+            poller.poll()

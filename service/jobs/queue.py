@@ -1,4 +1,7 @@
-"""The queue as everybody but the lease's holder sees it: enqueue, cancel, wake, claim, extend, release."""
+"""The job queue: enqueue, cancel, wake, claim, extend, release.
+
+leased_writes.py has the writes of a lease's holder.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from peewee import Expression, fn
 from service.db.engine.database import transaction, unit_of_work
 from service.db.engine.prepared import insert, insert_all
 from service.errors import ConflictError, NotFoundError
-from service.jobs.changes import job_changed, tell
+from service.jobs.changes import job_changed, row_changed
 from service.jobs.codec import encode
 from service.jobs.job_context import QUEUE, JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, JobUndo
@@ -24,7 +27,7 @@ CANDIDATES = 8
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to change one job's row, as long as nobody has claimed it since."""
+    """Right to change one job's row, until another worker claims it."""
 
     job_id: str
     kind: str
@@ -44,10 +47,10 @@ def enqueue(
     args: Mapping[str, Any] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
 ) -> str:
-    """Add a job in the caller's transaction and return its id; workers are woken by the commit.
+    """Add a job in the caller's transaction; return its id. The commit wakes workers.
 
-    `undo` holds (verb, *args) of what the caller's own transaction claimed: taken back last, and also when the job
-    is cancelled before it began. Raises CodecError for values that cannot be kept.
+    `undo` holds (verb, *args) for what the caller's transaction claimed: undone last, and also when the job is
+    cancelled before it began. Raises CodecError for values that cannot be encoded.
     """
     job_id = ctx.ids.uuid()
     with transaction(ctx.db):
@@ -63,27 +66,28 @@ def enqueue(
                 for position, (verb, *values) in enumerate(undo)
             ],
         )
-        tell(ctx, row)
+        row_changed(ctx, row)
         ring_after_commit(ctx, job_id, QUEUE)
     return job_id
 
 
 def ring_after_commit(ctx: JobContext, job_id: str, *topics: str) -> None:
-    """Ring the job's own topic, and others, once this transaction is in the database."""
+    """Ring the job's own topic, and others, once this transaction is committed."""
     ctx.bell.ring_at_commit(ctx.db, job_topic(job_id), *topics)
 
 
 def cancel(ctx: JobContext, job_id: str) -> JobView:
-    """Ask for the end of a job. With nothing to take back it is cancelled at once, else a worker undoes it first.
+    """Request cancellation of a job.
 
-    Raises NotFoundError, and ConflictError when the job has ended or is past its point of no return.
+    With nothing to undo it is cancelled at once, otherwise a worker undoes it first. Raises NotFoundError, and
+    ConflictError when the job has ended or is past its point of no return.
     """
     with transaction(ctx.db):
         job = _row(job_id)
         if job.state not in UNFINISHED:
             raise ConflictError(f"job {job_id} has already {job.state}", code="job.finished")
         if job.committed:
-            raise ConflictError(f"job {job_id} can no longer be undone: let it end", code="job.past_no_return")
+            raise ConflictError(f"job {job_id} can no longer be undone: wait for its end", code="job.past_no_return")
         if _cancel_row(job, ctx.clock.now()):
             job_changed(ctx, job.id)
         ring_after_commit(ctx, job_id, QUEUE)
@@ -91,7 +95,7 @@ def cancel(ctx: JobContext, job_id: str) -> JobView:
 
 
 def _cancel_row(job: Job, now: datetime) -> bool:
-    """Whether that ended it."""
+    """Mark the row as to be cancelled; return True if that ended the job."""
     changes: dict[str, Any] = {"cancel_requested": True}
     if job.state != "running" and not _has_traces(job.id):
         changes |= {"state": "cancelled", "finished_at": now, "wake_at": None, "reason": ""}
@@ -107,7 +111,7 @@ def _has_traces(job_id: str) -> bool:
 
 
 def wake(ctx: JobContext, job_id: str) -> None:
-    """Make a waiting job due now; silent when it is not waiting."""
+    """Make a waiting job due now; does nothing if it is not waiting."""
     with transaction(ctx.db):
         Job.update(wake_at=ctx.clock.now()).where(Job.id == job_id, Job.state == "waiting").execute()
         ring_after_commit(ctx, job_id, QUEUE)
@@ -116,9 +120,10 @@ def wake(ctx: JobContext, job_id: str) -> None:
 def claim(
     ctx: JobContext, worker_id: str, kinds: Collection[str], *, lease_s: float, running: Collection[str] = ()
 ) -> Lease | None:
-    """Take the oldest job that may run now; None when there is none. `running` are the worker's own, never taken twice.
+    """Claim the oldest job that may run now; None when there is none.
 
-    Of any number of workers exactly one gets a job: the update names the state and the term that were seen.
+    `running` are the worker's own jobs, never claimed twice. Of any number of workers exactly one gets a job: the
+    update is conditional on the state and the term that were read.
     """
     now = ctx.clock.now()
     may_run = _claimable(now, running) & Job.kind.in_(list(kinds))
@@ -158,7 +163,7 @@ def _claimed_by(worker_id: str, now: datetime, lease_s: float) -> dict[str, Any]
 
 
 def next_due(kinds: Collection[str], running: Collection[str]) -> datetime | None:
-    """When the first waiting job or expired lease becomes claimable; None when there is neither."""
+    """Return when the next waiting job or expired lease is claimable; None if never."""
     known = Job.kind.in_(list(kinds))
     waiting = Job.select(fn.MIN(Job.wake_at)).where(known, Job.state == "waiting").scalar()
     held = known & (Job.state == "running") & Job.id.not_in(list(running))
@@ -167,7 +172,7 @@ def next_due(kinds: Collection[str], running: Collection[str]) -> datetime | Non
 
 
 def extend(ctx: JobContext, leases: Collection[Lease], *, lease_s: float) -> None:
-    """Heartbeat: these leases last `lease_s` from now; one that was lost stays lost."""
+    """Extend these leases to `lease_s` from now; one that was lost stays lost."""
     with transaction(ctx.db):
         for lease in leases:
             mine = (Job.id == lease.job_id) & (Job.term == lease.term) & (Job.state == "running")
@@ -175,7 +180,10 @@ def extend(ctx: JobContext, leases: Collection[Lease], *, lease_s: float) -> Non
 
 
 def release_all(ctx: JobContext, worker_id: str) -> int:
-    """Put back everything a dead worker held, and return how many jobs. Only with the proof that it is dead."""
+    """Return an exited worker's jobs to the queue; returns their number.
+
+    Only with the proof that its process has exited.
+    """
     with transaction(ctx.db):
         held = [row.id for row in Job.select(Job.id).where(Job.state == "running", Job.lease_owner == worker_id)]
         Job.update(state="queued", lease_owner=None, lease_expires_at=None).where(Job.id.in_(held)).execute()
@@ -186,7 +194,10 @@ def release_all(ctx: JobContext, worker_id: str) -> int:
 
 
 def end_all(ctx: JobContext, code: str, detail: str) -> list[JobView]:
-    """End every job as failed, with nothing taken back, and return them. Only while no worker runs."""
+    """End every job as failed, without undoing, and return them.
+
+    Only while no worker runs.
+    """
     changes = {"state": "failed", "error_code": code, "error_detail": detail, "finished_at": ctx.clock.now()}
     with transaction(ctx.db):
         under_way = [row.id for row in Job.select(Job.id).where(Job.state.in_(UNFINISHED))]

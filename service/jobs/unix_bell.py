@@ -1,7 +1,8 @@
-"""A bell between the processes of one computer: a datagram socket per process in one folder.
+"""Bell between processes of one computer: a datagram socket each, in one folder.
 
 A ring is one datagram to every socket there. Datagrams may be lost when a process is too slow to read (its queue is
-short): see LONG_QUEUE. Whoever waits should still look again once in a while, for the case that a process dies midway.
+short): see LONG_QUEUE. Callers that wait should still poll at long intervals, in case the ringing process was killed
+between its commit and the ring.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ from service.world import Clock, Ids, Threads, Transactions
 log = structlog.get_logger(__name__)
 
 # A datagram is only lost when the queue is full, and Linux makes no queue shorter than this (net.unix.max_dgram_qlen
-# is 10). Reading that many in one go means that some may have been lost: then everybody is woken.
+# is 10). If that many are read in one go, some may have been lost: then all listeners are woken.
 LONG_QUEUE = 8
 MAX_DATAGRAM_BYTES = 4096
 TOPICS_AT_ONCE = 50  # of about 40 bytes each
 
 
 class UnixBell:
-    """Rings reach every process whose UnixBell is in the same folder. Listening starts one reader thread."""
+    """Bell whose rings reach every process with a UnixBell in the same folder.
+
+    The first listen() starts one reader thread.
+    """
 
     def __init__(self, folder: Path, *, clock: Clock, ids: Ids, threads: Threads) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,28 +46,28 @@ class UnixBell:
         self._gathered = threading.local()  # topics of each thread's transaction
 
     def ring(self, *topics: str) -> None:
-        """Wake everybody who listens to one of the topics. Never blocks, never raises."""
+        """Wake the listeners of any of the topics. Never blocks, never raises."""
         self._desk.ring(topics)
         try:
             self._ring_others("\n".join(topics).encode())
-        except OSError as error:  # what is rung for is already in the database: listeners look again by themselves
+        except OSError as error:  # the change is already in the database: listeners also poll by themselves
             log.warning("bell.failed", folder=str(self._folder), error=str(error))
 
     def ring_at_commit(self, transactions: Transactions, *topics: str) -> None:
-        """Wake them once the transaction under way is in the database: one ring for all of its topics."""
-        under_way, mine = transactions.top_transaction(), vars(self._gathered)
+        """Wake them after the commit, by one ring for all topics of the transaction."""
+        under_way, gathered = transactions.top_transaction(), vars(self._gathered)
         if under_way is None:
             self.ring(*topics)
             return
-        if mine.get("transaction") is not under_way:
-            mine |= {"transaction": under_way, "topics": {}}
+        if gathered.get("transaction") is not under_way:
+            gathered |= {"transaction": under_way, "topics": {}}
             transactions.after_commit(self._ring_gathered)
-        mine["topics"] |= dict.fromkeys(topics)
+        gathered["topics"] |= dict.fromkeys(topics)
 
     def _ring_gathered(self) -> None:
-        mine = vars(self._gathered)
-        del mine["transaction"]
-        topics = list(mine.pop("topics"))
+        gathered = vars(self._gathered)
+        del gathered["transaction"]
+        topics = list(gathered.pop("topics"))
         for begin in range(0, len(topics), TOPICS_AT_ONCE):
             self.ring(*topics[begin : begin + TOPICS_AT_ONCE])
 
@@ -75,7 +79,7 @@ class UnixBell:
                     self._send(sender, f"{root}/{name}", message)
 
     def listen(self, *topics: str) -> LocalListener:
-        """Begin to listen."""
+        """Subscribe to the topics."""
         listener = LocalListener(self._desk, self._clock, topics)
         self._desk.add(listener)
         with self._lock:
@@ -88,15 +92,16 @@ class UnixBell:
         try:
             sender.sendto(message, path)
         except BlockingIOError:
-            return  # its queue is full: its reader will notice (LONG_QUEUE)
+            return  # its queue is full: its reader detects that (LONG_QUEUE)
         except (ConnectionRefusedError, FileNotFoundError):
-            Path(path).unlink(missing_ok=True)  # its process is dead
+            Path(path).unlink(missing_ok=True)  # its process has exited
 
     def _open(self) -> None:
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with _reachable(self._folder) as root:
             _remove_leftovers(Path(root))
-            # Under its final name it must receive already: a ring to a socket that does not is taken for a dead one.
+            # Bind before the rename: a socket that does not receive under its final name would be removed as one of an
+            # exited process.
             receiver.bind(f"{root}/.{self._name}")
             os.rename(f"{root}/.{self._name}", f"{root}/{self._name}")
         self._threads.start("bell", lambda: self._read(receiver))
@@ -119,7 +124,7 @@ def _waiting(receiver: socket.socket) -> Iterator[bytes]:
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Half-made sockets of processes that died between bind and rename."""
+    """Remove sockets of processes that were killed between bind and rename."""
     for path in root.glob(".*-*"):
         if not Path(f"/proc/{path.name[1:].split('-')[0]}").exists():
             path.unlink(missing_ok=True)
@@ -127,7 +132,7 @@ def _remove_leftovers(root: Path) -> None:
 
 @contextmanager
 def _reachable(folder: Path) -> Iterator[str]:
-    """A short path to the folder: a socket's may have 107 bytes only."""
+    """Give a short path to the folder: a socket's path may have 107 bytes only."""
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{fd}"

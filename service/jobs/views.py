@@ -1,4 +1,4 @@
-"""Jobs as values to show, and the long poll for a job's end."""
+"""Jobs as values for clients, and the long poll for a job's end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from service.jobs.job_tables import Job, JobStep, ScheduleRun
 FINISHED = ("succeeded", "failed", "cancelled")
 ONE = Prepared(Job, lambda: Job.select().where(Job.id == Parameter("job_id")).limit(1))
 STEPS = Prepared(JobStep, lambda: JobStep.select().where(JobStep.job == Parameter("job_id")).order_by(JobStep.position))
-LOOK_AGAIN_S = 10.0  # a ring can be lost with the process that should have rung
+POLL_S = 10.0  # a ring is lost if its process is killed before it
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseView:
-    """A step that began; `ms` is None while it runs."""
+    """A begun step; `ms` is None while it runs."""
 
     name: str
     started_at: datetime
@@ -33,7 +33,10 @@ class PhaseView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job at one moment. `progress` is 0 to 1; `outcome` is what it will end as while it is being undone."""
+    """A job at one moment.
+
+    `progress` is 0 to 1; `outcome` is its coming end state while it is being undone.
+    """
 
     id: str
     kind: str
@@ -61,7 +64,7 @@ class JobView:
 
     @property
     def finished(self) -> bool:
-        """Whether the job has ended."""
+        """True if the job has ended."""
         return self.state in FINISHED
 
 
@@ -69,16 +72,16 @@ AS_IN_THE_ROW = tuple({field.name for field in fields(JobView)} - {"phases", "ar
 
 
 def job_view(job_id: str) -> JobView:
-    """One job. Inside a unit of work. Raises NotFoundError."""
+    """Return one job. Inside a unit of work. Raises NotFoundError."""
     row = ONE.first(job_id=job_id)
     if row is None:
         raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
-    steps = STEPS.all(job_id=job_id) if row.attempts else []  # one that nobody has begun has none
+    steps = STEPS.all(job_id=job_id) if row.attempts else []  # a job that was never claimed has none
     return _view(row, tuple(map(_phase, steps)))
 
 
 def visible_job(job_id: str, scope: Scope) -> JobView:
-    """As job_view(); a job of a project that the scope does not see is a missing one."""
+    """Return one job; one of a project outside the scope raises NotFoundError."""
     view = job_view(job_id)
     if not scope.sees(view.project_id):
         raise NotFoundError(f"there is no job {job_id}", code="job.not_found")
@@ -86,7 +89,7 @@ def visible_job(job_id: str, scope: Scope) -> JobView:
 
 
 def visible_jobs(scope: Scope, *, except_kinds: Collection[str] = ()) -> Any:
-    """A query of all jobs that may be seen; a list adds its filters, order and page."""
+    """Return a query of all jobs in the scope; lists add filters, order and page."""
     query = Job.select()
     owned = scope.owns(Job)
     if owned is not None:
@@ -95,7 +98,7 @@ def visible_jobs(scope: Scope, *, except_kinds: Collection[str] = ()) -> Any:
 
 
 def job_views(rows: list[Job]) -> tuple[JobView, ...]:
-    """Jobs with their phases, in the order of the rows."""
+    """Return jobs with their phases, in the order of the rows."""
     phases: dict[str, list[PhaseView]] = {row.id: [] for row in rows}
     steps: Iterable[JobStep] = JobStep.select().where(JobStep.job.in_(list(phases))).order_by(JobStep.position)
     for step in steps:
@@ -104,14 +107,17 @@ def job_views(rows: list[Job]) -> tuple[JobView, ...]:
 
 
 def last_round_at(name: str) -> datetime | None:
-    """When the schedule last enqueued a periodic job; None when it never did."""
+    """Return when the schedule last enqueued a periodic job; None if never."""
     round_ = ScheduleRun.get_or_none(ScheduleRun.name == name)
     row = None if round_ is None else Job.get_or_none(Job.id == round_.job_id)
     return None if row is None else row.created_at
 
 
 def wait_finished(ctx: JobContext, job_id: str, timeout_s: float) -> JobView:
-    """The job at its end, or as it is after `timeout_s`. Never inside a transaction. Raises NotFoundError."""
+    """Wait up to `timeout_s` for the job's end and return it as it is then.
+
+    Never inside a transaction. Raises NotFoundError.
+    """
     deadline = ctx.clock.monotonic() + timeout_s
     with ctx.bell.listen(job_topic(job_id)) as listener:
         while True:
@@ -120,7 +126,7 @@ def wait_finished(ctx: JobContext, job_id: str, timeout_s: float) -> JobView:
             left_s = deadline - ctx.clock.monotonic()
             if view.finished or left_s <= 0:
                 return view
-            listener.wait(min(left_s, LOOK_AGAIN_S))
+            listener.wait(min(left_s, POLL_S))
 
 
 def _phase(step: JobStep) -> PhaseView:

@@ -1,4 +1,4 @@
-"""The worker: woken by the bell, it claims jobs and runs each in a thread of its own."""
+"""The worker: claims jobs when the bell rings and runs each in its own thread."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from service.worker.schedule import Schedule
 from service.world import Listener
 
 log = structlog.get_logger(__name__)
-LOOK_AGAIN_S = 30.0  # only for the case that whoever should have rung died just before
+POLL_S = 30.0  # only for a ring that was lost because its process was killed before it
 AFTER_FAULT_S = 1.0
 HEARTBEATS_PER_LEASE = 3
 
 
 class Worker:
-    """At most `slots` jobs at a time, and beside them the schedule's own, of which there is one per kind: however busy
-    it is with other things, the worker goes on looking. `worker_id` is unique among the workers of one database.
+    """Worker that runs at most `slots` jobs at a time, plus periodic ones.
+
+    Periodic jobs (at most one per kind) take no slot, so observation continues however busy the worker is.
+    `worker_id` is unique among the workers of one database.
     """
 
     def __init__(
@@ -59,30 +61,33 @@ class Worker:
         self._listener: Listener | None = None
 
     def run(self, *, grace_s: float = 20.0) -> None:
-        """Work until stop(); then wait up to `grace_s` for running jobs to reach a step boundary.
+        """Run until stop(); then wait up to `grace_s` for jobs to reach a step boundary.
 
-        What has not by then keeps its lease: the next process with this worker id puts it back at once.
+        A job that has not by then keeps its lease: the next process with this worker id requeues it at once.
         """
         self._ctx.threads.start(f"{self._id}-heartbeat", self._beat)
         with self._ctx.bell.listen(QUEUE) as self._listener, unit_of_work(self._ctx.db):
             while not self._stopping.is_set():
                 self._turn(self._listener)
-        if not self._settle():
+        if not self._check_idle():
             self._ctx.clock.wait(self._idle, grace_s)
         self._ended.set()
 
     def stop(self) -> None:
-        """Claim no more; running jobs go back to the queue at their next step boundary."""
+        """Claim no more; running jobs return to the queue at their next step boundary."""
         self._stopping.set()
         if self._listener is not None:
             self._listener.ring()
 
     def release_leases(self) -> int:
-        """Put back what a dead process with this worker id held. Only with the proof that it is dead."""
+        """Requeue the jobs of an exited process with this worker id; return their number.
+
+        Only with the proof that it has exited.
+        """
         return queue.release_all(self._ctx, self._id)
 
     def tick(self) -> None:
-        """Enqueue the periodic jobs that are due."""
+        """Enqueue due periodic jobs."""
         now = self._ctx.clock.now()
         set_back, self._ticked_at = now < self._ticked_at, now
         if self._schedule_due is not None and (set_back or now >= self._schedule_due):
@@ -111,7 +116,7 @@ class Worker:
             self._ctx.clock.wait(self._stopping, AFTER_FAULT_S)
 
     def _fill(self) -> bool:
-        """Give every free slot a job; True when there is nothing more to do now."""
+        """Start a job in every free slot; return True if none is left to do now."""
         while not self._stopping.is_set():
             lease = self._claim()
             if lease is None:
@@ -124,7 +129,7 @@ class Worker:
         return queue.claim(self._ctx, self._id, kinds, lease_s=self._lease_s, running=self._running())
 
     def _wanted_kinds(self) -> frozenset[str]:
-        """All kinds while a slot is free, else the schedule's only."""
+        """Return all kinds while a slot is free, otherwise only the schedule's."""
         rounds = self._schedule.kinds & self._operations.keys()
         with self._lock:
             taken = sum(lease.kind not in rounds for lease in self._active.values())
@@ -146,15 +151,15 @@ class Worker:
         finally:
             with self._lock:
                 del self._active[lease.job_id]
-            self._settle()
+            self._check_idle()
             if self._listener is not None:
                 self._listener.ring()
 
     def _runner(self, lease: Lease) -> Runner:
         return Runner(self._ctx, self._operations[lease.kind], lease, self._stopping.is_set)
 
-    def _settle(self) -> bool:
-        """Whether the worker has stopped and nothing runs any more."""
+    def _check_idle(self) -> bool:
+        """Return True, and set the idle event, if the worker has stopped and no job runs."""
         with self._lock:
             if self._stopping.is_set() and not self._active:
                 self._idle.set()
@@ -165,11 +170,11 @@ class Worker:
             return list(self._active)
 
     def _pause_s(self) -> float:
-        """Seconds until a job, a lease or a period is due, if nobody rings."""
+        """Return the seconds until a job, a lease or a period is due without a ring."""
         due = [queue.next_due(self._wanted_kinds(), self._running()), self._schedule_due]
         now = self._ctx.clock.now()
         seconds = [(moment - now).total_seconds() for moment in due if moment is not None]
-        return max(0.0, min([LOOK_AGAIN_S, *seconds]))
+        return max(0.0, min([POLL_S, *seconds]))
 
     def _beat(self) -> None:
         while not self._ctx.clock.wait(self._ended, self._lease_s / HEARTBEATS_PER_LEASE):

@@ -1,4 +1,4 @@
-"""A worker as a process: proof that its predecessor is dead, and an orderly end on a signal."""
+"""The worker's process: proof that its predecessor has exited, end on a signal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def only_process(state_dir: Path, worker_id: str) -> Iterator[None]:
-    """Hold the worker id's lock file: the kernel drops it with the process, so getting it proves the last one dead.
+    """Hold the worker id's lock file for the duration of the block.
 
-    Raises ConflictError when that process lives.
+    The kernel releases the lock with its process, so getting it proves that the last one has exited. Raises
+    ConflictError when that process still runs.
     """
     fd = os.open(state_dir / f"worker-{worker_id}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -38,7 +39,7 @@ def only_process(state_dir: Path, worker_id: str) -> Iterator[None]:
 
 
 def run_process(ctx: Context, worker: Worker, *, worker_id: str, state_dir: Path, grace_s: float = 20.0) -> None:
-    """Work until SIGTERM or SIGINT. To be called in the main thread. Raises ConflictError."""
+    """Run until SIGTERM or SIGINT. For the main thread only. Raises ConflictError."""
     with only_process(state_dir, worker_id):
         released = worker.release_leases()
         log.info("worker.started", worker=worker_id, resumed=released)
@@ -52,7 +53,10 @@ def run_process(ctx: Context, worker: Worker, *, worker_id: str, state_dir: Path
 
 
 def wait_for_signal() -> None:
-    """Return at the first SIGTERM or SIGINT. The handler only writes a byte: locks are not safe in it."""
+    """Wait for the first SIGTERM or SIGINT.
+
+    The handler only writes a byte: locks are not safe in it.
+    """
     reader, writer = os.pipe()
     before = {number: signal.signal(number, lambda *_: _write(writer)) for number in SIGNALS}
     try:

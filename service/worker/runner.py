@@ -1,4 +1,4 @@
-"""One claimed job from its claim to its end, or to where it stops for now."""
+"""Execution of one claimed job, to its end or to its next wait."""
 
 from __future__ import annotations
 
@@ -28,13 +28,19 @@ CODE_VERSION_RETRY_S = 300.0
 
 
 def backoff(failures: int) -> timedelta:
-    """The pause after that many failures in a row (1, 2, …): doubling from FIRST_RETRY_S to LAST_RETRY_S."""
+    """Return the pause after that many consecutive failures (1, 2, …).
+
+    It doubles from FIRST_RETRY_S to LAST_RETRY_S.
+    """
     return timedelta(seconds=min(FIRST_RETRY_S * 2 ** min(failures - 1, 16), LAST_RETRY_S))
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs one job in this thread, inside a unit of work. Losing the lease ends it silently, with nothing written."""
+    """Runner of one job in this thread, inside a unit of work.
+
+    A lost lease ends it with a warning in the log and nothing written.
+    """
 
     ctx: Context
     operation: Operation
@@ -42,7 +48,7 @@ class Runner:
     stopping: Callable[[], bool]
 
     def run(self) -> None:
-        """Forward, or backward where it is being undone. Only errors of the database itself come out."""
+        """Run the job forward, or undo it. Raises only errors of the database itself."""
         with structlog.contextvars.bound_contextvars(job_id=self.lease.job_id, job_kind=self.lease.kind):
             try:
                 row = self._row()
@@ -70,13 +76,13 @@ class Runner:
             self._succeed(job)
         else:
             if not isinstance(error, LostLeaseError):
-                job.settle()
+                job.write_ended_steps()
             self._stopped_by(error)
 
     def _succeed(self, job: Job) -> None:
         if not job.succeeded:
             with transaction(self.ctx.db):
-                job.settle()
+                job.write_ended_steps()
                 leased_writes.succeed(self.ctx, self.lease, job.result)
 
     def _stopped_by(self, error: Exception) -> None:
@@ -105,8 +111,8 @@ class Runner:
             self._back_out("failed", code, detail)
 
     def _unknown_version(self, row: Row) -> None:
-        detail = f"{row.kind} was begun by steps version {row.code_version}, which this version cannot go on with"
-        if row.committed:  # half-way with no way back: only code that knows the steps may end it
+        detail = f"{row.kind} was begun by steps version {row.code_version}, which this version cannot resume"
+        if row.committed:  # past its point of no return: only code that knows the steps may end it
             again = self.ctx.clock.now() + timedelta(seconds=CODE_VERSION_RETRY_S)
             leased_writes.park(self.ctx, self.lease, f"job.code_version: {detail}", again, failures=0)
         else:
@@ -150,15 +156,16 @@ class Runner:
         return row
 
     def _error_of(self, call: Callable[[], None]) -> Exception | None:
-        """The one place where anything may come out of an operation's code: it becomes a value.
+        """Call an operation's code and return what it raised, or None.
 
-        A database that is away says nothing about the job: as after a crash, it goes on when its lease is over.
+        An unreachable database is raised, since it is no outcome of the job: as after a crash, the job is resumed when
+        its lease expires.
         """
         try:
             with unit_of_work(self.ctx.db):
                 call()
         except DatabaseUnavailableError:
             raise
-        except Exception as error:  # noqa: BLE001 - every outcome of a job's code is decided upon by Runner
+        except Exception as error:  # noqa: BLE001 - Runner decides on every outcome of an operation's code
             return error
         return None

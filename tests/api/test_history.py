@@ -19,7 +19,7 @@ from service.hypervisor.values import DiskStatistics
 from service.jobs.job_tables import Job
 from service.placement.facts import HostStorage
 from service.views.values import show_time
-from service.worker.tell_meters import tell
+from service.worker.publish_meters import publish
 from tests.api.test_metrics import scraped, value
 from tests.api.world import expect
 
@@ -279,7 +279,7 @@ def test_hosts_are_gauges(cloud):
 def test_what_a_worker_counted_is_scraped_from_the_api(cloud):
     """Here both are one process: what it counted shows as its own and as the worker's."""
     cloud.make_vm()
-    tell(cloud.ctx, "worker-w")
+    publish(cloud.ctx, "worker-w")
     answer = cloud.api.get("/metrics").text
     assert answer.count("# TYPE nacre_placement_seconds histogram") == 1
     found = scraped(cloud.api)

@@ -1,4 +1,7 @@
-"""A worker answers no HTTP: it leaves what it counted of itself where every API process finds it."""
+"""Publication of a worker's metrics through the database to the API processes.
+
+A worker serves no HTTP, so Prometheus cannot scrape it.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 15.0
 
 
-def tell_for_ever(ctx: Context, process: str) -> None:
-    """For a thread that ends with the process."""
+def publish_for_ever(ctx: Context, process: str) -> None:
+    """Publish every INTERVAL_S. For a thread that ends with the process."""
     never = threading.Event()
     while True:
-        tell(ctx, process)
+        publish(ctx, process)
         ctx.clock.wait(never, INTERVAL_S)
 
 
-def tell(ctx: Context, process: str) -> None:
-    """Once. A database that is away loses nothing: the numbers only grow."""
+def publish(ctx: Context, process: str) -> None:
+    """Publish once. An unreachable database loses nothing: the numbers only grow."""
     try:
         with transaction(ctx.measurements):
             measurements.keep_meters(process, ctx.clock.now(), ctx.meters.families())
     except DatabaseUnavailableError as error:
-        log.warning("meters.not_told", reason=error.detail)
+        log.warning("meters.not_published", reason=error.detail)

@@ -1,4 +1,4 @@
-"""`python -m service api | worker | console | migrate | token`: the control plane's processes and its first key."""
+"""Command line of the control plane: `python -m service <command>`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.settings import DEFAULT_PATH, Settings, load_settings
 
 
 def main() -> int:
-    """Run one of the commands; the exit status says whether it went well."""
+    """Run one of the commands; return its exit status."""
     arguments = _parser().parse_args()
     logs.set_up_logging()
     if arguments.command == "openapi":
@@ -28,8 +28,8 @@ def main() -> int:
     try:
         _run(arguments, load_settings(arguments.settings))
     except ValidationError as failure:
-        wrong = "; ".join(map(_told, failure.errors()))
-        return _refuse(f"{arguments.settings}: {wrong}")
+        problems = "; ".join(map(_format, failure.errors()))
+        return _refuse(f"{arguments.settings}: {problems}")
     except (OSError, tomllib.TOMLDecodeError) as failure:
         return _refuse(f"{arguments.settings}: {failure}")
     except NacreError as error:
@@ -60,29 +60,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service", description="The Nacre control plane.")
     parser.add_argument("--settings", type=Path, default=DEFAULT_PATH, help="TOML file (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("api", help="answer HTTP")
+    commands.add_parser("api", help="serve the HTTP API")
     worker = commands.add_parser("worker", help="run jobs")
     worker.add_argument("--id", help="unique among the workers of one database (default: the host name)")
-    commands.add_parser("console", help="let people at VMs' screens and serial lines")
-    described = commands.add_parser("openapi", help="write the description of the API; needs no settings")
-    described.add_argument("--out", type=Path, required=True, help="file, say docs/reference/openapi.json")
-    commands.add_parser("migrate", help="bring the database's schema to this version's")
+    commands.add_parser("console", help="serve VNC and serial consoles")
+    described = commands.add_parser("openapi", help="write the OpenAPI document of the API; needs no settings")
+    described.add_argument("--out", type=Path, required=True, help="output file")
+    commands.add_parser("migrate", help="migrate the database to this version's schema")
     backup = commands.add_parser("backup", help="write the control plane's state to a file; the service may run")
-    backup.add_argument("file", type=Path, help="written whole or not at all, mode 0600")
-    restored = commands.add_parser("restore", help="put the state back from such a file; the service must not run")
-    restored.add_argument("file", type=Path)
-    restored.add_argument(
-        "--silent-hosts-are-off", action="store_true", help="hosts that do not answer are known to run no VM"
-    )
-    token = commands.add_parser("token", help="make an API token, in place of one of the same name")
+    backup.add_argument("file", type=Path, help="output file, mode 0600; not written if the backup fails")
+    restored = commands.add_parser("restore", help="restore the state from a backup; the service must not run")
+    restored.add_argument("file", type=Path, help="file written by the command backup")
+    restored.add_argument("--silent-hosts-are-off", action="store_true", help="assert that unreachable hosts run no VM")
+    token = commands.add_parser("token", help="create an API token; it replaces one of the same name")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="user")
-    token.add_argument("--out", type=Path, required=True, help="file that the secret is written to, mode 0600")
+    token.add_argument("--out", type=Path, required=True, help="output file of the secret, mode 0600")
     return parser
 
 
-def _told(wrong: ErrorDetails) -> str:
-    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg'].removeprefix('Value error, ')}"
+def _format(error: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse(message: str) -> int:

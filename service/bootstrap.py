@@ -1,4 +1,7 @@
-"""The only file that names concrete backends: settings in, a context or a running process out."""
+"""Construction of the context and the processes from settings.
+
+The only file that names concrete backends.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from service.operations.images import files
 from service.operations.people import tokens
 from service.operations.registry import OPERATIONS
 from service.operations.upkeep import back_up, restore
-from service.operations.vms import note_event
+from service.operations.vms import record_event
 from service.placer import background
 from service.placer.new_placer import new_placer
 from service.settings import Settings
@@ -44,8 +47,11 @@ FORECAST_INTERVAL_S = 300.0
 
 
 def build_context(settings: Settings) -> Context:
-    """The real world. Nothing is connected yet: a process may fork after this, but not after its first call."""
-    os.umask(0o077)  # what is written below is for this service alone
+    """Build the context with the real backends. Connects to nothing yet.
+
+    A process may fork after this, but not after its first call of a backend.
+    """
+    os.umask(0o077)  # files written below must be readable by this service only
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, ids, threads = SystemClock(), SystemIds(), SystemThreads()
     database = open_database(settings.database, connections=settings.database_connections)
@@ -72,14 +78,14 @@ def build_context(settings: Settings) -> Context:
 
 
 def migrate_database(settings: Settings) -> None:
-    """Bring the schema to this version's; processes that start together wait for each other."""
+    """Migrate the schema to this version; processes that start together wait."""
     ctx = build_context(settings)
     migrate(ctx.db)
     prepare(ctx.measurements)
 
 
 def serve_api(settings: Settings) -> None:
-    """Answer HTTP until SIGTERM."""
+    """Serve the HTTP API until SIGTERM."""
     migrate_database(settings)
     _sweep_uploads(build_context(settings))
     options = gunicorn_options(settings.listen_address, settings.listen_port, threads=settings.http_threads)
@@ -87,18 +93,18 @@ def serve_api(settings: Settings) -> None:
 
 
 def _placing(ctx: Context) -> Context:
-    """A process that decides where VMs run, after its last fork."""
+    """Prepare the context of a process that decides placements, after its last fork."""
     run = functools.partial(background.run_forever, ctx.placer, ctx.db, ctx.clock, ctx.settings)
     ctx.threads.start("write-facts", run)
     return ctx
 
 
 def serve_worker(settings: Settings, worker_id: str) -> None:
-    """Run jobs and the service's own rounds until SIGTERM."""
+    """Run jobs and the service's periodic jobs until SIGTERM."""
     migrate_database(settings)
     ctx = _placing(build_context(settings))
     _sweep_uploads(ctx)
-    ctx.hypervisors.listen(lambda event: note_event.note(ctx, event))
+    ctx.hypervisors.listen(lambda event: record_event.record(ctx, event))
     ctx.threads.start("publish-meters", functools.partial(publish_for_ever, ctx, f"worker-{worker_id}"))
     slots, rounds = settings.worker_threads, _rounds(settings)
     worker = Worker(ctx, OPERATIONS, worker_id=worker_id, slots=slots, schedule=rounds, notify=notify)
@@ -107,7 +113,10 @@ def serve_worker(settings: Settings, worker_id: str) -> None:
 
 
 def serve_console(settings: Settings) -> None:
-    """Let people at screens and serial lines until SIGTERM. Connects neither to Ceph nor, before it must, to a host."""
+    """Serve VNC and serial consoles until SIGTERM.
+
+    Connects not to Ceph, and to a host only when a console of it is opened.
+    """
     migrate_database(settings)
     ctx = build_context(settings)
     server = ConsoleServer(ctx)
@@ -118,25 +127,25 @@ def serve_console(settings: Settings) -> None:
 
 
 def create_token(settings: Settings, *, name: str, role: str, path: Path) -> None:
-    """Make a token and write its secret to a file that only its owner can read; it is never printed."""
+    """Create a token and write its secret to a file, mode 0600; it is never printed."""
     migrate_database(settings)
     secret, draft = tokens.new_secret(), path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret + "\n")
-    # The old token ends only once the new one is on the disk.
+    # Revoke the old token only once the new one is on the disk.
     tokens.create(build_context(settings), name=name, role=role, secret=secret)
     draft.replace(path)
 
 
 def write_backup(settings: Settings, settings_file: Path, file: Path) -> None:
-    """Write the control plane's state to a file, while it runs or not."""
+    """Write the control plane's state to a file, whether the service runs or not."""
     ctx = build_context(settings)
     back_up.back_up(settings, ctx.db, file, now=ctx.clock.now(), settings_file=settings_file)
 
 
 def restore_backup(settings: Settings, file: Path, *, silent_hosts_are_off: bool) -> str:
-    """Put the state back while nothing of the service runs; returns what was found, for people."""
+    """Restore the state while the service is stopped; return a report for people."""
     ctx = build_context(settings)
     try:
         return restore.restore(ctx, file, silent_hosts_are_off=silent_hosts_are_off).text()
@@ -145,7 +154,7 @@ def restore_backup(settings: Settings, file: Path, *, silent_hosts_are_off: bool
 
 
 def default_worker_id() -> str:
-    """One worker per computer unless told otherwise."""
+    """Return the host name: one worker per computer is the default."""
     return socket.gethostname()
 
 

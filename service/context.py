@@ -1,4 +1,7 @@
-"""What is handed down from bootstrap: nothing below calls time, uuid, random or threading itself."""
+"""The context that bootstrap hands down.
+
+Nothing below calls time, uuid, random or threading itself.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class ProcessMemory:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One per process. `random` is seeded in a simulation."""
+    """Settings, clocks and backends of a process. `random` is seeded in a simulation."""
 
     settings: Settings
     clock: Clock

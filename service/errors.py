@@ -1,4 +1,7 @@
-"""The service's errors: stable dotted codes for programs, a sentence with the next step for people. No HTTP here."""
+"""Errors of the service: a stable code for programs, a sentence for people.
+
+The sentence names the next step. HTTP statuses are in service/edge/problem.py.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field: `field` is its dotted path in the request."""
+    """An invalid field: `field` is its dotted path in the request."""
 
     field: str
     message: str
 
 
 class NacreError(Exception):
-    """`code` never changes once published; `detail` names the object and says what to do next."""
+    """Base of the service's errors.
+
+    `code` never changes once published; `detail` names the object and the next step.
+    """
 
     default_code = "internal"
 
@@ -40,13 +46,13 @@ class InvalidError(NacreError):
 
 
 class UnauthenticatedError(NacreError):
-    """No token, or one that is not known."""
+    """No token, or an unknown one."""
 
     default_code = "auth.required"
 
 
 class ForbiddenError(NacreError):
-    """The actor is known and may not do this."""
+    """The actor is known but lacks the permission."""
 
     default_code = "auth.forbidden"
 
@@ -58,18 +64,18 @@ class NotFoundError(NacreError):
 
 
 class GoneError(NacreError):
-    """There was such a thing, and it is no longer kept."""
+    """The object existed but is no longer kept."""
 
     default_code = "object.gone"
 
 
 class ConflictError(NacreError):
-    """The request is right and the state of the cloud does not allow it now."""
+    """The request is valid but the current state of the cloud does not allow it."""
 
     default_code = "object.conflict"
 
 
 class UnavailableError(NacreError):
-    """Something the service needs did not answer in time; trying again later may help."""
+    """A dependency of the service did not answer in time; a retry may succeed."""
 
     default_code = "service.unavailable"

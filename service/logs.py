@@ -1,7 +1,7 @@
-"""Logs: one JSON line per event on standard error, whoever writes it: this service, gunicorn, a library, Python itself.
+"""Logs: one JSON line per event on standard error.
 
-Every line of a request carries its `request_id`, every line of a job also `job_id`: both are bound to the thread's
-context where the work begins.
+Lines of gunicorn, libraries and Python itself have the same form. Every line of a request has its `request_id`, every
+line of a job also `job_id`: both are bound to the thread's context where the work begins.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# Nobody should log such a value; whoever does by mistake has told nothing.
+# Such values must not be logged; if one is by mistake, it is replaced.
 SECRET = re.compile(r"password|secret|token|authorization|user_data|private_key", re.IGNORECASE)
 WITHHELD = "[withheld]"
 LONGEST_PATH = 200
 
 
 def set_up_logging(stream: TextIO | None = None) -> None:
-    """Once per process, at its start; `stream` is standard error unless a test wants to read."""
+    """Configure logging, once per process at its start.
+
+    `stream` is standard error by default; tests pass their own.
+    """
     out = stream or sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -44,11 +47,11 @@ def set_up_logging(stream: TextIO | None = None) -> None:
     )
     _set_up_foreign(out, shared)
     sys.excepthook = _uncaught
-    threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, failure.exc_traceback)
 
 
 def withhold(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A processor: values under a name that sounds like a secret's are not written."""
+    """Replace values under a name that may be a secret's. A structlog processor."""
     for key in event:
         if SECRET.search(key):
             event[key] = WITHHELD
@@ -56,12 +59,12 @@ def withhold(_logger: object, _method: str, event: structlog.typing.EventDict) -
 
 
 def carried(function: Callable[[], None]) -> Callable[[], None]:
-    """For a thread that works for this one: its lines carry the same ids."""
+    """Wrap a function for another thread, so that its lines have this thread's ids."""
     return functools.partial(contextvars.copy_context().run, function)
 
 
 def access(method: str, path: str, status: int, *, ms: float, actor: str, source: str) -> None:
-    """The line of a request that was answered. Its query and body are not in it."""
+    """Log an answered request, without its query and body."""
     log.info(
         "http.request",
         method=method,

@@ -1,7 +1,7 @@
-"""Asks a program a question: bytes to its standard input, bytes from its standard output, by a deadline.
+"""Call of a program: bytes to its input, bytes from its output, a deadline.
 
-It is started anew for every question, without a shell, in a process group of its own that is killed at the end, with
-next to nothing in its environment. It has the rights of the service.
+It is started for every call, without a shell, with a minimal environment, in a process group of its own that is killed
+at the end. It has the rights of the service.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ LONGEST_COMPLAINT = 300
 
 
 class ProgramError(Exception):
-    """There is no answer, and why."""
+    """The program gave no valid answer; the message is the reason."""
 
 
 class TooLateError(ProgramError):
-    """It was killed at the deadline."""
+    """The program was killed at the deadline."""
 
 
 @dataclass(slots=True)
-class _Talk:
-    """What is still to be said, and what was heard."""
+class _Exchange:
+    """Input still to be written, and output read so far."""
 
     process: subprocess.Popen[bytes]
     question: memoryview
     answer: bytearray = field(default_factory=bytearray)
     complaint: bytes = b""
-    is_over: bool = False
+    has_ended: bool = False
 
 
 def ask(program: Path, question: bytes, *, timeout_s: float, monotonic: Callable[[], float]) -> bytes:
-    """The program's answer. Raises ProgramError; TooLateError at the deadline."""
+    """Run the program and return its output. Raises ProgramError, TooLateError."""
     deadline = monotonic() + timeout_s
     try:
         process = subprocess.Popen(
@@ -56,77 +56,80 @@ def ask(program: Path, question: bytes, *, timeout_s: float, monotonic: Callable
         )
     except OSError as failure:
         raise ProgramError(f"cannot be started: {failure.strerror}") from failure
-    talk = _Talk(process, memoryview(question))
+    exchange = _Exchange(process, memoryview(question))
     try:
-        ended = _converse(talk, lambda: deadline - monotonic())
+        ended = _exchange(exchange, lambda: deadline - monotonic())
     finally:
         _end(process)
     if not ended:
         raise TooLateError(f"no answer within {timeout_s:g} s")
     if process.returncode != 0:
-        raise ProgramError(f"ended with status {process.returncode}: {_said(talk.complaint)}")
-    return bytes(talk.answer)
+        raise ProgramError(f"ended with status {process.returncode}: {_text(exchange.complaint)}")
+    return bytes(exchange.answer)
 
 
-def _converse(talk: _Talk, left_s: Callable[[], float]) -> bool:
-    """Say and hear until the program is gone; False when the time is up first."""
-    with selectors.DefaultSelector() as ends, open(os.pidfd_open(talk.process.pid), "rb") as life:
-        _watch(ends, talk, life)
+def _exchange(exchange: _Exchange, left_s: Callable[[], float]) -> bool:
+    """Write and read until the program has ended; return False at the deadline."""
+    with selectors.DefaultSelector() as ends, open(os.pidfd_open(exchange.process.pid), "rb") as life:
+        _watch(ends, exchange, life)
         while (left := left_s()) > 0:
-            ready = ends.select(0 if talk.is_over else left)
+            ready = ends.select(0 if exchange.has_ended else left)
             if not ready:
                 break
             for key, _ in ready:
-                if not key.data(talk, key.fd):
+                if not key.data(exchange, key.fd):
                     ends.unregister(key.fileobj)
-    return talk.is_over
+    return exchange.has_ended
 
 
-def _watch(ends: selectors.BaseSelector, talk: _Talk, life: IO[bytes]) -> None:
-    process = talk.process
+def _watch(ends: selectors.BaseSelector, exchange: _Exchange, life: IO[bytes]) -> None:
+    process = exchange.process
     for pipe, event, turn in (
-        (process.stdin, selectors.EVENT_WRITE, _say),
-        (process.stdout, selectors.EVENT_READ, _hear),
-        (process.stderr, selectors.EVENT_READ, _hear_complaint),
+        (process.stdin, selectors.EVENT_WRITE, _write),
+        (process.stdout, selectors.EVENT_READ, _read),
+        (process.stderr, selectors.EVENT_READ, _read_complaint),
     ):
         if pipe is not None:
             os.set_blocking(pipe.fileno(), False)
             ends.register(pipe, event, turn)
-    ends.register(life, selectors.EVENT_READ, _note_end)
+    ends.register(life, selectors.EVENT_READ, _mark_ended)
 
 
-def _note_end(talk: _Talk, _pid: int) -> bool:
-    talk.is_over = True
+def _mark_ended(exchange: _Exchange, _pid: int) -> bool:
+    exchange.has_ended = True
     return False
 
 
-def _say(talk: _Talk, pipe: int) -> bool:
-    """False when all is said, or nobody listens: a program need not read its question."""
+def _write(exchange: _Exchange, pipe: int) -> bool:
+    """Write a chunk; return False when all is written or the input is closed.
+
+    A program need not read its input.
+    """
     try:
-        talk.question = talk.question[os.write(pipe, talk.question[:CHUNK_BYTES]) :]
+        exchange.question = exchange.question[os.write(pipe, exchange.question[:CHUNK_BYTES]) :]
     except BrokenPipeError:
         return False
-    if not talk.question and talk.process.stdin is not None:
-        talk.process.stdin.close()
-    return len(talk.question) > 0
+    if not exchange.question and exchange.process.stdin is not None:
+        exchange.process.stdin.close()
+    return len(exchange.question) > 0
 
 
-def _hear(talk: _Talk, pipe: int) -> bool:
+def _read(exchange: _Exchange, pipe: int) -> bool:
     data = os.read(pipe, CHUNK_BYTES)
-    talk.answer += data
-    if len(talk.answer) > MOST_BYTES:
+    exchange.answer += data
+    if len(exchange.answer) > MOST_BYTES:
         raise ProgramError(f"answers with more than {MOST_BYTES} bytes")
     return bool(data)
 
 
-def _hear_complaint(talk: _Talk, pipe: int) -> bool:
+def _read_complaint(exchange: _Exchange, pipe: int) -> bool:
     data = os.read(pipe, CHUNK_BYTES)
-    talk.complaint = (talk.complaint + data)[-LONGEST_COMPLAINT:]
+    exchange.complaint = (exchange.complaint + data)[-LONGEST_COMPLAINT:]
     return bool(data)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of its group: until it is waited for, its number is nobody else's."""
+    """Kill its process group; until wait() the kernel cannot reuse the number."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -135,5 +138,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _said(complaint: bytes) -> str:
-    return complaint.decode("utf-8", "replace").strip() or "it said nothing"
+def _text(complaint: bytes) -> str:
+    return complaint.decode("utf-8", "replace").strip() or "no message on standard error"

@@ -1,9 +1,10 @@
-"""Runs one program on data that nobody trusts: as a user of its own, without network, seeing only its own files.
+"""Sandbox for one program that reads untrusted data.
 
 bubblewrap gives it empty namespaces: /usr to read, the one file it reads, the one it writes, and nothing else; no
-network, no other process, no /proc. prlimit bounds memory, CPU time, what it writes, files and processes. It dies with
-the thread that waits for it, so also with a worker that is killed. As root the program gets a user number that no
-account has; as an unprivileged service the number exists only inside the sandbox, where it holds no capability either.
+network, no other process, no /proc. prlimit bounds memory, CPU time, output, files and processes. It is killed with
+the thread that waits for it, so also with a worker that is killed. Started by root the program gets a user number
+that no account has; started by an unprivileged service the number exists only inside the sandbox. It has no
+capability in either case.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-# Where the program finds its files.
+# Paths of its files inside the sandbox.
 INPUT, OUTPUT = "/in", "/out"
-USER = 65533  # no account of Debian has it: the last number of the range that is never given out
+USER = 65533  # no account of Debian has it: the last number of the range that is never allocated
 TICK_S = 0.5
 CHUNK_BYTES = 1 << 20
 LONGEST_COMPLAINT = 500
@@ -28,12 +29,12 @@ SYSTEM = ("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlin
 MORE = ("--perms", "0755", "--dir", "/dev", "--dev-bind", "/dev/null", "/dev/null", "--cap-drop", "ALL")
 SURROUNDINGS = ("--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "LC_ALL", "C", "--chdir", "/")
 BECOMING = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP", "--", "/usr/bin/setpriv")
-NOBODY = (f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+UNPRIVILEGED = (f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the program may use. `output_bytes` is the size of any one file it writes."""
+    """Resource limits of the program. `output_bytes` is for each file it writes."""
 
     output_bytes: int
     memory_bytes: int = 2 << 30
@@ -43,11 +44,11 @@ class Limits:
 
 
 class SandboxError(Exception):
-    """The sandbox itself could not be made."""
+    """The sandbox could not be created."""
 
 
 class ProgramFailedError(Exception):
-    """The program ended with a status that means failure: `status`, and the end of what it complained of."""
+    """The program failed: its `status`, and the end of its standard error."""
 
     def __init__(self, status: int, complaint: str) -> None:
         super().__init__(f"status {status}: {complaint}")
@@ -56,7 +57,7 @@ class ProgramFailedError(Exception):
 
 
 class Program:
-    """A program that runs. Made by running()."""
+    """A running program. Created by running()."""
 
     def __init__(self, process: subprocess.Popen[bytes], good: Collection[int]) -> None:
         self._process = process
@@ -64,9 +65,10 @@ class Program:
         self._complaint = b""
 
     def output(self) -> Iterator[bytes]:
-        """What it writes to its standard output, as it comes; b"" every TICK_S of silence, so that the caller may look.
+        """Yield its standard output as it comes; b"" after every TICK_S without output.
 
-        Raises ProgramFailedError after the last of it when the program failed, SandboxError when it never began.
+        The empty chunks give the caller a chance to check for cancellation. Raises ProgramFailedError after the last
+        chunk when the program failed, SandboxError when it could not be started.
         """
         open_pipes = [pipe.fileno() for pipe in _pipes(self._process)]
         standard_output = open_pipes[0]
@@ -85,7 +87,7 @@ class Program:
         self._check_end()
 
     def wait(self) -> Iterator[None]:
-        """Until it has ended, with a turn for the caller every TICK_S at least. Raises as output() does."""
+        """Wait for its end, yielding at least every TICK_S. Raises as output() does."""
         for _ in self.output():
             yield None
 
@@ -106,10 +108,10 @@ def running(
     writes: Path | None = None,
     good: Collection[int] = (0,),
 ) -> Iterator[Program]:
-    """Start a program of /usr/bin on the file `reads`, which it finds at INPUT and as its standard input.
+    """Run a program of /usr/bin on the file `reads`: its INPUT and standard input.
 
-    It may change `writes`, which exists already, at OUTPUT. Both belong to this service alone: as root they are handed
-    over to the sandbox's user. At the end of the block the program is dead. Raises SandboxError.
+    It may change `writes`, an existing file, at OUTPUT. Both must belong to this service: as root it gives them to the
+    sandbox's user. At the end of the block the program is killed. Raises SandboxError.
     """
     for path in filter(None, (reads, writes)):
         _hand_over(path)
@@ -122,21 +124,21 @@ def running(
     try:
         yield Program(process, good)
     finally:
-        process.kill()  # the sandbox's first process: all others die with it
+        process.kill()  # the sandbox's first process: the kernel kills all others with it
         process.wait()
         for pipe in _pipes(process):
             pipe.close()
 
 
 def command(program: Sequence[str], limits: Limits, *, reads: Path, writes: Path | None) -> list[str]:
-    """The whole argument list."""
+    """Return the complete argument list."""
     files = ["--ro-bind", str(reads), INPUT, *(("--bind", str(writes), OUTPUT) if writes else ())]
     return ["bwrap", *NAMESPACES, *SURROUNDINGS, *SYSTEM, *MORE, *files, *_user(), *_bounded(limits), *program]
 
 
 def _user() -> tuple[str, ...]:
     if os.geteuid() == 0:
-        return (*BECOMING, *NOBODY, "--no-new-privs")
+        return (*BECOMING, *UNPRIVILEGED, "--no-new-privs")
     return ("--unshare-user", "--uid", str(USER), "--gid", str(USER), "--")
 
 
@@ -154,5 +156,5 @@ def _hand_over(path: Path) -> None:
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> list[IO[bytes]]:
-    """Its standard output and its standard error."""
+    """Return its standard output and its standard error."""
     return [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]

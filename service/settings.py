@@ -1,4 +1,7 @@
-"""Settings, read once at start and never changed: a TOML file, overridden by NACRE_* environment variables."""
+"""Settings: a TOML file, overridden by NACRE_* environment variables.
+
+They are read once at start and never changed.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from service import algorithm_names
 
 DEFAULT_PATH = Path("/etc/nacre/settings.toml")
-# A thread reads a longer body itself, so each such request holds one of the upload slots.
+# A longer body is read by a thread, so each such request holds one of the upload slots.
 READ_AHEAD_BYTES = 128 << 10
 
 
 def _absolute(path: Path) -> Path:
     if not path.is_absolute():
-        raise ValueError("an absolute path is needed: the service may be started anywhere")
+        raise ValueError("give an absolute path: the service may be started in any folder")
     return path
 
 
@@ -29,7 +32,7 @@ OsdNeed = Annotated[float, Field(ge=0, le=64)]
 
 
 class Settings(BaseSettings):
-    """Everything that an operator may set. Paths are absolute; sizes and times carry their unit in the name."""
+    """Settings of the service. Paths are absolute; names carry the unit."""
 
     model_config = SettingsConfigDict(env_prefix="NACRE_", extra="forbid", frozen=True)
 
@@ -40,17 +43,17 @@ class Settings(BaseSettings):
     listen_port: Annotated[int, Field(ge=1, le=65535)] = 8470
     console_listen_address: str = ""  # of the console process; listen_address unless set
     console_port: Annotated[int, Field(ge=0, le=65535)] = 8471
-    console_url: str = ""  # how clients reach it, say wss://cloud.example.org
+    console_url: str = ""  # URL for clients, such as wss://cloud.example.org
     console_slots: Annotated[int, Field(ge=1, le=1024)] = 64  # four threads each
-    console_origins: tuple[str, ...] = ()  # pages from elsewhere that may open consoles: https://cloud.example.org
+    console_origins: tuple[str, ...] = ()  # origins of other pages that may open consoles: https://cloud.example.org
     http_threads: Annotated[int, Field(ge=4, le=512)] = 64
     upload_slots: Annotated[int, Field(ge=1, le=512)] = 8
     wait_slots: Annotated[int, Field(ge=1, le=512)] = 24
     stream_slots: Annotated[int, Field(ge=1, le=512)] = 16
-    login_slots: Annotated[int, Field(ge=1, le=64)] = 4  # each takes a core while it hashes
+    login_slots: Annotated[int, Field(ge=1, le=64)] = 4  # each uses a core while it hashes
     login_ttl_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 60.0
-    kept_answers_bytes: Annotated[int, Field(ge=0)] = 64 << 20  # answers to reads, until the database changes
+    kept_answers_bytes: Annotated[int, Field(ge=0)] = 64 << 20  # cache of answers to reads, valid until a commit
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
     history_days: Annotated[float, Field(gt=0)] = 30.0  # of finished jobs, decisions and events
     idempotency_hours: Annotated[float, Field(gt=0)] = 24.0
@@ -73,17 +76,17 @@ class Settings(BaseSettings):
     facts_max_age_s: Annotated[float, Field(gt=0)] = 60.0
     memory_overhead_mib: Annotated[int, Field(ge=0)] = 64
     placement_algorithm: Annotated[str, AfterValidator(algorithm_names.check)] = "storage_cpu"
-    placement_weights: dict[str, float] = Field(default_factory=dict)  # of placement_algorithm; empty: its own
-    placement_exec_timeout_s: Annotated[float, Field(gt=0, le=5)] = 2.0  # an exec: algorithm is killed after so long
-    placement_keep_room: bool = False  # as much as the largest host has, so that one may be lost
-    vcpu_ratio: Annotated[float, Field(ge=0.1, le=64)] = 1.0  # vCPUs promised per thread; a host group may say another
-    memory_ratio: Annotated[float, Field(ge=0.1, le=4)] = 1.0  # beyond 1 only as far as KSM is measured to save
-    osd_memory_factor: OsdNeed = 1.2  # times osd_memory_target is kept back on a host for its OSDs
-    osd_vcpus: OsdNeed = 1.0  # kept back for each OSD
+    placement_weights: dict[str, float] = Field(default_factory=dict)  # of placement_algorithm; empty: its defaults
+    placement_exec_timeout_s: Annotated[float, Field(gt=0, le=5)] = 2.0  # then an exec: algorithm is killed
+    placement_keep_room: bool = False  # reserve as much as the largest host has, so that a host may fail
+    vcpu_ratio: Annotated[float, Field(ge=0.1, le=64)] = 1.0  # vCPUs per thread; a host group may override it
+    memory_ratio: Annotated[float, Field(ge=0.1, le=4)] = 1.0  # beyond 1 limited to the measured savings of KSM
+    osd_memory_factor: OsdNeed = 1.2  # times osd_memory_target is reserved on a host for its OSDs
+    osd_vcpus: OsdNeed = 1.0  # reserved for each OSD
     osd_recovery_memory_factor: OsdNeed = 1.5  # the same while placement groups of the host recover
     osd_recovery_vcpus: OsdNeed = 2.0
-    facts_archive_hours: Annotated[float, Field(gt=0)] = 24.0  # what decisions saw can be told for so long
-    facts_archive_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # and takes no more than this
+    facts_archive_hours: Annotated[float, Field(gt=0)] = 24.0  # retention of the facts of decisions
+    facts_archive_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # at most so much of them
     max_migrations_per_host: Annotated[int, Field(ge=1, le=64)] = 2  # in flight, counted on both ends
 
     secret_key_file: AbsolutePath | None = None
@@ -91,13 +94,13 @@ class Settings(BaseSettings):
     server_image_dir: AbsolutePath | None = None
     max_image_bytes: Annotated[int, Field(ge=1)] = 1 << 40
     upload_dir_bytes: Annotated[int, Field(ge=1)] = 512 << 30  # all files in upload_dir, packed and unpacked
-    project_upload_bytes: Annotated[int, Field(ge=1)] = 128 << 30  # what one project may have under way
-    upload_life_s: Annotated[float, Field(gt=0)] = 86400.0  # after the last byte came
+    project_upload_bytes: Annotated[int, Field(ge=1)] = 128 << 30  # of all unfinished uploads of a project
+    upload_life_s: Annotated[float, Field(gt=0)] = 86400.0  # after the last received byte
     unpack_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     fetch_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     fetch_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (80, 443, 8080, 8443)
-    fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # not public, and allowed all the same
-    cluster_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # never fetched from, whatever is allowed
+    fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # private networks that images may be fetched from
+    cluster_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # never fetched from, overrides fetch_networks
 
     @classmethod
     def settings_customise_sources(
@@ -108,7 +111,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file (whose values arrive as arguments)."""
+        """Let the environment win over the file, whose values arrive as arguments."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
@@ -119,9 +122,9 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"unknown term {', '.join(unknown)}: known are {', '.join(algorithm_names.TERMS)}")
         if not all(0 <= weight < math.inf for weight in weights.values()):
-            raise ValueError("weights are finite numbers, 0 or more")
+            raise ValueError("weights must be finite numbers, 0 or more")
         if weights and not any(weights.values()):
-            raise ValueError("at least one weight is more than 0")
+            raise ValueError("at least one weight must be more than 0")
         return weights
 
     @model_validator(mode="after")
@@ -131,42 +134,48 @@ class Settings(BaseSettings):
                 "wait_slots, stream_slots and upload_slots must leave http_threads free: each holds a thread"
             )
         if self.facts_max_age_s <= self.facts_interval_s:
-            raise ValueError("facts_max_age_s must be more than facts_interval_s, or every host is always too old")
+            raise ValueError("facts_max_age_s must be more than facts_interval_s, or every host is always stale")
         return self
 
     @property
     def database(self) -> str:
-        """The database's URL; SQLite in the state folder unless set."""
+        """URL of the database; by default SQLite in the state folder."""
         return self.database_url or f"sqlite:///{self.state_dir / 'nacre.db'}"
 
     @property
     def console_base(self) -> str:
-        """The URL that websockets begin with."""
+        """Base URL of websockets."""
         address = self.console_listen_address or self.listen_address
         return self.console_url.rstrip("/") or f"ws://{address}:{self.console_port}"
 
     @property
     def secret_key_path(self) -> Path:
-        """Where the control plane's own secret lies: the same for all its processes."""
+        """Path of the control plane's secret key, the same for all its processes."""
         return self.secret_key_file or self.state_dir / "secret.key"
 
     @property
     def metrics(self) -> str:
-        """The URL of the database that holds measurements: many small writes that nobody else shall wait for."""
+        """URL of the database of measurements.
+
+        It is separate so that its many small writes hold up no other transaction.
+        """
         return self.metrics_database or f"sqlite:///{self.state_dir / 'metrics.db'}"
 
     @property
     def facts_journal(self) -> str:
-        """The URL of the database of this machine that holds what decisions saw."""
+        """URL of this machine's database of the facts of decisions."""
         return f"sqlite:///{self.state_dir / 'facts.db'}"
 
     @property
     def uploads(self) -> Path:
-        """Where an image's bytes lie between the upload and the import."""
+        """Folder of image files between upload and import."""
         return self.upload_dir or self.state_dir / "uploads"
 
 
 def load_settings(path: Path) -> Settings:
-    """Read the TOML file; environment variables win. Raises pydantic.ValidationError, OSError, TOMLDecodeError."""
+    """Read the TOML file and the environment, which wins.
+
+    Raises pydantic.ValidationError, OSError, TOMLDecodeError.
+    """
     with path.open("rb") as file:
         return Settings(**tomllib.load(file))

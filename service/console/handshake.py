@@ -1,7 +1,7 @@
-"""Who may open a websocket here: judged before it is opened, and answered in HTTP.
+"""Admission to a console's websocket, decided and answered in HTTP.
 
-The ticket comes as a subprotocol, the one header that a browser lets its page choose: so it is in no URL, which
-proxies and browsers write down.
+The ticket comes as a subprotocol, the one header that a browser lets its page choose. It is not in the URL because
+proxies and browsers log URLs.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LONGEST_TICKET = 128
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that opens no websocket."""
+    """An HTTP answer instead of a websocket."""
 
     status: HTTPStatus
     text: str
 
 
 def ticket_of(path: str, headers: Headers, origins: Sequence[str]) -> str | Refusal:
-    """The ticket in a request for a websocket, which has yet to be looked up."""
+    """Return the ticket of a request for a websocket, not yet validated, or a refusal."""
     if urlsplit(path).path != PATH:
         return Refusal(HTTPStatus.NOT_FOUND, f"Consoles are at {PATH}.")
     try:
@@ -35,7 +35,7 @@ def ticket_of(path: str, headers: Headers, origins: Sequence[str]) -> str | Refu
     except MultipleValuesError:
         return Refusal(HTTPStatus.BAD_REQUEST, "Origin or Host is given twice.")
     if origin is not None and origin not in origins and urlsplit(origin).netloc != host:
-        return Refusal(HTTPStatus.FORBIDDEN, "Pages of this origin may not open consoles: see console_origins.")
+        return Refusal(HTTPStatus.FORBIDDEN, "Pages of this origin may not open consoles: set console_origins.")
     offered = [word.strip() for value in headers.get_all("Sec-WebSocket-Protocol") for word in value.split(",")]
     tickets = [word for word in offered if word != PROTOCOL]
     if PROTOCOL not in offered or len(tickets) != 1 or len(tickets[0]) > LONGEST_TICKET:

@@ -1,4 +1,4 @@
-"""One open console: bytes from a websocket to a VM and back, until one of the two ends."""
+"""Session of an open console: bytes between a websocket and a VM."""
 
 from __future__ import annotations
 
@@ -13,53 +13,56 @@ from service.hypervisor.contract import Console
 from service.hypervisor.errors import ConsoleClosedError
 from service.world import Clock, Threads
 
-LOOK_S = 5.0  # how often a silent console's session looks at the clock
+POLL_S = 5.0  # how often the session of an idle console checks its deadline
 LONGEST_S = 12 * 3600.0
-LONGEST_REASON = 120  # bytes that a close frame has room for
+LONGEST_REASON = 120  # bytes that fit into a close frame
 
 
 class Session:
-    """The caller's thread carries what is typed; another one what the VM says."""
+    """Session of one console.
+
+    The caller's thread copies the client's input, another one the VM's output.
+    """
 
     def __init__(self, websocket: ServerConnection, console: Console, clock: Clock) -> None:
         self._websocket = websocket
         self._console = console
         self._clock = clock
         self._ends_s = clock.monotonic() + LONGEST_S
-        self._told = threading.Event()
+        self._closing = threading.Event()
 
     def run(self, threads: Threads) -> None:
-        """Return when it is over; both ends are closed then."""
-        threads.start("console-said", self._carry_said)
+        """Copy in both directions until one end closes; then close both."""
+        threads.start("console-output", self._copy_output)
         try:
-            with suppress(ConnectionClosed):  # without a word; the end is the same
+            with suppress(ConnectionClosed):  # without a close frame: handled like one
                 for typed in self._websocket:
                     self._console.write(typed.encode() if isinstance(typed, str) else typed)
         except ConsoleClosedError as error:
-            self._tell(error.detail)
+            self._close_websocket(error.detail)
         finally:
             self._console.close()
 
-    def _carry_said(self) -> None:
+    def _copy_output(self) -> None:
         try:
-            with suppress(ConnectionClosed):  # nobody listens any more
+            with suppress(ConnectionClosed):  # the client has disconnected
                 while self._clock.monotonic() < self._ends_s:
-                    said = self._console.read(LOOK_S)
-                    if said:
-                        self._websocket.send(said)
-                self._tell(f"a console is open for {LONGEST_S / 3600:g} hours at most: open it again")
+                    output = self._console.read(POLL_S)
+                    if output:
+                        self._websocket.send(output)
+                self._close_websocket(f"a console is open for {LONGEST_S / 3600:g} hours at most: open it again")
         except ConsoleClosedError as error:
-            self._tell(error.detail)
+            self._close_websocket(error.detail)
         finally:
             self._console.close()
 
-    def _tell(self, reason: str) -> None:
-        """Close the websocket, saying why: the first reason is the true one."""
-        if not self._told.is_set():
-            self._told.set()
+    def _close_websocket(self, reason: str) -> None:
+        """Close the websocket with a reason; only the first call counts."""
+        if not self._closing.is_set():
+            self._closing.set()
             self._websocket.close(CloseCode.NORMAL_CLOSURE, shortened(reason))
 
 
 def shortened(reason: str) -> str:
-    """As much as a close frame has room for."""
+    """Shorten the reason to the size of a close frame."""
     return reason.encode()[:LONGEST_REASON].decode(errors="ignore")

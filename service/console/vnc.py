@@ -1,4 +1,4 @@
-"""A VM's VNC server as a stream of bytes: the same verbs as a serial console."""
+"""A VM's VNC server as a stream of bytes, behind the contract of a serial console."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PIECE_BYTES = 64 * 1024
 
 
 class VncStream:
-    """One connection to QEMU. What is said on it, password and all, is between QEMU and the viewer."""
+    """A connection to QEMU's VNC server. Its content, with the password, is passed on."""
 
     def __init__(self, display: Display) -> None:
-        """Raises UnavailableError when nobody answers there."""
+        """Connect. Raises UnavailableError when the VNC server does not answer."""
         try:
             self._socket = socket.create_connection((display.address, display.port), timeout=CONNECT_S)
         except OSError as error:
@@ -28,7 +28,7 @@ class VncStream:
         self._socket.settimeout(SEND_S)
 
     def read(self, timeout_s: float) -> bytes:
-        """What came since; waits at most as long as the socket does. Raises ConsoleClosedError."""
+        """Return new data; waits at most the socket's timeout. Raises ConsoleClosedError."""
         del timeout_s  # a socket has one timeout for both ways
         try:
             data = self._socket.recv(PIECE_BYTES)
@@ -41,14 +41,14 @@ class VncStream:
         return data
 
     def write(self, data: bytes) -> None:
-        """Raises ConsoleClosedError."""
+        """Send data. Raises ConsoleClosedError."""
         try:
             self._socket.sendall(data)
         except OSError as error:
             raise ConsoleClosedError(f"the VM's screen takes nothing more: {error}") from error
 
     def close(self) -> None:
-        """End the connection, and a read() that waits on it; may be repeated."""
+        """Close the connection, and end a read() that waits on it; may be repeated."""
         with suppress(OSError):  # the other side may have ended it
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

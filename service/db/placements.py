@@ -53,19 +53,19 @@ def keep(
         fallback=decision.fallback,
         facts_version=version.number,
         journal=version.journal,
-        top=[told(verdict) for verdict in _shown(decision)],
+        top=[verdict_json(verdict) for verdict in _shown(decision)],
         reasons=dict(decision.reasons),
     )
 
 
 def _shown(decision: Decision) -> tuple[Verdict, ...]:
-    """The best, and the one that was picked all the same."""
+    """Return the best verdicts, and the chosen one if it is not among them."""
     chosen = decision.chosen
     return decision.top if chosen is None or chosen in decision.top else (*decision.top, chosen)
 
 
-def told(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as plain data."""
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain data."""
     return {
         "host_id": verdict.host_id,
         "host_name": verdict.host_name,
@@ -94,11 +94,11 @@ def vm_names(rows: Iterable[Placement]) -> dict[str, str]:
 
 
 def get(row_id: str, scope: Scope) -> Placement:
-    """One decision. Raises NotFoundError (`placement.not_found`): another project's is a missing one."""
+    """Return one decision in the scope. Raises NotFoundError (`placement.not_found`)."""
     row: Placement | None = readable(scope).where(Placement.id == row_id).first()
     if row is None:
-        told = f"There is no placement '{row_id[:LONGEST_ECHO]}': 'nacre placement list' shows them."
-        raise NotFoundError(told, code="placement.not_found")
+        detail = f"There is no placement '{row_id[:LONGEST_ECHO]}': 'nacre placement list' shows them."
+        raise NotFoundError(detail, code="placement.not_found")
     return row
 
 

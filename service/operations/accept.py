@@ -1,4 +1,4 @@
-"""What every accepted request does last: the audit row and the job, in the caller's transaction."""
+"""Acceptance of a request: audit row and job, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def accept(
     is_as_written: bool = False,
     **detail: Any,
 ) -> str:
-    """Enqueue `operation` on the object in `row`; returns the job's id. `undo` runs last if the job fails.
+    """Enqueue `operation` on the object in `row` and return the job's id.
 
-    `before` is audit.definition() of the row as it was; None for a new one, or when this call changed nothing of it.
-    What the audit tells is read again, whatever the caller holds in hand, unless that `is_as_written`.
+    `undo` runs last if the job fails. `before` is audit.definition() of the row as it was; None for a new one, or if
+    this call did not change it. The audit reads the row again, unless the caller's `is_as_written`.
     """
     kind = KIND[type(row)]
     after = audit.definition(row if is_as_written else type(row).get_by_id(row.id))

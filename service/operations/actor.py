@@ -1,4 +1,4 @@
-"""Who asks, what for, and how far they see."""
+"""The actor of a request: name, role, scope and reason."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from service.db.scope import EVERYTHING, NOTHING, Scope
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name` is the user's; `role` says what it may do; `request_id` ties job, audit and log to the call.
+    """The user or service that makes a request.
 
-    `permissions` are the only ones that the token has; None: all that the role gives. `is_limited` is a token of fewer
-    rights or of a chosen end: it makes no other tokens. `source` is the address that asked, `reason` what for.
+    `name` is the user's; `role` gives its permissions; `request_id` links job, audit and log to the call.
+    `permissions` are those of the token; None: all of the role. `is_limited` marks a token with fewer permissions or a
+    chosen expiry: it may create no other tokens. `source` is the client's address, `reason` its stated reason.
     """
 
     name: str
@@ -23,14 +24,14 @@ class Actor:
     user_id: str | None = None
     token_id: str | None = None
     permissions: frozenset[str] | None = None
-    expires_at: datetime | None = None  # the token's end
+    expires_at: datetime | None = None  # of the token
     is_limited: bool = False
     source: str = ""
     reason: str = ""
 
     @property
     def project_id(self) -> str | None:
-        """The project that the request works in."""
+        """Project of the request."""
         return self.scope.project_id
 
 

@@ -1,4 +1,4 @@
-"""Every write leaves a row: who, from where, why, what, on which object, and how that was defined before and after."""
+"""Audit: a row per write, with the actor and the definitions before and after."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.db.tables import (
 from service.jobs.views import JobView
 from service.operations.actor import Actor
 
-# What people define of an object. Neither secrets nor what is only observed: an audit is read by many, for long.
+# Columns that users define. No secrets and no observations: an audit is kept for long and read by many.
 DEFINED: dict[type[Row], tuple[str, ...]] = {
     Flavor: ("name", "vcpus", "max_vcpus", "memory_mib", "max_memory_mib", "disk_bytes"),
     Host: ("name", "address", "state", "vcpus", "memory_mib", "reserved_vcpus", "reserved_memory_mib", "ceph_user"),
@@ -49,7 +49,7 @@ DEFINED: dict[type[Row], tuple[str, ...]] = {
 
 
 def definition(row: Row) -> dict[str, Json]:
-    """How the object in `row` is defined, as JSON."""
+    """Return the definition of the object in `row` as JSON."""
     return {name: getattr(row, name) for name in DEFINED.get(type(row), ())}
 
 
@@ -64,7 +64,10 @@ def record(
     after: Json = None,
     **detail: Any,
 ) -> None:
-    """Add the row, inside the caller's transaction. `before` and `after` are definitions; None: there was none."""
+    """Add an audit row, inside the caller's transaction.
+
+    `before` and `after` are definitions; None if there was none.
+    """
     insert(
         Audit,
         id=ctx.ids.uuid(),
@@ -82,20 +85,23 @@ def record(
         before=before,
         after=after,
     )
-    _tell(ctx, actor, action, kind, row, detail)
+    _record_event(ctx, actor, action, kind, row, detail)
 
 
 def _project_of(kind: str, row: Row | Pool | JobView) -> str | None:
-    """Whose members may know of it. A token is its user's own affair, also one that reaches a single project."""
+    """Return the project whose members may see the row.
+
+    A token is visible to its user only, even one limited to a project.
+    """
     if kind == "token":
         return None
     return row.id if kind == "project" else getattr(row, "project_id", None)
 
 
-def _tell(
+def _record_event(
     ctx: Context, actor: Actor, action: str, kind: str, row: Row | Pool | JobView, detail: dict[str, Any]
 ) -> None:
-    """The same as an event, for those who listen to what happens to their objects."""
+    """Record the same as an event, for event streams."""
     events.record(
         ctx.clock.now(),
         action,

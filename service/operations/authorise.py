@@ -1,4 +1,4 @@
-"""One authorise() for every route and every object: what each role may do, and to what."""
+"""Authorisation of every route and every object by role, token and project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WRITERS = frozenset({"admin", "operator", "user"})
 _OPERATORS = SEES_EVERYTHING
 _ADMINS = frozenset({"admin"})
 
-# Permission → the roles that have it. What users and viewers see and change lies in their own projects.
+# Permission → the roles that have it. Users and viewers see and change only objects of their own projects.
 MAY: dict[str, frozenset[str]] = {
     "audit:read": _ALL,
     "event:read": _ALL,
@@ -56,21 +56,24 @@ MAY: dict[str, frozenset[str]] = {
 
 
 def authorise(actor: Actor, action: str, row: Any = None) -> None:
-    """Whether the actor may do this at all, and to the object in `row`. Raises ForbiddenError.
+    """Check that the actor may do this, to the object in `row`. Raises ForbiddenError.
 
-    An object that the actor cannot even see was not found before; one that it sees and that is another project's (an
-    image that is offered to everybody) it may not change.
+    An object that the actor may not see was not found before. One that it sees but that belongs to another project
+    (a public image) it may not change.
     """
     if actor.role not in MAY[action]:
-        raise ForbiddenError(f"{actor.name} ({actor.role}) has no right to {action}.")
+        raise ForbiddenError(f"{actor.name} ({actor.role}) lacks the permission {action}.")
     if actor.permissions is not None and not any(covers(scope, action) for scope in actor.permissions):
-        raise ForbiddenError(f"This token of {actor.name} has no right to {action}: it was made without.")
+        raise ForbiddenError(f"This token of {actor.name} lacks the permission {action}: use one that has it.")
     if row is not None and not actor.scope.sees(row.project_id):
-        raise ForbiddenError(f"{type(row).__name__} '{row.name}' belongs to another project: ask that one.")
+        raise ForbiddenError(f"{type(row).__name__} '{row.name}' belongs to another project: ask its members.")
 
 
 def covers(scope: str, action: str) -> bool:
-    """Whether a token's scope grants the action: the action itself, `<kind>:*`, or `*:read`."""
+    """Return True if a token's scope grants the action.
+
+    A scope is an action, `<kind>:*` or `*:read`.
+    """
     kind, _, verb = scope.partition(":")
     wanted_kind, _, wanted_verb = action.partition(":")
     return kind in ("*", wanted_kind) and verb in ("*", wanted_verb)

@@ -1,4 +1,4 @@
-"""Which objects a job is at work on now: nobody else may change them meanwhile."""
+"""Objects with an unfinished job: other requests may not change them meanwhile."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from service.jobs.job_tables import Job
 from service.jobs.views import FINISHED
 
 AT_ONCE = 500  # objects named in one statement
-ASKING = "apply_vm"  # it only asks other operations, which check for themselves
+ASKING = "apply_vm"  # it only requests other operations, which check for themselves
 
 
 def check_idle(kind: str, object_id: str, name: str, *, with_asking: bool = False) -> None:
-    """Raises ConflictError (`<kind>.busy`) while a job on the object is not finished.
+    """Raise ConflictError (`<kind>.busy`) while a job on the object is unfinished.
 
-    A job that asks for one change after the other does not stop these; `with_asking` it counts, too.
+    A job that only requests one change after the other (apply_vm) counts only if `with_asking`.
     """
     at_work = (Job.object_id == object_id) & Job.state.not_in(FINISHED)
     job = Job.get_or_none(at_work if with_asking else at_work & (Job.kind != ASKING))
@@ -28,21 +28,24 @@ def check_idle(kind: str, object_id: str, name: str, *, with_asking: bool = Fals
 
 
 def waits_for_guest(object_id: str) -> bool:
-    """Whether all that is at work on the VM is an attachment being taken back, which its guest may refuse for ever."""
+    """Return True if the VM's only work is the undo of an attachment.
+
+    The guest may refuse that for ever.
+    """
     unfinished = (Job.object_id == object_id) & Job.state.not_in(FINISHED) & (Job.kind != ASKING)
     jobs = list(Job.select(Job.kind, Job.state, Job.outcome).where(unfinished))
     return bool(jobs) and all((job.kind, job.state) == ("attach_disk", "waiting") and job.outcome for job in jobs)
 
 
 def job_at_work(object_id: str) -> str | None:
-    """The oldest unfinished job on the object; None when it is idle."""
+    """Return the oldest unfinished job on the object; None when it is idle."""
     at_work = (Job.object_id == object_id) & Job.state.not_in(FINISHED)
     job = Job.select(Job.id).where(at_work).order_by(Job.created_at, Job.id).first()
     return None if job is None else str(job.id)
 
 
 def busy_among(object_ids: Iterable[str], *, since: datetime) -> frozenset[str]:
-    """Those of the objects with an unfinished job, or with one that ended after `since`."""
+    """Return the objects with a job that is unfinished or ended after `since`."""
     ids, busy = sorted(object_ids), set[str]()
     at_work = Job.state.not_in(FINISHED) | (Job.finished_at >= since)
     for first in range(0, len(ids), AT_ONCE):
@@ -52,7 +55,10 @@ def busy_among(object_ids: Iterable[str], *, since: datetime) -> frozenset[str]:
 
 
 def busy_ids(*, since: datetime | None = None) -> frozenset[str]:
-    """Ids of all objects with an unfinished job; with `since`, also of those with one that ended after that moment."""
+    """Return the ids of all objects with an unfinished job.
+
+    With `since`, also of those with one that ended after that moment.
+    """
     at_work = Job.state.not_in(FINISHED)
     if since is not None:
         at_work |= Job.finished_at >= since

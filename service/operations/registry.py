@@ -1,4 +1,4 @@
-"""All operations that run as jobs, by kind: one tuple names them."""
+"""Registry of all operations that run as jobs, by kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The control plane's own secret: 256 random bits in a file of its owner's, from which short-lived passwords are made.
+"""The control plane's secret key, from which short-lived passwords are derived.
 
-Every process of one control plane reads the same file; a back-up takes it along.
+256 random bits in a file with mode 0600. Every process of one control plane reads the same file; backups contain it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ KEY_BYTES = 32
 
 
 def secret_key(path: Path) -> bytes:
-    """The key; made at first use. Of any number of processes that make it together, one's is kept by all."""
+    """Return the key; it is created at first use.
+
+    If several processes create it at the same time, all use the one that was first.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -25,7 +28,7 @@ def secret_key(path: Path) -> bytes:
 
 
 def derive(path: Path, purpose: str, *parts: str) -> bytes:
-    """32 bytes that only a holder of the key can tell from `purpose` and `parts`."""
+    """Derive 32 bytes from the key, `purpose` and `parts`."""
     message = "\0".join((purpose, *parts)).encode()
     return hmac.new(secret_key(path), message, hashlib.sha256).digest()
 
@@ -37,7 +40,7 @@ def _make(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     try:
-        with suppress(FileExistsError):  # another process was first: its key is everybody's
-            os.link(draft, path)  # a whole file or none, and never over another's
+        with suppress(FileExistsError):  # another process was first: use its key
+            os.link(draft, path)  # atomic, and never replaces another's file
     finally:
         draft.unlink()

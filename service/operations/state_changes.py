@@ -1,6 +1,6 @@
-"""Every change of a VM's or a host's state passes here: it leaves an audit row, and so an event.
+"""State changes of VMs and hosts, each with an audit row and an event.
 
-What people ask for is audited where it is accepted; here it is what became of it, and what was seen.
+Requests are audited where they are accepted; this module audits their outcome and observations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ VM_STATE = ("desired_state", "observed_state", "host_id")
 
 
 def change_vm(ctx: Context, vm_id: str, **columns: Any) -> None:
-    """Set columns of the VM, its state among them, inside the caller's transaction. Silent when it is gone."""
+    """Set columns of the VM, among them its state, inside the caller's transaction.
+
+    Does nothing when the VM is gone.
+    """
     vm = queries.find_by_id(Vm, vm_id)
     if vm is None:
         return
@@ -31,8 +34,10 @@ def change_vm(ctx: Context, vm_id: str, **columns: Any) -> None:
 
 
 def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) -> None:
-    """What was observed of a host is written by the caller; that it fell silent, answers again, or has strays is a
-    change of its state. `host` is as it was before."""
+    """Audit an observation that changes a host's state; the caller writes it.
+
+    State changes are: unreachable, reachable again, unexpected domains. `host` is the row before the change.
+    """
     if (host.problem is None) != (problem is None):
         detail = {"state": host.state, "reachable": problem is None, "problem": problem}
         audit.record(ctx, SERVICE, "host_state", "host", host, **detail)

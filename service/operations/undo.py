@@ -1,4 +1,7 @@
-"""The undo verbs: idempotent, silent when there is nothing to undo. After an error the job waits and tries again."""
+"""Undo verbs: idempotent; they do nothing if there is nothing to undo.
+
+After an error the job waits and retries.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +26,19 @@ def force_off(ctx: Context, vm_id: str, host_id: str) -> None:
 
 
 def take_off(ctx: Context, vm_id: str, desired_state: str) -> None:
-    """The VM was not started after all: it holds no capacity, and what was wanted of it before is wanted again."""
+    """Undo a start: release the capacity and restore the desired state."""
     with transaction(ctx.db):
         vm_rows.take_off(ctx, vm_id)
         state_changes.change_vm(ctx, vm_id, desired_state=desired_state)
 
 
 def keep_vm(ctx: Context, vm_id: str, desired_state: str, observed_state: str) -> None:
-    """The VM is not deleted after all."""
+    """Undo a deletion: restore the states."""
     with transaction(ctx.db):
         state_changes.change_vm(ctx, vm_id, desired_state=desired_state, observed_state=observed_state)
 
 
 def forget_vm(ctx: Context, vm_id: str) -> None:
-    """The VM was not made after all."""
+    """Undo a creation: remove the VM's rows."""
     with transaction(ctx.db):
         vm_rows.forget(vm_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.db import placements
-from service.db.placements import told
+from service.db.placements import verdict_json
 from service.db.tables import Placement
 from service.placement.place import Decision
 from service.views.values import Json, show_time
@@ -60,7 +60,7 @@ def show_decision(made: Decision) -> Json:
         "algorithm": made.algorithm,
         "policy_hash": made.policy_hash,
         "fallback": made.fallback,
-        "chosen": told(made.chosen) if made.chosen else None,
-        "verdicts": [told(verdict) for verdict in made.top],
+        "chosen": verdict_json(made.chosen) if made.chosen else None,
+        "verdicts": [verdict_json(verdict) for verdict in made.top],
         "reasons": dict(made.reasons),
     }

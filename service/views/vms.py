@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.db import queries
 from service.db.tables import Nic, Vm, Volume
-from service.operations.images.definition import told_name
+from service.operations.images.definition import shown_name
 from service.operations.placement import placement_groups
 from service.views.values import Json, show_named, show_time
 
@@ -28,7 +28,7 @@ def show_vm(row: Vm, nics: list[Nic] | None = None) -> Json:
         "host": row.host.name if row.host else None,
         "address": nics[0].address if nics else None,
         "user": row.user,
-        "image": told_name(row.image),
+        "image": shown_name(row.image),
         "flavor": row.flavor.name,
         "vcpus": row.vcpus,
         "memory_mib": row.memory_mib,
@@ -57,7 +57,8 @@ def show_vm_in_full(row: Vm) -> Json:
         "vnc_expires_at": show_time(row.vnc_expires_at),
         "volumes": [_vm_volume(volume) for volume in queries.volumes(row)],
         "cdroms": [
-            {"target": drive.target, "bus": drive.bus, "image": told_name(drive.image)} for drive in queries.drives(row)
+            {"target": drive.target, "bus": drive.bus, "image": shown_name(drive.image)}
+            for drive in queries.drives(row)
         ],
         "nics": [
             {"network": nic.network.name, "mac": nic.mac, "address": nic.address, "model": nic.model} for nic in nics
@@ -67,4 +68,4 @@ def show_vm_in_full(row: Vm) -> Json:
 
 def _vm_volume(row: Volume) -> Json:
     shown = ("id", "name", "role", "target", "bus", "pool", "storage_name", "size_bytes", "state")
-    return {**{name: getattr(row, name) for name in shown}, "image": told_name(row.image)}
+    return {**{name: getattr(row, name) for name in shown}, "image": shown_name(row.image)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.db import queries
 from service.db.tables import Volume
-from service.operations.images.definition import told_name
+from service.operations.images.definition import shown_name
 from service.views.values import Json, show_named, show_time
 
 
@@ -24,7 +24,7 @@ def show_volume(row: Volume) -> Json:
         "bus": row.bus,
         "pool": row.pool,
         "size_bytes": row.size_bytes,
-        "image": told_name(row.image),
+        "image": shown_name(row.image),
         "project_id": row.project_id,
         "created_at": show_time(row.created_at),
     }

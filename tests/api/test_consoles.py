@@ -204,7 +204,7 @@ def test_a_screen_speaks_with_its_viewer(cloud, console, screen):
 def test_a_slot_is_held_as_long_as_its_console(cloud, console, screen):
     first, second = (opened(console, ticket(cloud, "vnc")) for _ in range(2))
     told = ticket(cloud, "vnc")
-    assert refusal(console, told) == (503, "All consoles are taken: try again later.")
+    assert refusal(console, told) == (503, "All console slots are in use: retry later.")
     first.close()
     for _ in range(100):  # the slot comes back a moment after the close
         try:

@@ -76,7 +76,7 @@ def test_a_stopped_vm_is_of_its_new_size_at_once(roomy):
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"vcpus": 1, "memory_mib": 256}, "gives nothing back"),
+        ({"vcpus": 1, "memory_mib": 256}, "cannot be made smaller"),
         ({"vcpus": 5, "memory_mib": 512}, "at most 4 vCPUs"),
         ({"vcpus": 1, "memory_mib": 4096}, "at most 2048 MiB"),
         ({"vcpus": 1, "memory_mib": 600}, "steps of 128 MiB"),

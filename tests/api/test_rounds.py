@@ -9,7 +9,7 @@ from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainEvent
 from service.jobs.job_tables import Job
 from service.operations.upkeep import purge_jobs
-from service.operations.vms import note_event
+from service.operations.vms import record_event
 from service.views.values import show_time
 from storage.errors import UnreachableError
 from storage.facts import OsdFacts
@@ -182,14 +182,14 @@ def test_one_vm_that_is_deleted_meanwhile_does_not_stop_the_restore_of_others(cl
 @pytest.mark.parametrize("kind", ["started", "resumed", "suspended", "stopped", "crashed", "io_error", "migrated"])
 def test_an_event_from_a_host_that_the_vm_has_left_is_ignored(cloud, web, kind):
     elsewhere = {"host1": "host2", "host2": "host1"}[web["host"]]
-    note_event.note(cloud.ctx, DomainEvent(elsewhere, web["id"], kind))
-    note_event.note(cloud.ctx, DomainEvent(web["host"], "no-such-vm", kind))
+    record_event.record(cloud.ctx, DomainEvent(elsewhere, web["id"], kind))
+    record_event.record(cloud.ctx, DomainEvent(web["host"], "no-such-vm", kind))
     assert cloud.vm() == web
 
 
 @pytest.mark.parametrize(("kind", "state"), [("suspended", "paused"), ("resumed", "running"), ("rebooted", "running")])
 def test_an_event_is_written_down_at_once(cloud, web, kind, state):
-    note_event.note(cloud.ctx, DomainEvent(web["host"], web["id"], kind))
+    record_event.record(cloud.ctx, DomainEvent(web["host"], web["id"], kind))
     assert cloud.vm()["observed_state"] == state
 
 
@@ -197,7 +197,7 @@ def test_an_event_is_written_down_at_once(cloud, web, kind, state):
 def test_an_end_that_is_told_late_does_not_take_off_what_was_started_since(cloud, web, kind):
     cloud.done(cloud.api.post("/v1/vms/web/force-off"))
     cloud.done(cloud.api.post("/v1/vms/web/start"))
-    note_event.note(cloud.ctx, DomainEvent(cloud.vm()["host"], web["id"], kind))
+    record_event.record(cloud.ctx, DomainEvent(cloud.vm()["host"], web["id"], kind))
     assert (cloud.vm()["observed_state"], cloud.vm()["desired_state"]) == ("running", "running")
     cloud.assert_clean(vms=1)
 
@@ -205,7 +205,7 @@ def test_an_end_that_is_told_late_does_not_take_off_what_was_started_since(cloud
 def test_an_end_that_cannot_be_confirmed_is_left_to_the_next_look(cloud, web):
     host = cloud.host(web["host"])
     host.reachable = False
-    note_event.note(cloud.ctx, DomainEvent(web["host"], web["id"], "stopped"))
+    record_event.record(cloud.ctx, DomainEvent(web["host"], web["id"], "stopped"))
     assert cloud.vm()["observed_state"] == "running"
     host.reachable = True
     host.domains.clear()

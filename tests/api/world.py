@@ -27,7 +27,7 @@ from service.network.outside import INTERNET
 from service.operations.authorise import ROLES
 from service.operations.people import tokens
 from service.operations.registry import OPERATIONS
-from service.operations.vms import note_event
+from service.operations.vms import record_event
 from service.placer.new_placer import new_placer
 from service.settings import Settings
 from service.worker.loop import Worker
@@ -124,7 +124,7 @@ class Cloud:
         self.measurements = open_measurements(self.settings.metrics)
         prepare(self.measurements)
         self.ctx = self._context()
-        self.ctx.hypervisors.listen(lambda event: note_event.note(self.ctx, event))
+        self.ctx.hypervisors.listen(lambda event: record_event.record(self.ctx, event))
         self.worker = self.new_worker("w")
         self.app = App(self.ctx)
         self.tokens: dict[str, str] = {}

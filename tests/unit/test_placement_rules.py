@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.operations.placement.placement_rules import Rule, Tie, broken, clash, contradiction, told
+from service.operations.placement.placement_rules import Rule, Tie, broken, clash, contradiction, label
 
 HOSTS = {"h1": "host1", "h2": "host2", "h3": "host3"}
 
@@ -20,7 +20,7 @@ def tie(kind: str, name: str, others: dict[str, list[str]], *, hard: bool = True
 
 def test_two_vms_that_are_kept_together_and_apart_contradict():
     found = contradiction([rule("affinity", "near", "a", "b"), rule("anti_affinity", "far", "a", "b", "c")])
-    assert (told(found.apart), [told(one) for one in found.together]) == ("anti-affinity 'far'", ["affinity 'near'"])
+    assert (label(found.apart), [label(one) for one in found.together]) == ("anti-affinity 'far'", ["affinity 'near'"])
     assert found.vms == ("a", "b")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.api.models.placements import AskPlacement, ListPlacements, ReplayPlacement, SimulatePlacements
 from service.db import placements, queries
-from service.db.placements import told
+from service.db.placements import verdict_json
 from service.db.tables import Host, Placement, Vm
 from service.edge import paging
 from service.edge.call import Call, Reply
@@ -16,7 +16,7 @@ from service.placement.table import HostTable
 from service.views.placements import show_decision, show_kept_placements
 
 Json = dict[str, Any]
-MOST_LEFT = 100  # hosts listed in the result of a simulation
+MOST_LEFT = 100  # hosts listed in a simulation
 
 
 def listing(call: Call[None, ListPlacements]) -> Reply:
@@ -40,7 +40,7 @@ def one(call: Call[None, AskPlacement]) -> Reply:
     row = placements.get(call.ref, call.actor.scope)
     (body,) = show_kept_placements([row])
     if call.query.full:
-        body["verdicts"] = [told(verdict) for verdict in replay_placement.in_full(call.ctx, row)]
+        body["verdicts"] = [verdict_json(verdict) for verdict in replay_placement.in_full(call.ctx, row)]
         again = {verdict["host_id"]: verdict for verdict in body["verdicts"]}
         body["exact"] = all(again.get(verdict["host_id"]) == verdict for verdict in row.top)
     return Reply(body)

@@ -1,4 +1,4 @@
-"""Take a pool of the storage cluster into use, once everything that disks and images need of it was tried."""
+"""Add a pool of the storage cluster to Nacre, after checking that it works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.operations.actor import Actor
 
 
 def request(ctx: Context, actor: Actor, name: str, uses: Collection[str]) -> str:
-    """Enqueue; returns the job's id. `uses` are "vms", "images" or both."""
+    """Enqueue the job and return its id. `uses` are "vms", "images" or both."""
     with transaction(ctx.db):
         audit.record(ctx, actor, OPERATION.kind, "pool", Pool(name=name), uses=sorted(uses))
         return queue.enqueue(
@@ -31,7 +31,7 @@ def request(ctx: Context, actor: Actor, name: str, uses: Collection[str]) -> str
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Try the pool, then mark it."""
+    """Check the pool, then mark it as in use."""
     job.step("check", ctx.storage.check_pool, job.object_id)
     job.write("record", _record, job.object_id, job.args["uses"])
 
@@ -42,4 +42,4 @@ OPERATION = Operation(kind="add_pool", run=run, steps_version=1)
 def _record(name: str, uses: list[str]) -> None:
     marks = {"for_vms": "vms" in uses, "for_images": "images" in uses}
     if not Pool.update(**marks).where(Pool.name == name).execute():
-        Pool.insert(name=name, **marks).execute()  # not seen yet; the next look brings its facts
+        Pool.insert(name=name, **marks).execute()  # not observed yet; the next observation adds its facts

@@ -1,4 +1,4 @@
-"""Make and remove flavors."""
+"""Create and delete flavors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.operations.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class NewFlavor:
-    """A size of VM."""
+    """A flavor to be created."""
 
     name: str
     vcpus: int
@@ -26,7 +26,7 @@ class NewFlavor:
 
 
 def create(ctx: Context, actor: Actor, new: NewFlavor) -> Flavor:
-    """Make the flavor. Raises ConflictError (`flavor.name_taken`)."""
+    """Create the flavor. Raises ConflictError (`flavor.name_taken`)."""
     with transaction(ctx.db):
         if queries.find(Flavor, new.name, actor.scope) is not None:
             raise ConflictError(f"There is a flavor '{new.name}' already.", code="flavor.name_taken")
@@ -36,10 +36,10 @@ def create(ctx: Context, actor: Actor, new: NewFlavor) -> Flavor:
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove the flavor. Raises ConflictError (`flavor.in_use`)."""
+    """Delete the flavor. Raises ConflictError (`flavor.in_use`)."""
     with transaction(ctx.db):
         flavor = queries.get(Flavor, ref, actor.scope)
         if Vm.select().where(Vm.flavor == flavor).exists():
-            raise ConflictError(f"VMs of flavor '{flavor.name}' exist.", code="flavor.in_use")
+            raise ConflictError(f"VMs of flavor '{flavor.name}' exist: delete them first.", code="flavor.in_use")
         audit.record(ctx, actor, "delete_flavor", "flavor", flavor, before=audit.definition(flavor))
         flavor.delete_instance()

@@ -1,4 +1,4 @@
-"""Make and remove guest networks."""
+"""Create and delete guest networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.operations.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class NewNetwork:
-    """A bridge that every host has, and the addresses to give out on it."""
+    """A network to be created: a bridge of every host, and addresses to assign on it."""
 
     name: str
     bridge: str
@@ -28,7 +28,10 @@ class NewNetwork:
 
 
 def create(ctx: Context, actor: Actor, new: NewNetwork) -> Network:
-    """Make the network. Raises ConflictError (`network.name_taken`, `network.overlaps`)."""
+    """Create the network.
+
+    Raises ConflictError (`network.name_taken`, `network.overlaps`).
+    """
     with transaction(ctx.db):
         if queries.find(Network, new.name, actor.scope) is not None:
             raise ConflictError(f"There is a network '{new.name}' already.", code="network.name_taken")
@@ -39,21 +42,21 @@ def create(ctx: Context, actor: Actor, new: NewNetwork) -> Network:
 
 
 def _check_no_overlap(new: NewNetwork) -> None:
-    """On one bridge an address has one owner, whichever network gave it out."""
+    """Check that an address on a bridge belongs to one network only."""
     first, last = IPv4Address(new.first_address), IPv4Address(new.last_address)
     for other in Network.select().where(Network.bridge == new.bridge):
         if first <= IPv4Address(other.last_address) and IPv4Address(other.first_address) <= last:
             raise ConflictError(
-                f"Network '{other.name}' gives out addresses of this range on bridge {new.bridge} already.",
+                f"Network '{other.name}' assigns addresses of this range on bridge {new.bridge}: choose another range.",
                 code="network.overlaps",
             )
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove the network. Raises ConflictError (`network.in_use`)."""
+    """Delete the network. Raises ConflictError (`network.in_use`)."""
     with transaction(ctx.db):
         network = queries.get(Network, ref, actor.scope)
         if Nic.select().where(Nic.network == network).exists():
-            raise ConflictError(f"VMs are on network '{network.name}'.", code="network.in_use")
+            raise ConflictError(f"VMs are on network '{network.name}': delete them first.", code="network.in_use")
         audit.record(ctx, actor, "delete_network", "network", network, before=audit.definition(network))
         network.delete_instance()

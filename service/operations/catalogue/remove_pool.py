@@ -1,4 +1,4 @@
-"""Use a pool no more. Nothing is changed in the storage cluster."""
+"""Remove an empty pool from Nacre; the Ceph pool is kept."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from service.operations.actor import Actor
 
 
 def remove(ctx: Context, actor: Actor, name: str) -> None:
-    """Raises NotFoundError, ConflictError (`pool.in_use`) while it holds something, or is one of the settings' own."""
+    """Remove the pool.
+
+    Raises NotFoundError, ConflictError (`pool.in_use`) while it is not empty or is named in the settings.
+    """
     with transaction(ctx.db):
         pool = Pool.get_or_none(Pool.name == name)
         if pool is None or not (pool.for_vms or pool.for_images or name in own_pools(ctx)):
             raise queries.not_found("pool", name)
         if name in own_pools(ctx):
-            raise ConflictError(f"Pool '{name}' is named in the service's settings.", code="pool.in_use")
+            raise ConflictError(f"Pool '{name}' is named in the settings: change them first.", code="pool.in_use")
         held = sum(table.select().where(table.pool == name).count() for table in (Volume, Image))
         if held:
-            told = f"Pool '{name}' holds {held} volumes and images: delete them first."
-            raise ConflictError(told, code="pool.in_use")
+            detail = f"Pool '{name}' has {held} volumes and images: delete them first."
+            raise ConflictError(detail, code="pool.in_use")
         Pool.update(for_vms=False, for_images=False).where(Pool.name == name).execute()
         audit.record(ctx, actor, "remove_pool", "pool", pool)
 
 
 def own_pools(ctx: Context) -> frozenset[str]:
-    """The pools that the settings name: always in use."""
+    """Return the pools named in the settings: always in use."""
     return frozenset({ctx.settings.vm_pool, ctx.settings.image_pool})

@@ -1,1 +1,1 @@
-"""Screens and serial lines of VMs."""
+"""VNC and serial consoles and screenshots of VMs."""

@@ -1,6 +1,6 @@
-"""From the right to write to a VM to one console of it: a ticket that is told once, holds for seconds and is used once.
+"""Tickets for one console of a VM: shown once, valid for seconds, used once.
 
-Who shows it is let in by the console process, which knows neither users nor tokens.
+The API issues one to an actor who may write to the VM; the console process, which has no users or tokens, accepts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROTOCOL = "nacre.console"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What is told once."""
+    """A new ticket with its secret."""
 
     kind: Kind
     secret: str
@@ -38,7 +38,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a ticket was good for: this console of the VM, which is on this host now."""
+    """Result of a redeemed ticket: a console of the VM and its current host."""
 
     vm_id: str
     vm_name: str
@@ -48,11 +48,14 @@ class Admission:
 
 
 def request(ctx: Context, actor: Actor, ref: str, kind: Kind) -> Ticket:
-    """A ticket for a running VM. Raises NotFoundError, ConflictError (`vm.not_running`, `vm.read_only`)."""
+    """Create a ticket for a running VM.
+
+    Raises NotFoundError, ConflictError (`vm.not_running`, `vm.read_only`).
+    """
     with transaction(ctx.db):
         vm, now = queries.get(Vm, ref, actor.scope), ctx.clock.now()
         if not vm.managed:
-            raise ConflictError(f"VM '{vm.name}' was adopted and is only looked at: confirm it.", code="vm.read_only")
+            raise ConflictError(f"VM '{vm.name}' was adopted and is read-only: confirm it.", code="vm.read_only")
         queries.host_of(vm)
         ConsoleTicket.delete().where(ConsoleTicket.expires_at <= now).execute()
         ticket = Ticket(kind, secrets.token_urlsafe(32), now + LIFE)
@@ -64,9 +67,12 @@ def request(ctx: Context, actor: Actor, ref: str, kind: Kind) -> Ticket:
 
 
 def redeem(ctx: Context, secret: str) -> Admission:
-    """Use a ticket up. Raises UnauthenticatedError (`console.bad_ticket`), ConflictError (`vm.not_running`)."""
+    """Use a ticket, which deletes it.
+
+    Raises UnauthenticatedError (`console.bad_ticket`), ConflictError (`vm.not_running`).
+    """
     refused = UnauthenticatedError(
-        "This ticket is unknown, was used or is too old: ask for another.", code="console.bad_ticket"
+        "This ticket is unknown, used or expired: request another.", code="console.bad_ticket"
     )
     with transaction(ctx.db):
         row = ConsoleTicket.get_or_none(ConsoleTicket.id == _digest(secret))

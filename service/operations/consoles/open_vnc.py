@@ -1,7 +1,7 @@
-"""A password for a VM's VNC console, with a short life: without one the console is locked.
+"""Set a short-lived password of a VM's VNC console, which is locked without one.
 
-The password is nowhere written down: it is derived from the control plane's key and from what the VM's row says, by
-the API that tells it and by the worker that sets it. A VM that starts or moves meanwhile has it set again.
+The password is not stored: the API, which shows it, and the worker, which sets it, both derive it from the control
+plane's key and the VM's row. If the VM starts or migrates meanwhile, it is set again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from service.operations.rows import vm_rows
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is told once: the password, until when it holds, and the job that sets it."""
+    """The password, shown once, its expiry, and the job that sets it."""
 
     job_id: str
     password: str
@@ -35,7 +35,10 @@ class Opened:
 
 
 def request(ctx: Context, actor: Actor, ref: str, *, life_s: int) -> Opened:
-    """A new password; the one before ends. Raises ConflictError (`vm.not_running`, `vm.busy`)."""
+    """Create a new password that replaces the previous one.
+
+    Raises ConflictError (`vm.not_running`, `vm.busy`).
+    """
     with transaction(ctx.db):
         vm = vm_rows.running(ref, actor.scope)
         vm.vnc_nonce, vm.vnc_expires_at = ctx.ids.uuid(), ctx.clock.now() + timedelta(seconds=life_s)
@@ -45,13 +48,13 @@ def request(ctx: Context, actor: Actor, ref: str, *, life_s: int) -> Opened:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Set it on the host; the result tells where VNC listens."""
+    """Set the password on the host; the result has the address VNC listens on."""
     vm = queries.by_id(Vm, job.object_id)
     job.finish_with(job.step("open", _open, ctx, vm))
 
 
 def close(ctx: Context, vm_id: str, nonce: str) -> None:
-    """That password was not set after all; the console is locked, unless a newer one has opened it."""
+    """Undo a password that was not set: lock the console unless a newer one is valid."""
     with transaction(ctx.db):
         mine = (Vm.id == vm_id) & (Vm.vnc_nonce == nonce)
         Vm.update(vnc_nonce=None, vnc_expires_at=None).where(mine).execute()

@@ -1,4 +1,4 @@
-"""A picture of a running VM's screen, kept for a while to be fetched."""
+"""Take a screenshot of a running VM, stored for a while to be fetched."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KEEP = timedelta(minutes=10)
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id."""
+    """Enqueue the job and return its id."""
     with transaction(ctx.db):
         vm = vm_rows.running(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """One picture per VM: the last."""
+    """Take the screenshot; it replaces the VM's previous one."""
     vm = queries.by_id(Vm, job.object_id)
     job.step("take", _take, ctx, job, vm)
 
@@ -36,11 +36,14 @@ OPERATION = Operation(kind="take_screenshot", run=run, steps_version=1)
 
 
 def newest(ctx: Context, vm: Vm) -> bytes:
-    """The PNG that was taken last. Raises NotFoundError (`screenshot.not_found`) when there is none, or an old one."""
+    """Return the last PNG.
+
+    Raises NotFoundError (`screenshot.not_found`) when there is none or it is too old.
+    """
     row: Screenshot | None = Screenshot.get_or_none(Screenshot.vm == vm.id)
     if row is None or row.taken_at < ctx.clock.now() - KEEP:
-        told = f"There is no fresh picture of VM '{vm.name}': take one by POST to the same path."
-        raise NotFoundError(told, code="screenshot.not_found")
+        detail = f"There is no recent screenshot of VM '{vm.name}': take one by POST to the same path."
+        raise NotFoundError(detail, code="screenshot.not_found")
     return bytes(row.png)
 
 

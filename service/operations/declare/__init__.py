@@ -1,1 +1,1 @@
-"""VMs as they are declared: the difference, and what applies it."""
+"""Declared VMs: their differences and the changes that apply them."""

@@ -1,6 +1,6 @@
-"""Several changes of one VM, one after the other, each by its own operation's job.
+"""Apply several changes of a VM in turn, each by its own operation's job.
 
-What is done when one of them fails stays done: declaring the same again goes on from there.
+If one fails, the changes before it are kept: declaring the same again continues from there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from service.operations.disks import attach_disk, change_medium, detach_disk, gr
 from service.operations.rows.new_vm import NewDisk
 from service.operations.vms import pause_vm, resize_vm, resume_vm, shut_down_vm, start_vm
 
-LOOK_AGAIN = timedelta(minutes=5)  # the end of the job that is waited for wakes it long before
+POLL = timedelta(minutes=5)  # usually the end of the awaited job wakes this one long before
 Verb = Callable[[Context, Actor, str, Mapping[str, Any]], str]
 Change = dict[str, Any]  # {"verb": …, "args": {…}}
 
@@ -46,21 +46,24 @@ VERBS: Mapping[str, Verb] = {
 
 
 def request(ctx: Context, actor: Actor, vm: Vm, changes: Sequence[Change]) -> str:
-    """Enqueue, inside the caller's transaction; returns the job's id. A single change is its own operation's job."""
+    """Enqueue the job inside the caller's transaction and return its id.
+
+    A single change is enqueued directly as its own operation's job.
+    """
     if len(changes) == 1:
-        return _ask(ctx, actor, vm.id, changes[0])
+        return _request_change(ctx, actor, vm.id, changes[0])
     verbs = [change["verb"] for change in changes]
     return accept(ctx, actor, OPERATION, vm, args={"changes": list(changes)}, verbs=verbs)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Ask for each change once the one before is done."""
+    """Request each change once the one before is done."""
     vm = queries.by_id(Vm, job.object_id)
     scope = Scope(project_id=vm.project_id, visible=frozenset({vm.project_id}))
     actor = Actor(name=job.actor, role="user", request_id=job.request_id, scope=scope)
     jobs = []
     for number, change in enumerate(job.args["changes"]):
-        child = job.write(f"{number}_{change['verb']}", _ask, ctx, actor, vm.id, change)
+        child = job.write(f"{number}_{change['verb']}", _request_change, ctx, actor, vm.id, change)
         _await(ctx, job, child)
         jobs.append({"verb": change["verb"], "job_id": child})
     job.finish_with({"jobs": jobs})
@@ -69,14 +72,14 @@ def run(ctx: Context, job: Job) -> None:
 OPERATION = Operation(kind="apply_vm", run=run, steps_version=1)
 
 
-def _ask(ctx: Context, actor: Actor, vm_id: str, change: Change) -> str:
+def _request_change(ctx: Context, actor: Actor, vm_id: str, change: Change) -> str:
     return VERBS[change["verb"]](ctx, actor, vm_id, change["args"])
 
 
 def _await(ctx: Context, job: Job, child: str) -> None:
     view = job_view(child)
     if not view.finished:
-        job.wait(waits_for(child), ctx.clock.now() + LOOK_AGAIN)
+        job.wait(waits_for(child), ctx.clock.now() + POLL)
     if view.state != "succeeded":
         raise ConflictError(
             f"Job {child} ({view.kind}) {view.state}: {view.error_detail}", code=view.error_code or "job.cancelled"

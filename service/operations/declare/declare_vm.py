@@ -1,4 +1,4 @@
-"""Have a VM as it is declared: made when it is not there, changed where it differs, left alone where it does not."""
+"""Bring a VM to its declaration: create it, or change it where it differs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ EDITED = ("description", "tags", "boot", "placement_groups")
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What came of it. `job_id` is what to wait for, also where it was at work before; None: nothing is left to do."""
+    """Result of a declaration.
+
+    `job_id` is the job to wait for, new or already running; None if nothing is left to do.
+    """
 
     vm_id: str
     created: bool
@@ -30,9 +33,9 @@ class Declaration:
 
 
 def declare(ctx: Context, actor: Actor, ref: str, declared: Declared) -> Declaration:
-    """All checks, and what can be done at once, in one transaction.
+    """Check everything, write what needs no job, enqueue the rest: one transaction.
 
-    Raises ConflictError (`vm.unchangeable`, `vm.busy` and what the verbs raise), InvalidError.
+    Raises ConflictError (`vm.unchangeable`, `vm.busy` and those of the verbs), InvalidError.
     """
     with transaction(ctx.db):
         vm = queries.find(Vm, ref, actor.scope)
@@ -40,7 +43,7 @@ def declare(ctx: Context, actor: Actor, ref: str, declared: Declared) -> Declara
             return _create(ctx, actor, ref, declared)
         _check_name(vm.name, declared)
         if not vm.managed:
-            vm_rows.existing(vm.id, actor.scope)  # tells what to do about it
+            vm_rows.existing(vm.id, actor.scope)  # raises with the next step
         found = differences(ctx, actor.scope, vm, declared)
         _check(vm, found)
         if not found:
@@ -62,8 +65,8 @@ def _create(ctx: Context, actor: Actor, ref: str, declared: Declared) -> Declara
 
 def _check_name(name: str, declared: Declared) -> None:
     if declared.vm.name != name:
-        told = f"the path means VM '{name[:80]}': 'nacre vm rename' gives it another name"
-        raise InvalidError(f"The name is another: {told}.", errors=(FieldError("name", told),))
+        text = f"the path names VM '{name[:80]}': use 'nacre vm rename' to rename it"
+        raise InvalidError(f"The name differs from the path: {text}.", errors=(FieldError("name", text),))
 
 
 def _check(vm: Vm, found: tuple[Difference, ...]) -> None:
@@ -71,9 +74,9 @@ def _check(vm: Vm, found: tuple[Difference, ...]) -> None:
     if never:
         names = ", ".join(one.field for one in never)
         raise ConflictError(
-            f"VM '{vm.name}' has another {names}, for life: make a new VM, or declare what it has.",
+            f"VM '{vm.name}' has another {names}, which cannot change: create a new VM, or declare its own.",
             code="vm.unchangeable",
-            errors=tuple(FieldError(one.field, f"is {one.before!r}, and cannot become {one.to!r}") for one in never),
+            errors=tuple(FieldError(each.field, f"is {each.before!r}, cannot become {each.to!r}") for each in never),
         )
 
 

@@ -1,6 +1,6 @@
-"""What a declaration says otherwise than a VM is, field by field, and which verb mends it.
+"""Differences between a declaration and a VM, by field, with the verbs to apply.
 
-Only what was stated is compared: what a declaration leaves out stays as it is. Nothing is written here.
+Only stated fields are compared: omitted ones are kept. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.db import queries
 from service.db.scope import Scope
 from service.db.tables import Drive, Flavor, Image, Nic, Vm, Volume
 from service.errors import FieldError, InvalidError
-from service.operations.images.definition import told_name
+from service.operations.images.definition import shown_name
 from service.operations.placement import placement_groups
 from service.operations.rows import volume_rows
 from service.operations.rows.new_vm import NewDisk, NewVm
@@ -29,7 +29,10 @@ When = Literal["now", "next_start", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`verb` and `args` are what apply_vm does about it; no verb: it is done in the request itself, or never."""
+    """A difference in one field.
+
+    apply_vm calls `verb` with `args`; without a verb the request itself applies it, or it cannot be changed.
+    """
 
     field: str
     before: Any
@@ -39,20 +42,23 @@ class Difference:
     args: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
-        """As the answer tells it."""
+        """Return it as JSON for the answer."""
         return {"field": self.field, "from": self.before, "to": self.to, "when": self.when}
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What is declared, and the names of what was really stated: `flavor`, `root.pool` …"""
+    """A declaration, and the names of the stated fields: `flavor`, `root.pool` …"""
 
     vm: NewVm
     stated: frozenset[str]
 
 
 def differences(ctx: Context, scope: Scope, vm: Vm, declared: Declared) -> tuple[Difference, ...]:
-    """All of them, in the order in which they are mended. Raises InvalidError for what is not there or shrinks."""
+    """Return all differences in the order in which they are applied.
+
+    Raises InvalidError for an object that does not exist or a disk that would shrink.
+    """
     state = list(_state(vm, declared))
     off = vm.host is None or any(one.verb == "shut_down" for one in state)
     changes = [
@@ -67,12 +73,12 @@ def differences(ctx: Context, scope: Scope, vm: Vm, declared: Declared) -> tuple
 
 
 def _fixed(vm: Vm, declared: Declared) -> Iterator[Difference]:
-    """What a VM keeps for life."""
+    """Yield differences in fields that cannot be changed."""
     new, root = declared.vm, _root_of(vm)
     nic = next(iter(queries.nics(vm)), None)  # an adopted VM may have none
     seeded = any(volume.role == "seed" for volume in queries.volumes(vm))
     for name, is_same, before, to in (
-        ("image", _is_image(vm.image, new.root.image), told_name(vm.image), new.root.image),
+        ("image", _is_image(vm.image, new.root.image), shown_name(vm.image), new.root.image),
         ("root.pool", new.root.pool in (None, root.pool), root.pool, new.root.pool),
         ("root.bus", new.root.bus in (None, root.bus), root.bus, new.root.bus),
         ("network", _is_network(nic, new.network), nic.network.name if nic else None, new.network),
@@ -117,7 +123,10 @@ def _root(vm: Vm, declared: Declared) -> Iterator[Difference]:
 
 
 def _disks(scope: Scope, vm: Vm, declared: Declared) -> Iterator[Difference]:
-    """A disk with a name is the volume of that name; the others are taken in the order of their targets."""
+    """Yield differences of disks.
+
+    A named disk is the volume of that name; the others are matched in the order of their targets.
+    """
     if "disks" not in declared.stated:
         return
     there = [volume for volume in queries.volumes(vm) if volume.role == "data"]
@@ -137,7 +146,7 @@ def _disk(where: str, volume: Volume, disk: NewDisk) -> Iterator[Difference]:
         if to not in (None, before):
             yield Difference(f"{where}.{name}", before, to, "never")
     if disk.image is not None and not _is_image(volume.image, disk.image):
-        yield Difference(f"{where}.image", told_name(volume.image), disk.image, "never")
+        yield Difference(f"{where}.image", shown_name(volume.image), disk.image, "never")
     yield from _size(where, volume, disk)
 
 
@@ -155,15 +164,15 @@ def _size(where: str, volume: Volume, disk: NewDisk) -> Iterator[Difference]:
     if disk.size_bytes is None or disk.size_bytes == volume.size_bytes:
         return
     if disk.size_bytes < volume.size_bytes:
-        told = f"The disk has {volume.size_bytes} bytes: it can only be made larger, what is cut off would be lost."
-        raise InvalidError(told, code="volume.shrink", errors=(FieldError(f"{where}.size_gib", told),))
+        detail = f"The disk has {volume.size_bytes} bytes and can only be made larger: shrinking it would lose data."
+        raise InvalidError(detail, code="volume.shrink", errors=(FieldError(f"{where}.size_gib", detail),))
     args = {"disk": volume.id, "size_bytes": disk.size_bytes}
     before, to = volume.size_bytes / GIB, disk.size_bytes / GIB
     yield Difference(f"{where}.size_gib", before, to, verb="grow", args=args)
 
 
 def _drives(scope: Scope, vm: Vm, declared: Declared, *, off: bool) -> Iterator[Difference]:
-    """Drive by drive, in the order of their targets; one that is not declared any more is emptied."""
+    """Yield differences of drives by target; a drive without a declaration is emptied."""
     if "cdroms" not in declared.stated:
         return
     there, wanted = queries.drives(vm), declared.vm.drives
@@ -180,7 +189,7 @@ def _drives(scope: Scope, vm: Vm, declared: Declared, *, off: bool) -> Iterator[
 
 
 def _medium(where: str, drive: Drive, image: Image | None) -> Iterator[Difference]:
-    before = told_name(drive.image)
+    before = shown_name(drive.image)
     if image is None and drive.image is not None:
         yield Difference(f"{where}.image", before, None, verb="eject", args={"drive": drive.target})
     elif image is not None and drive.image_id != image.id:
@@ -207,7 +216,7 @@ def _root_of(vm: Vm) -> Volume:
 
 
 def _is_image(image: Image | None, ref: str | None) -> bool:
-    return ref is None if image is None else ref in (image.id, told_name(image))
+    return ref is None if image is None else ref in (image.id, shown_name(image))
 
 
 def _is_network(nic: Nic | None, ref: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Take a host into the cloud: look at all that may be wrong with it, and find out whether KVM really works on it."""
+"""Add a host to the cloud: run all preflight checks and test KVM on it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.hosts import preflight
 
-OSD_MEMORY_MIB = 4096  # osd_memory_target of a Ceph that nobody has tuned
+OSD_MEMORY_MIB = 4096  # Ceph's default osd_memory_target
 
 
 @dataclass(frozen=True, slots=True)
 class NewHost:
-    """What is known of a host. None: what the host says of itself; of a reservation: what its OSDs are likely to take.
+    """A host to be added.
 
-    With `force` only what nothing works without must be right.
+    None means the value reported by the host; for a reservation the likely need of its OSDs. With `force` only the
+    checks that nothing works without must pass.
     """
 
     address: str
@@ -38,8 +39,11 @@ class NewHost:
 
 
 def request(ctx: Context, actor: Actor, new: NewHost) -> str:
-    """Enqueue; returns the job's id. Raises ConflictError when name or address is taken."""
-    name = new.name or new.address.replace(".", "-")  # until the host tells its own
+    """Enqueue the job and return its id.
+
+    Raises ConflictError when name or address is taken.
+    """
+    name = new.name or new.address.replace(".", "-")  # until the host reports its own
     with transaction(ctx.db):
         if Host.get_or_none((Host.name == name) | (Host.address == new.address)) is not None:
             raise ConflictError(f"There is a host '{name}' or one at {new.address} already.", code="host.name_taken")
@@ -61,16 +65,16 @@ def request(ctx: Context, actor: Actor, new: NewHost) -> str:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Look; refuse what does not fit; write down what was found."""
+    """Check the host; refuse it if it is unfit, otherwise record its facts."""
     host = queries.by_id(Host, job.object_id)
-    told = job.step("look", _look, ctx, job, host)
-    preflight.judge(host.name, told["findings"], force=job.args["force"])
-    job.write("record", _record, ctx, job, told)
-    job.finish_with({key: told[key] for key in ("virt_type", "findings")})
+    report = job.step("look", _check, ctx, job, host)
+    preflight.judge(host.name, report["findings"], force=job.args["force"])
+    job.write("record", _record, ctx, job, report)
+    job.finish_with({key: report[key] for key in ("virt_type", "findings")})
 
 
 def forget_host(ctx: Context, host_id: str) -> None:
-    """The host was not added after all."""
+    """Undo the addition: delete the host's row."""
     with transaction(ctx.db):
         Host.delete().where(Host.id == host_id).execute()
         change_counter.note_removed()
@@ -81,7 +85,7 @@ OPERATION = Operation(
 )
 
 
-def _look(ctx: Context, job: Job, host: Host) -> dict[str, Any]:
+def _check(ctx: Context, job: Job, host: Host) -> dict[str, Any]:
     report = preflight.look(ctx, job, name=host.name, address=host.address, ceph_user=host.ceph_user or None)
     return {
         "hostname": report.hostname,
@@ -94,31 +98,31 @@ def _look(ctx: Context, job: Job, host: Host) -> dict[str, Any]:
     }
 
 
-def _record(ctx: Context, job: Job, told: dict[str, Any]) -> None:
+def _record(ctx: Context, job: Job, report: dict[str, Any]) -> None:
     host = queries.by_id(Host, job.object_id)
     if not job.args["named"]:
-        host.name = _free_name(told["hostname"].partition(".")[0], host)
-    host.vcpus = host.vcpus or told["hardware"]["cpus"]
-    host.memory_mib = host.memory_mib or told["hardware"]["memory_mib"]
+        host.name = _free_name(report["hostname"].partition(".")[0], host)
+    host.vcpus = host.vcpus or report["hardware"]["cpus"]
+    host.memory_mib = host.memory_mib or report["hardware"]["memory_mib"]
     if not job.args["reserved"]:
         host.reserved_memory_mib = _likely_reservation(host)
-    host.ceph_user = told["ceph_user"]
-    host.machine, host.virt_type = told["machine"], told["virt_type"]
-    host.libvirt_uuid, host.hardware, host.findings = told["uuid"], told["hardware"], told["findings"]
+    host.ceph_user = report["ceph_user"]
+    host.machine, host.virt_type = report["machine"], report["virt_type"]
+    host.libvirt_uuid, host.hardware, host.findings = report["uuid"], report["hardware"], report["findings"]
     host.checked_at = host.observed_at = ctx.clock.now()
     host.save()
     change_counter.touch([host.id])
 
 
 def _free_name(name: str, host: Host) -> str:
-    """The host's own name. Raises ConflictError when another host of the cloud has it."""
+    """Return the host's own name. Raises ConflictError when another host has it."""
     if Host.select().where((Host.name == name) & (Host.id != host.id)).exists():
-        raise ConflictError(f"There is a host '{name}' already: name this one yourself.", code="host.name_taken")
+        raise ConflictError(f"There is a host '{name}' already: choose a name for this one.", code="host.name_taken")
     return name
 
 
 def _likely_reservation(host: Host) -> int:
-    """What the host's OSDs may grow to, at most half of the host."""
+    """Return the memory that the host's OSDs may grow to, at most half of the host's."""
     seen = queries.storage()
     osds = sum(osd["host"] == host.name for osd in seen.osds) if seen else 0
     return int(min(osds * OSD_MEMORY_MIB, host.memory_mib // 2))

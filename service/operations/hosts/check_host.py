@@ -1,4 +1,4 @@
-"""Look at a host, in the cloud or not yet, and tell everything that is wrong with it. Changes nothing."""
+"""Check a host, added or not, and report all problems. Changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from service.operations.hosts import preflight
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue a look at a host of the cloud; returns the job's id. Raises NotFoundError."""
+    """Enqueue a check of a host of the cloud and return the job's id.
+
+    Raises NotFoundError.
+    """
     with transaction(ctx.db):
         host = queries.get(Host, ref, actor.scope)
         args = {"name": host.name, "address": host.address, "ceph_user": host.ceph_user}
@@ -26,7 +29,7 @@ def request(ctx: Context, actor: Actor, ref: str) -> str:
 
 
 def request_address(ctx: Context, actor: Actor, address: str, *, ceph_user: str | None) -> str:
-    """Enqueue a look at any machine; returns the job's id."""
+    """Enqueue a check of any machine; return the job's id."""
     with transaction(ctx.db):
         known = Host.get_or_none(Host.address == address)
         if known is not None:
@@ -42,17 +45,17 @@ def request_address(ctx: Context, actor: Actor, address: str, *, ceph_user: str 
 
 
 def run(ctx: Context, job: Job) -> None:
-    """The result lists the findings; a host that is known keeps them."""
-    told = job.step("look", _look, ctx, job)
+    """Run the checks; the result has the findings, which are stored with a known host."""
+    report = job.step("look", _check, ctx, job)
     if job.object_id:
-        job.write("record", _record, ctx, job.object_id, told["findings"])
-    job.finish_with(told)
+        job.write("record", _record, ctx, job.object_id, report["findings"])
+    job.finish_with(report)
 
 
 OPERATION = Operation(kind="check_host", run=run, steps_version=1, undo={"remove_volume": undo.remove_volume})
 
 
-def _look(ctx: Context, job: Job) -> dict[str, Any]:
+def _check(ctx: Context, job: Job) -> dict[str, Any]:
     name, address = job.args["name"], job.args["address"]
     report = preflight.look(ctx, job, name=name, address=address, ceph_user=job.args["ceph_user"])
     return {

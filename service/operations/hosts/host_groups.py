@@ -1,4 +1,4 @@
-"""Host groups: which of them a project may use, how far their hosts are promised, and by what they are chosen."""
+"""Host groups: their hosts, the projects bound to them, ratios and algorithm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST_ALGORITHM = Prepared(HostGroup, _first_algorithm)
 
 
 def create(ctx: Context, actor: Actor, name: str, description: str) -> HostGroup:
-    """A group without hosts. Raises ConflictError (`host_group.name_taken`)."""
+    """Create a group without hosts. Raises ConflictError (`host_group.name_taken`)."""
     with transaction(ctx.db):
         if queries.find(HostGroup, name, actor.scope) is not None:
             raise ConflictError(f"There is a host group '{name}' already.", code="host_group.name_taken")
@@ -37,9 +37,10 @@ def create(ctx: Context, actor: Actor, name: str, description: str) -> HostGroup
 
 
 def change(ctx: Context, actor: Actor, ref: str, columns: Mapping[str, str | int | None]) -> HostGroup:
-    """Set columns of a group: `description`, `vcpu_ratio_milli`, `memory_ratio_milli`, `algorithm`.
+    """Change columns of a group.
 
-    Less than is promised on a host already is allowed: nothing new comes there until it fits again.
+    They are `description`, `vcpu_ratio_milli`, `memory_ratio_milli` and `algorithm`. A ratio below what is allocated on
+    a host is allowed: the host gets no new VM until it fits again.
     """
     with transaction(ctx.db):
         group = queries.get(HostGroup, ref, actor.scope)
@@ -54,20 +55,23 @@ def change(ctx: Context, actor: Actor, ref: str, columns: Mapping[str, str | int
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove a group. Raises ConflictError (`host_group.in_use`) while a project is bound to it."""
+    """Delete a group.
+
+    Raises ConflictError (`host_group.in_use`) while a project is bound to it.
+    """
     with transaction(ctx.db):
         group = queries.get(HostGroup, ref, actor.scope)
         bound = ProjectHostGroup.select().where(ProjectHostGroup.group == group).count()
         if bound:  # without its last group a project could use every host
-            told = f"{bound} projects may use host group '{group.name}' only: free them from it first."
-            raise ConflictError(told, code="host_group.in_use")
+            detail = f"{bound} projects are bound to host group '{group.name}': unbind them first."
+            raise ConflictError(detail, code="host_group.in_use")
         audit.record(ctx, actor, "delete_host_group", "host_group", group, before=audit.definition(group))
         touch_group(group.id)
         group.delete_instance()
 
 
 def put_host(ctx: Context, actor: Actor, ref: str, host_ref: str, *, inside: bool) -> HostGroup:
-    """Have a host in the group, or not in it. VMs that run there stay until they move."""
+    """Put a host into the group or take it out. Its VMs stay until they are moved."""
     with transaction(ctx.db):
         group, host = queries.get(HostGroup, ref, actor.scope), queries.get(Host, host_ref, actor.scope)
         _relate(HostGroupMember, wanted=inside, group=group, host=host)
@@ -78,9 +82,9 @@ def put_host(ctx: Context, actor: Actor, ref: str, host_ref: str, *, inside: boo
 
 
 def bind(ctx: Context, actor: Actor, project_ref: str, ref: str, *, bound: bool) -> Project:
-    """Let a project use the group's hosts, and no others than its groups'; or not any more.
+    """Bind a project to the group's hosts, or unbind it.
 
-    Without its last group the project may use every host again.
+    A bound project may use only the hosts of its groups; one without groups may use every host.
     """
     with transaction(ctx.db):
         project, group = queries.get(Project, project_ref, actor.scope), queries.get(HostGroup, ref, actor.scope)
@@ -91,25 +95,28 @@ def bind(ctx: Context, actor: Actor, project_ref: str, ref: str, *, bound: bool)
 
 
 def algorithm_for(project_id: str) -> str | None:
-    """The algorithm that places a project's VMs: that of the first of its groups, by name, that has one; None: none."""
+    """Return the placement algorithm of a project's VMs; None for the setting's.
+
+    It is that of the first of its groups, by name, that has one.
+    """
     found = FIRST_ALGORITHM.tuples(project_id=project_id)
     return str(found[0][0]) if found else None
 
 
 def hosts_of(group: HostGroup) -> list[str]:
-    """Names of the group's hosts."""
+    """Return the names of the group's hosts."""
     members = HostGroupMember.select(HostGroupMember.host).where(HostGroupMember.group == group)
     return [host.name for host in Host.select().where(Host.id.in_(members)).order_by(Host.name)]
 
 
 def groups_of(project: Project) -> list[str]:
-    """Names of the groups that a project is bound to."""
+    """Return the names of the groups that a project is bound to."""
     bound = ProjectHostGroup.select(ProjectHostGroup.group).where(ProjectHostGroup.project == project)
     return [group.name for group in HostGroup.select().where(HostGroup.id.in_(bound)).order_by(HostGroup.name)]
 
 
 def _relate(table: Any, *, wanted: bool, **keys: Row) -> None:
-    """Have the row with these keys, or have none. Silent when it is so already."""
+    """Insert or delete the row with these keys; does nothing if that is done."""
     if wanted:
         table.insert(**keys).on_conflict_ignore().execute()
     else:

@@ -1,4 +1,4 @@
-"""A look at a host before its use, as an operation sees it: what is expected of it, and what the findings amount to."""
+"""Preflight of a host for operations: expectations, findings and their verdict."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from storage.errors import StorageError
 from storage.refs import HostRef, VolumeRef
 
 VOLUME_BYTES = 1 << 20
-NEVER_FORCED = frozenset({"reach", "identity", "kvm"})  # without these there is nothing to work with
+NEVER_FORCED = frozenset({"reach", "identity", "kvm"})  # nothing works without these
 
 
 def look(ctx: Context, job: Job, *, name: str, address: str, ceph_user: str | None) -> HostReport:
-    """Try the host out. A volume is made for it to open, and removed again: `undo` knows it as `remove_volume`."""
+    """Run the checks on the host.
+
+    A volume is created for the host to open and removed again; its undo verb is `remove_volume`.
+    """
     volume = VolumeRef(ctx.settings.vm_pool, f"nacre-check-{job.id}")
     with job.undo() as undo:
         undo.push("remove_volume", volume.pool, volume.name)
@@ -42,7 +45,7 @@ def _make_volume(ctx: Context, volume: VolumeRef, job_id: str) -> tuple[Finding,
     try:
         ctx.storage.create_volume(volume, size_bytes=VOLUME_BYTES, job_id=job_id)
     except StorageError as error:
-        return (Finding("storage", "fail", f"the control plane itself: {error}", "'nacre storage' tells its health."),)
+        return (Finding("storage", "fail", f"the control plane itself: {error}", "See 'nacre storage' for health."),)
     return None
 
 
@@ -62,22 +65,22 @@ def _expectations(ctx: Context, looked_at: HostRef, volume: VolumeRef, *, made: 
 
 
 def findings(report: HostReport) -> list[dict[str, str]]:
-    """The findings as plain data."""
+    """Return the findings as plain data."""
     return [dataclasses.asdict(finding) for finding in report.findings]
 
 
 def judge(name: str, found: list[dict[str, str]], *, force: bool) -> None:
-    """Refuse what does not fit; with `force` only what nothing works without.
+    """Refuse an unfit host; with `force` only if a check in NEVER_FORCED failed.
 
-    Raises ConflictError (`host.unfit`, `host.unreachable`) that names all that must be fixed.
+    Raises ConflictError (`host.unfit`, `host.unreachable`) with all that must be fixed.
     """
     bad = [one for one in found if one["verdict"] == "fail" and (not force or one["check"] in NEVER_FORCED)]
     if bad:
         code = "host.unreachable" if bad[0]["check"] == "reach" else "host.unfit"
-        lines = "\n".join(f"{one['check']}: {one['detail']}. {one['fix']}" for one in bad)
-        raise ConflictError(f"Host {name} cannot be used yet; fix this and try again:\n{lines}", code=code)
+        problems = "\n".join(f"{finding['check']}: {finding['detail']}. {finding['fix']}" for finding in bad)
+        raise ConflictError(f"Host {name} cannot be used yet; fix this and retry:\n{problems}", code=code)
 
 
 def hardware(report: HostReport) -> dict[str, Any]:
-    """What is remembered of the machine itself."""
+    """Return the facts of the machine that are stored."""
     return {} if report.facts is None else observation.hardware(report.facts)

@@ -1,4 +1,4 @@
-"""Let go of a host that runs no VM. Nothing is changed on the host itself."""
+"""Remove a host that runs no VM from Nacre. Nothing is changed on the host itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from service.operations.busy import check_idle
 
 
 def remove(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove the host. Raises ConflictError: `host.in_use` while VMs hold capacity on it, `host.busy`."""
+    """Remove the host.
+
+    Raises ConflictError: `host.in_use` while VMs have capacity allocated on it, `host.busy`.
+    """
     with transaction(ctx.db):
         host = queries.get(Host, ref, actor.scope)
         check_idle("host", host.id, host.name)

@@ -1,4 +1,4 @@
-"""Change what is granted of a host, and whether new VMs may come to it. What runs there goes on."""
+"""Change a host's usable capacity, and whether it gets new VMs. Running VMs stay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from service.operations.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class HostChange:
-    """What shall be different; None stays as it is. `state` is active or cordoned (no new VMs)."""
+    """Changes of a host; None keeps a value.
+
+    `state` is active or cordoned (no new VMs).
+    """
 
     state: str | None = None
     vcpus: int | None = None
@@ -25,19 +28,22 @@ class HostChange:
 
 
 def update(ctx: Context, actor: Actor, ref: str, change: HostChange) -> Host:
-    """The host as it is now. Raises NotFoundError, InvalidError (`host.reservation`).
+    """Change the host and return it.
 
-    Less than is promised already is allowed: nothing new comes to the host until it fits again.
+    Raises NotFoundError, InvalidError (`host.reservation`). A capacity below what is allocated is allowed: the host
+    gets no new VM until it fits again.
     """
     wanted = {name: value for name, value in asdict(change).items() if value is not None}
     with transaction(ctx.db):
         host = queries.get(Host, ref, actor.scope)
         before = {name: getattr(host, name) for name in wanted}
-        # A decision that was made from the old numbers shall not count.
+        # Increment the generation, so that a decision made from the old numbers is refused.
         Host.update(**wanted, generation=Host.generation + 1).where(Host.id == host.id).execute()
         change_counter.touch([host.id])
         host = queries.by_id(Host, host.id)
         if host.reserved_vcpus >= host.vcpus or host.reserved_memory_mib >= host.memory_mib:
-            raise InvalidError(f"The reservation would take all of host '{host.name}'.", code="host.reservation")
+            raise InvalidError(
+                f"The reservation leaves nothing of host '{host.name}': reduce it.", code="host.reservation"
+            )
         audit.record(ctx, actor, "update_host", "host", host, before=before, after=wanted)
         return host

@@ -1,1 +1,1 @@
-"""What can be done with images: one verb per file, and what these files share."""
+"""Images: one verb per file, and their shared code."""

@@ -1,4 +1,4 @@
-"""How a file comes from a URL, or from the server's own folder, to where uploads lie."""
+"""Transfer of an image file from a URL or the server's folder to the uploads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Look = Callable[[int], None]
 
 
 def fetcher(ctx: Context) -> Fetcher:
-    """How this service fetches: never from the cloud's own hosts, guests or control plane."""
+    """Return a fetcher that refuses the cloud's own hosts, guests and control plane."""
     settings = ctx.settings
     return Fetcher(
         outside=ctx.outside,
@@ -32,7 +32,10 @@ def fetcher(ctx: Context) -> Fetcher:
 
 
 def fetch(ctx: Context, url: str, target: Path, look: Look) -> int:
-    """Write what the URL leads to into `target`, made anew; returns the bytes. Raises InvalidError (`url.*`)."""
+    """Download the URL into `target`, which is created again; return the bytes.
+
+    Raises InvalidError (`url.*`).
+    """
     files.empty(target)
     with fetcher(ctx).open(url) as remote, target.open("r+b") as file, files.room():
         if remote.size_bytes:
@@ -44,7 +47,7 @@ def fetch(ctx: Context, url: str, target: Path, look: Look) -> int:
 
 
 def copy(source: Path, target: Path, look: Look) -> int:
-    """Copy a file of the server's; the copy is what is looked at and taken apart. Returns the bytes."""
+    """Copy a file of the server and return its bytes; only the copy is inspected."""
     files.empty(target, source.stat().st_size)
     with target.open("r+b") as file, files.room():
         for offset, data in content.written_chunks(source):
@@ -55,22 +58,25 @@ def copy(source: Path, target: Path, look: Look) -> int:
 
 
 def server_file(ctx: Context, path: str) -> Path:
-    """A file in the server's image folder. Raises InvalidError (`image.no_server_folder`, `image.no_server_file`)."""
+    """Return the path of a file in the server's image folder.
+
+    Raises InvalidError (`image.no_server_folder`, `image.no_server_file`).
+    """
     folder = ctx.settings.server_image_dir
     if folder is None:
-        raise InvalidError("No folder for images on the server is configured.", code="image.no_server_folder")
+        raise InvalidError("The server has no image folder: set server_image_dir.", code="image.no_server_folder")
     try:
         file = (folder / path).resolve()
         if file.is_relative_to(folder.resolve()) and file.is_file():
             return file
-    except (OSError, RuntimeError) as failure:  # a name too long, a folder that may not be read, links in a circle
+    except (OSError, RuntimeError) as failure:  # a name too long, an unreadable folder, a loop of links
         raise _no_server_file(path) from failure
     raise _no_server_file(path)
 
 
 def _no_server_file(path: str) -> InvalidError:
-    told = f"There is no file '{path[: queries.LONGEST_ECHO]}' in the server's image folder."
-    return InvalidError(told, code="image.no_server_file")
+    detail = f"There is no file '{path[: queries.LONGEST_ECHO]}' in the server's image folder."
+    return InvalidError(detail, code="image.no_server_file")
 
 
 def _own(ctx: Context) -> tuple[Range, ...]:
@@ -82,6 +88,6 @@ def _own(ctx: Context) -> tuple[Range, ...]:
 def _listening(text: str) -> tuple[Range, ...]:
     try:
         address = ip_address(text)
-    except ValueError:  # a name: whatever it means, Outside.is_own() knows the address
+    except ValueError:  # a name: Outside.is_own() checks its addresses
         return ()
     return () if address.is_unspecified else (ip_network(address),)

@@ -1,4 +1,4 @@
-"""Change what is said of an image: its name, labels, who logs in, how large a disk it needs, who may see it."""
+"""Change an image's name, labels, default user, least disk size or visibility."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from service.operations.images import definition
 
 
 def change(ctx: Context, actor: Actor, ref: str, changes: dict[str, Any]) -> Image:
-    """Write the named columns; returns the image. Raises ConflictError (`image.name_taken`, `image.busy`)."""
+    """Change the given columns; return the image.
+
+    Raises ConflictError (`image.name_taken`, `image.busy`).
+    """
     with transaction(ctx.db):
         image = queries.get(Image, ref, actor.scope)
         authorise(actor, "image:write", image)

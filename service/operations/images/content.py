@@ -1,4 +1,4 @@
-"""The bytes of a raw file, with its holes: what is written where, and the digest of all of it."""
+"""Content of a sparse raw file: its written chunks and its digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ZEROS = bytes(CHUNK_BYTES)
 
 
 def written_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(offset, data) of what a raw file really holds; its holes are skipped."""
+    """Yield (offset, data) of a raw file's written parts; holes are skipped."""
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         offset = _next_data(file.fileno(), 0)
@@ -26,7 +26,10 @@ def written_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def digest(path: Path, size_bytes: int, look: Callable[[int], None]) -> str:
-    """The SHA-256, as hex, of the file and of zeros up to `size_bytes`. `look` gets the offset reached."""
+    """Return the SHA-256, as hex, of the file and of zeros up to `size_bytes`.
+
+    `look` gets the offset reached.
+    """
     found, at = hashlib.sha256(), 0
     for offset, data in written_chunks(path):
         for _ in _zeros(found, at, offset):
@@ -48,5 +51,5 @@ def _zeros(found: hashlib._Hash, start: int, end: int) -> Iterator[int]:
 def _next_data(descriptor: int, offset: int) -> int | None:
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA)
-    except OSError:  # ENXIO: nothing but holes to the end
+    except OSError:  # ENXIO: only holes up to the end
         return None

@@ -1,4 +1,4 @@
-"""Delete an image. While clones of it live it is only retired: its bytes go with the last of them."""
+"""Delete an image; while clones exist it is retired instead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ LONGEST_NAME = 63
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id. Raises ConflictError (`image.in_use`: an ISO in a drive, `image.busy`)."""
+    """Enqueue the job and return its id.
+
+    Raises ConflictError (`image.in_use`: an ISO in a drive, `image.busy`).
+    """
     with transaction(ctx.db):
         image = queries.get(Image, ref, actor.scope)
         authorise(actor, "image:write", image)
@@ -35,10 +38,10 @@ def request(ctx: Context, actor: Actor, ref: str) -> str:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Retire it, or remove the bytes, then the row."""
+    """Retire the image, or remove its block device, then its row."""
     job.point_of_no_return()
     image = queries.find_by_id(Image, job.object_id)
-    if image is None:  # a worker died between forgetting it and saying so
+    if image is None:  # a worker was killed after deleting the row and before recording the step
         return
     clones = job.write("retire", _retire, image.id)
     job.finish_with({"clones": clones})
@@ -48,15 +51,15 @@ def run(ctx: Context, job: Job) -> None:
 
 
 def keep_image(ctx: Context, image_id: str, state: str) -> None:
-    """The image is not deleted after all."""
+    """Undo the deletion: restore the state."""
     with transaction(ctx.db):
         Image.update(state=state).where(Image.id == image_id).execute()
 
 
 def remove_retired(ctx: Context) -> None:
-    """Remove bytes and rows of retired images whose last clone is gone. Raises StorageError: try again later.
+    """Remove retired images whose last clone is gone.
 
-    A clone that somebody made by hand keeps one image, not all of them.
+    Raises StorageError: retry later. An image with a clone that was made by hand is skipped, the others are removed.
     """
     unused = Image.select().where(Image.state == "retired")
     for table in (Volume, Drive, Vm):
@@ -74,7 +77,7 @@ OPERATION = Operation(kind="delete_image", run=run, steps_version=2, undo={"keep
 
 
 def _retire(image_id: str) -> int:
-    """How many clones live. With any, the image leaves the sight of all, and its name is free for another."""
+    """Return the number of clones; if there are any, hide the image and free its name."""
     clones: int = Volume.select().where(Volume.image == image_id).count()
     if clones:
         name = Image.get_by_id(image_id).name
@@ -88,5 +91,5 @@ def _retire(image_id: str) -> int:
 def _check_in_no_drive(image: Image) -> None:
     drive = Drive.select().where(Drive.image == image.id).first()
     if drive is not None:
-        told = f"Image '{image.name}' is in a CD-ROM drive of a VM: eject it first."
-        raise ConflictError(told, code="image.in_use")
+        detail = f"Image '{image.name}' is in a CD-ROM drive of a VM: eject it first."
+        raise ConflictError(detail, code="image.in_use")

@@ -1,6 +1,7 @@
-"""Where an image's bytes lie between their arrival and the import: one folder, files named by the image's id.
+"""Files of images between arrival and import: one folder, named by the image's id.
 
-Whoever receives a file holds a lock on it. A file that nobody holds and no row owns was left by a process that died.
+A process that receives a file holds a lock on it. A file without a lock and without a row was left by a process that
+was killed.
 """
 
 from __future__ import annotations
@@ -18,58 +19,58 @@ from service.db.queries import not_found
 from service.db.tables import Image, Upload
 from service.errors import ConflictError, UnavailableError
 
-# What is always left free, so that the database beside it can still be written.
+# Always left free, so that the database in the same file system can still be written.
 SPARE_BYTES = 1 << 30
 BLOCK_BYTES = 512  # of st_blocks
-OURS = (".upload", ".plain", ".raw")  # what else lies in the folder, a file system's lost+found too, is not ours
+OURS = (".upload", ".plain", ".raw")  # all other files in the folder, such as lost+found, are left alone
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def packed(ctx: Context, image_id: str) -> Path:
-    """The file as it came."""
+    """Return the path of the file as received."""
     return ctx.settings.uploads / f"{image_id}.upload"
 
 
 def plain(ctx: Context, image_id: str) -> Path:
-    """The same without its compression."""
+    """Return the path of the decompressed file."""
     return ctx.settings.uploads / f"{image_id}.plain"
 
 
 def raw(ctx: Context, image_id: str) -> Path:
-    """The disk that was inside."""
+    """Return the path of the raw disk."""
     return ctx.settings.uploads / f"{image_id}.raw"
 
 
 def empty(path: Path, size_bytes: int = 0) -> None:
-    """Make the file anew, for this service alone; it reads as that many zeros and takes no room."""
+    """Create the file again, mode 0600, as that many zeros in a hole."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # another may have it open: what it holds is not ours
+    path.unlink(missing_ok=True)  # another process may have the old file open
     path.touch(mode=0o600, exist_ok=False)
     with path.open("r+b") as file:
         file.truncate(size_bytes)
 
 
 def ensure(path: Path) -> None:
-    """Have the file there, for this service alone; what is in it stays."""
+    """Create the file, mode 0600, if it does not exist."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600, exist_ok=True)
 
 
 def discard(ctx: Context, image_id: str) -> None:
-    """Remove all that there is of an image. Silent when there is nothing."""
+    """Remove all files of an image, if any."""
     for path in (packed(ctx, image_id), plain(ctx, image_id), raw(ctx, image_id)):
         path.unlink(missing_ok=True)
 
 
 @contextmanager
 def held(path: Path) -> Iterator[IO[bytes]]:
-    """The file, open to read and to write, for one at a time.
+    """Open the file to read and write, with its lock.
 
     Raises ConflictError (`upload.busy`), NotFoundError (`upload.not_found`).
     """
     try:
         file = path.open("r+b")
-    except FileNotFoundError as failure:  # given up since its row was read
+    except FileNotFoundError as failure:  # abandoned since its row was read
         raise not_found("upload", path.stem) from failure
     with file:
         if not _is_free(file):
@@ -79,7 +80,7 @@ def held(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def room() -> Iterator[None]:
-    """A full disk as an error of ours. Raises UnavailableError (`upload.no_room`)."""
+    """Translate the error of a full disk to UnavailableError (`upload.no_room`)."""
     try:
         yield
     except OSError as error:
@@ -89,7 +90,10 @@ def room() -> Iterator[None]:
 
 
 def check_room(ctx: Context, more_bytes: int = 0) -> None:
-    """Raises UnavailableError (`upload.no_room`) when the disk, or the folder's bound, has no room for so much more."""
+    """Check that the disk and the folder's limit have room for so many more bytes.
+
+    Raises UnavailableError (`upload.no_room`).
+    """
     folder = ctx.settings.uploads
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < more_bytes + SPARE_BYTES:
@@ -99,35 +103,35 @@ def check_room(ctx: Context, more_bytes: int = 0) -> None:
 
 
 def used_bytes(ctx: Context) -> int:
-    """What the files in the folder really take."""
+    """Return the bytes that the files in the folder allocate."""
     return sum(allocated_bytes(path) for path in ctx.settings.uploads.glob("*"))
 
 
 def allocated_bytes(path: Path) -> int:
-    """What a file takes on the disk; holes take nothing, and neither does a file that is gone."""
+    """Return the bytes that a file allocates, without holes; 0 if it does not exist."""
     with suppress(FileNotFoundError):
         return path.stat().st_blocks * BLOCK_BYTES
     return 0
 
 
 def sweep(ctx: Context) -> None:
-    """Remove files that nobody is receiving and that neither an upload nor an image under import owns."""
+    """Remove files without a receiver, an upload or an image under import."""
     for path in ctx.settings.uploads.glob("*"):
         if path.suffix not in OURS or _has_owner(path.stem):
             continue
-        with suppress(FileNotFoundError), path.open("rb") as file:  # gone: its receiver gave it up just now
-            if _is_free(file) and not _has_owner(path.stem):  # asked again with the lock in hand
+        with suppress(FileNotFoundError), path.open("rb") as file:  # removed by its receiver just now
+            if _is_free(file) and not _has_owner(path.stem):  # checked again while holding the lock
                 path.unlink()
 
 
 def no_room() -> UnavailableError:
-    """The server cannot take more now."""
-    told = "The server has no room for more image files: wait for other uploads to end, or have its disk made larger."
-    return UnavailableError(told, code="upload.no_room")
+    """Return the error of a full upload folder."""
+    detail = "The server has no room for more image files: wait for other uploads to end, or enlarge its disk."
+    return UnavailableError(detail, code="upload.no_room")
 
 
 def _is_free(file: IO[bytes]) -> bool:
-    """Whether nobody else has the lock; from now on, until it is closed, we have it."""
+    """Try to lock the file until it is closed; return False if another process has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,6 +1,7 @@
-"""Looks at an image file before any tool opens it: it is what was declared, and it names no other file.
+"""Inspection of an image file before any tool opens it.
 
-A qcow2 may name a backing file or a data file on the server, which qemu-img would open; such a file never reaches it.
+The format must be the declared one, and the file must name no other: a qcow2 may name a backing file or a data file
+on the server, which qemu-img would open.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from oslo_utils.imageutils import format_inspector
 
 from service.errors import InvalidError
 
-# QEMU wants whole sectors.
+# QEMU needs whole sectors.
 SECTOR_BYTES = 4096
-# Every format that qemu-img knows shows itself within this much of the file's beginning.
+# Every format that qemu-img supports is recognised by this much of the file's beginning.
 HEADER_BYTES = 4 << 20
-# What the inspector calls a file with no container around the disk: a hybrid image is both at once.
+# The inspector's names of formats without a container: a hybrid image is both.
 PLAIN = frozenset({"raw", "gpt", "iso"})
 MAGIC = {
     "gz": b"\x1f\x8b\x08",
@@ -31,17 +32,23 @@ UNSAFE = {
 
 
 def check_compression(path: Path, declared: str) -> None:
-    """Raises InvalidError (`image.wrong_format`) when the file is compressed otherwise than declared."""
+    """Check the file's compression against the declared one.
+
+    Raises InvalidError (`image.wrong_format`).
+    """
     with path.open("rb") as file:
         head = file.read(8)
     found = next((name for name, magic in MAGIC.items() if head.startswith(magic)), "none")
     if found != declared:
-        told = f"The file was declared with compression '{declared}' and has '{found}': declare what it has."
-        raise InvalidError(told, code="image.wrong_format")
+        detail = f"The file was declared with compression '{declared}' but has '{found}': declare that."
+        raise InvalidError(detail, code="image.wrong_format")
 
 
 def inspect(path: Path, declared: str, *, max_bytes: int) -> int:
-    """The image's virtual size in bytes, in whole sectors. Raises InvalidError (`image.*`) when it must not go on."""
+    """Return the image's virtual size in bytes, in whole sectors.
+
+    Raises InvalidError (`image.*`) when it is unsafe, too large or not as declared.
+    """
     found = _formats(path)
     size = path.stat().st_size
     if declared == "qcow2":
@@ -52,8 +59,8 @@ def inspect(path: Path, declared: str, *, max_bytes: int) -> int:
         _check_plain(declared, set(found))
     size = -(-size // SECTOR_BYTES) * SECTOR_BYTES
     if not 0 < size <= max_bytes:
-        told = f"The disk would have {size} bytes; 1 to {max_bytes} are allowed."
-        raise InvalidError(told, code="image.too_large")
+        detail = f"The disk would have {size} bytes; 1 to {max_bytes} are allowed."
+        raise InvalidError(detail, code="image.too_large")
     return size
 
 
@@ -67,7 +74,7 @@ def _formats(path: Path) -> dict[str, Any]:
 
 
 def _check_plain(declared: str, found: set[str]) -> None:
-    """A hybrid ISO is a disk, too: it may be declared as either."""
+    """Check a format without a container; a hybrid ISO may be declared as either."""
     if not found <= PLAIN:
         _check_is(declared, found)
     if declared == "iso":
@@ -77,8 +84,8 @@ def _check_plain(declared: str, found: set[str]) -> None:
 def _check_is(declared: str, found: set[str]) -> None:
     if found != {declared}:
         names = " and ".join(sorted(found)) or "nothing known"
-        told = f"The file was declared {declared} and is {names}: declare what it is."
-        raise InvalidError(told, code="image.wrong_format")
+        detail = f"The file was declared {declared} but is {names}: declare that."
+        raise InvalidError(detail, code="image.wrong_format")
 
 
 def _check_safe(inspector: Any) -> None:
@@ -86,7 +93,7 @@ def _check_safe(inspector: Any) -> None:
         inspector.safety_check()
     except format_inspector.SafetyCheckFailed as failure:
         code, why = UNSAFE.get(next(iter(failure.failures)), ("image.unsafe", str(failure)))
-        told = f"The image is not safe to open: {why}. 'qemu-img convert -O qcow2' makes one that stands alone."
-        raise InvalidError(told, code=code) from failure
+        detail = f"The image is not safe to open: {why}. Make a standalone one with 'qemu-img convert -O qcow2'."
+        raise InvalidError(detail, code=code) from failure
     except format_inspector.ImageFormatError as failure:
-        raise InvalidError(f"The file is no image that can be read: {failure}.", code="image.unreadable") from failure
+        raise InvalidError(f"The file is not a readable image: {failure}.", code="image.unreadable") from failure

@@ -1,4 +1,4 @@
-"""Bring an image into the storage: arrive → verify → unpack → look inside → import. All of it, or nothing is left."""
+"""Import an image: arrive → verify → unpack → inspect → import; all or nothing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from service.operations.images import arrive, content, definition, files, format
 from service.operations.images.definition import NewImage
 from storage.refs import ImageRef
 
-# Phases that take long and use what all share: the line, the disk and a core. So many jobs at once, of each.
+# Long phases that use shared resources (network, disk, a core): limited to so many jobs of each at a time.
 HEAVY = (("fetch",), ("verify", "decompress", "convert", "digest"))
 MOST_AT_ONCE = 2
 ANOTHER_TURN = timedelta(seconds=3)
 
 
 def request_from_url(ctx: Context, actor: Actor, new: NewImage, url: str) -> str:
-    """Check what can be checked without asking anybody, and enqueue; returns the job's id."""
+    """Check what needs no network, enqueue the job and return its id."""
     target = parse(url, ctx.settings.fetch_ports)
     with transaction(ctx.db):
         if target.address is not None:
@@ -38,7 +38,10 @@ def request_from_url(ctx: Context, actor: Actor, new: NewImage, url: str) -> str
 
 
 def request_from_server(ctx: Context, actor: Actor, new: NewImage, path: str) -> str:
-    """Import a file in the server's image folder, which stays; returns the job's id. Raises ForbiddenError."""
+    """Enqueue the import of a file in the server's image folder; return the job's id.
+
+    The file is kept. Raises ForbiddenError.
+    """
     authorise(actor, "image:write_from_server")
     file = arrive.server_file(ctx, path)
     with transaction(ctx.db):
@@ -48,7 +51,10 @@ def request_from_server(ctx: Context, actor: Actor, new: NewImage, path: str) ->
 def begin(
     ctx: Context, actor: Actor, new: NewImage, *, image_id: str, url: str | None = None, path: str | None = None
 ) -> str:
-    """Make the row and enqueue, in the caller's transaction; without `url` and `path` the file is there already."""
+    """Create the row and enqueue the job, in the caller's transaction.
+
+    Without `url` and `path` the file was uploaded.
+    """
     definition.check(ctx, actor, new)
     image = definition.create_row(ctx, actor, new, image_id=image_id, source=_without_query(url))
     args = {"url": url, "path": path, "sha256": new.sha256}
@@ -56,7 +62,7 @@ def begin(
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Each step begins anew when it was interrupted; what it made is made again."""
+    """Run the phases; an interrupted step starts over and replaces its files."""
     image = queries.by_id(Image, job.object_id)
     with job.undo() as undo:
         _arrive(ctx, job, image)
@@ -67,17 +73,17 @@ def run(ctx: Context, job: Job) -> None:
         undo.push("remove_image", image.pool, image.storage_name)
         job.step("import", _import, ctx, job, image, file, size_bytes)
         job.step("clean", files.discard, ctx, image.id)
-        # Last: once VMs may be cloned from it, nothing takes the image back.
+        # Last, because the import cannot be undone once VMs may be cloned from the image.
         job.write("record", _record, image.id, sha256, raw_sha256)
 
 
 def remove_image(ctx: Context, pool: str, name: str) -> None:
-    """Remove what was imported."""
+    """Remove the imported block device."""
     ctx.storage.remove_image(ImageRef(pool, name))
 
 
 def forget_image(ctx: Context, image_id: str) -> None:
-    """The image was not made after all, or is gone: its files, its row, and what it counted for."""
+    """Delete an image's files and row and release its quota."""
     files.discard(ctx, image_id)
     with transaction(ctx.db):
         image = queries.find_by_id(Image, image_id)
@@ -92,7 +98,7 @@ OPERATION = Operation(
 
 
 def _without_query(url: str | None) -> str | None:
-    """What may be shown to all who see the image: a query may hold a signature that opens the door."""
+    """Return the URL for display, without its query: a signature there grants access."""
     return None if url is None else url.partition("?")[0]
 
 
@@ -106,7 +112,7 @@ def _arrive(ctx: Context, job: Job, image: Image) -> None:
 
 
 def _take_turn(ctx: Context, job: Job, phases: tuple[str, ...]) -> None:
-    """Leave threads, line and disk for others. Raises Wait."""
+    """Wait while too many images are in these phases. Raises Wait."""
     others = (JobRow.kind == job.kind) & (JobRow.state == "running") & (JobRow.id != job.id)
     if JobRow.select().where(others & JobRow.phase.in_(phases)).count() >= MOST_AT_ONCE:
         job.wait(f"{MOST_AT_ONCE} other images are in {phases[0]} now", ctx.clock.now() + ANOTHER_TURN)
@@ -117,13 +123,13 @@ def _verify(ctx: Context, job: Job, image: Image) -> str:
     size_bytes = path.stat().st_size
     found = content.digest(path, size_bytes, _look(ctx, job, size_bytes))
     if wanted is not None and wanted != found:
-        raise InvalidError(f"The bytes have the SHA-256 {found}, not {wanted}.", code="image.wrong_digest")
+        raise InvalidError(f"The file has the SHA-256 {found}, not {wanted}: send it again.", code="image.wrong_digest")
     formats.check_compression(path, image.compression)
     return found
 
 
 def _unpack(ctx: Context, job: Job, image: Image) -> tuple[Path, int]:
-    """The raw disk's file, and how large the disk is."""
+    """Return the raw disk's file and its size in bytes."""
     file, most = files.packed(ctx, image.id), ctx.settings.max_image_bytes
     bounds = _bounds(ctx, job)
     if image.compression != "none":
@@ -138,7 +144,7 @@ def _unpack(ctx: Context, job: Job, image: Image) -> tuple[Path, int]:
 
 
 def _claim(image_id: str, size_bytes: int) -> None:
-    """Now that the size is known: room in the pool, and in what the project may have."""
+    """Claim the size, now known, in the pool and the project's quota."""
     image = queries.by_id(Image, image_id)
     definition.check_room(image.pool, size_bytes)
     quotas.claim(image.project_id, quotas.of_image(image.pool, size_bytes))
@@ -152,7 +158,10 @@ def _bounds(ctx: Context, job: Job) -> unpack.Bounds:
 
 
 def _look(ctx: Context, job: Job, size_bytes: int) -> Callable[[int], None]:
-    """Every second inside a long step: whether to go on, whether there is room, and how far it came."""
+    """Return a callback that checks for cancellation and room and reports progress.
+
+    It acts at most once a second.
+    """
     seen_at = ctx.clock.monotonic()
 
     def look(done_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Let another project use an image, or no longer. VMs that were made from it stay."""
+"""Share an image with another project, or end that. VMs created from it stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.operations.authorise import authorise
 
 
 def share(ctx: Context, actor: Actor, ref: str, project_ref: str) -> None:
-    """Offer the image to a project; what was private becomes shared. Done already is done."""
+    """Share the image with a project; a private one becomes shared. May be repeated."""
     with transaction(ctx.db):
         image, project = _both(actor, ref, project_ref)
         ImageShare.insert(image=image.id, project=project.id).on_conflict(
@@ -25,7 +25,7 @@ def share(ctx: Context, actor: Actor, ref: str, project_ref: str) -> None:
 
 
 def unshare(ctx: Context, actor: Actor, ref: str, project_ref: str) -> None:
-    """Offer it no more; silent when it was not offered."""
+    """Stop sharing the image with a project; does nothing if it is not shared."""
     with transaction(ctx.db):
         image, project = _both(actor, ref, project_ref)
         both = (ImageShare.image == image.id) & (ImageShare.project == project.id)
@@ -34,7 +34,7 @@ def unshare(ctx: Context, actor: Actor, ref: str, project_ref: str) -> None:
 
 
 def shared_with(image: Image) -> list[str]:
-    """Names of the projects that an image is offered to, sorted."""
+    """Return the names of the projects that an image is shared with, sorted."""
     shares = ImageShare.select(ImageShare.project).where(ImageShare.image == image.id)
     return [project.name for project in Project.select().where(Project.id.in_(shares)).order_by(Project.name)]
 
@@ -49,7 +49,9 @@ def _both(actor: Actor, ref: str, project_ref: str) -> tuple[Image, Project]:
 
 
 def _knows(actor: Actor, project_id: str) -> bool:
-    """Whoever works in a project may offer things to it, in whichever project the request works; not by a limited
-    token, which may reach one project only."""
+    """Return True if the actor may share with the project.
+
+    Members may, whatever project the request is for; but not by a limited token, which is valid for one project only.
+    """
     ours = people.projects_of(actor.user_id) if actor.user_id and not actor.is_limited else frozenset()
     return actor.scope.sees(project_id) or project_id in ours

@@ -1,4 +1,4 @@
-"""A round: uploads that nobody went on with, files that nobody owns, and retired images whose last clone is gone."""
+"""Periodic removal of expired uploads, orphaned files and unused retired images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.operations.images import delete_image, files, uploads
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Each part is idempotent; what cannot be done now is done by the next round."""
+    """Run each part; all are idempotent, and what fails is retried by the next round."""
     del job
     for upload in list(Upload.select().where(Upload.expires_at < ctx.clock.now())):
         _expire(ctx, upload)
@@ -24,7 +24,7 @@ def _expire(ctx: Context, upload: Upload) -> None:
     try:
         with transaction(ctx.db):
             uploads.remove(ctx, upload)
-    except ConflictError:  # a piece is coming just now, which also gives it a longer life
+    except ConflictError:  # a piece is being received, which also extends the expiry
         return
 
 

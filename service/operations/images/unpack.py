@@ -1,4 +1,7 @@
-"""Takes an image file apart, in the sandbox: its compression, then its container. Holes stay holes all the way."""
+"""Unpacking of an image file in the sandbox: compression, then container.
+
+Holes stay holes.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ DECOMPRESSORS = {
     "zst": ("/usr/bin/zstd", "-dcq", "--memory=2048MB"),
 }
 QEMU_IMG = "/usr/bin/qemu-img"
-CHECK_GOOD, CHECK_LEAKS = 0, 3  # leaks only waste space
+CHECK_GOOD, CHECK_LEAKS = 0, 3  # statuses of qemu-img check; leaks only waste space
 KILLED, OUT_OF_TIME, TOO_MUCH_WRITTEN = 128 + 9, 128 + 24, 128 + 25  # statuses of signals KILL, XCPU, XFSZ
-# A bomb is what grows more than any disk that people really pack: zeros by zstd come to some 1:30000.
+# A file that grows more than any real disk is a bomb: zeros compressed by zstd grow some 30000-fold.
 MOST_GROWTH = 50_000
 GROWTH_FREE_BYTES = 64 << 20
 BLOCK_BYTES = 64 << 10
@@ -31,7 +34,7 @@ ZEROS = bytes(BLOCK_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What unpacking may use. `look` is called every so often: it raises when the work shall end."""
+    """Limits of unpacking. `look` is called regularly; it raises to end the work."""
 
     max_bytes: int
     timeout_s: float
@@ -40,13 +43,16 @@ class Bounds:
 
 
 def decompress(source: Path, compression: str, target: Path, bounds: Bounds) -> int:
-    """Unpack `source` into `target`; returns the bytes. Raises NacreError (`image.damaged`, `image.bomb` …)."""
+    """Decompress `source` into `target`; return the bytes.
+
+    Raises NacreError (`image.damaged`, `image.bomb` …).
+    """
     files.empty(target)
     most = min(bounds.max_bytes, MOST_GROWTH * source.stat().st_size + GROWTH_FREE_BYTES)
     limits = Limits(output_bytes=SECTOR_BYTES, cpu_s=int(bounds.timeout_s))
     out_of_time = _alarm(bounds)
     with (
-        _told("image.damaged"),
+        _translated("image.damaged"),
         running(DECOMPRESSORS[compression], limits, reads=source) as program,
         target.open("r+b") as file,
         files.room(),
@@ -61,18 +67,21 @@ def decompress(source: Path, compression: str, target: Path, bounds: Bounds) -> 
 
 
 def convert(source: Path, target: Path, size_bytes: int, bounds: Bounds) -> None:
-    """Write the disk inside a qcow2 that inspect() let through to `target`. Raises NacreError (`image.*`)."""
+    """Write the disk inside a qcow2 to `target`.
+
+    inspect() must have accepted the file. Raises NacreError (`image.*`).
+    """
     out_of_time = _alarm(bounds)
     limits = Limits(output_bytes=size_bytes, cpu_s=int(bounds.timeout_s))
-    # convert reads what is missing from a cut file as zeros, without a word: only check tells.
+    # convert reads the missing part of a truncated file as zeros without an error: only check detects that.
     check = (QEMU_IMG, "check", "-q", "-f", "qcow2", INPUT)
-    with _told("image.damaged"), running(check, limits, reads=source, good=(CHECK_GOOD, CHECK_LEAKS)) as program:
+    with _translated("image.damaged"), running(check, limits, reads=source, good=(CHECK_GOOD, CHECK_LEAKS)) as program:
         for _ in program.wait():
             out_of_time()
     files.empty(target, size_bytes)
     most = MOST_GROWTH * source.stat().st_size + GROWTH_FREE_BYTES
     line = (QEMU_IMG, "convert", "-n", "--target-is-zero", "-f", "qcow2", "-O", "raw", INPUT, OUTPUT)
-    with _told("image.unreadable"), running(line, limits, reads=source, writes=target) as program:
+    with _translated("image.unreadable"), running(line, limits, reads=source, writes=target) as program:
         for _ in program.wait():
             out_of_time()
             if files.allocated_bytes(target) > most:
@@ -91,7 +100,7 @@ def _alarm(bounds: Bounds) -> Callable[[], None]:
 
 
 class _Sparse:
-    """Writes a stream to a file, block by block; blocks of zeros become holes."""
+    """Writer of a stream to a file in blocks; blocks of zeros become holes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.size_bytes = 0
@@ -119,26 +128,30 @@ class _Sparse:
 
 
 @contextmanager
-def _told(failed: str) -> Iterator[None]:
-    """How a program ended, as an error of ours; `failed` is the code for what it says itself."""
+def _translated(failed: str) -> Iterator[None]:
+    """Translate the end of a program to an error; `failed` is the code of a failure."""
     try:
         yield
     except SandboxError as failure:
-        told = f"The server cannot make a sandbox to unpack in: {failure}. Its operator installs bubblewrap."
-        raise NacreError(told, code="image.no_sandbox") from failure
+        detail = f"The server cannot create a sandbox to unpack in: {failure}. The operator must install bubblewrap."
+        raise NacreError(detail, code="image.no_sandbox") from failure
     except ProgramFailedError as failure:
         if failure.status in (KILLED, OUT_OF_TIME):
             raise _too_slow(None) from failure
         if failure.status == TOO_MUCH_WRITTEN:
-            raise NacreError("The image holds more than it says.", code="image.too_large") from failure
-        raise NacreError(f"The image is damaged or cut short: {failure.complaint}", code=failed) from failure
+            raise NacreError(
+                "The image has more data than it declares: make it again.", code="image.too_large"
+            ) from failure
+        raise NacreError(f"The image is damaged or truncated: {failure.complaint}", code=failed) from failure
 
 
 def _grows(bounds: Bounds, size_bytes: int) -> InvalidError:
     if size_bytes > bounds.max_bytes:
-        told = f"Unpacked it has over {bounds.max_bytes} bytes, which are allowed."
-        return InvalidError(told, code="image.too_large")
-    return InvalidError(f"Unpacked it grows more than {MOST_GROWTH}-fold: send it less packed.", code="image.bomb")
+        detail = f"Unpacked the image has more than the allowed {bounds.max_bytes} bytes."
+        return InvalidError(detail, code="image.too_large")
+    return InvalidError(
+        f"Unpacked the image grows more than {MOST_GROWTH}-fold: send it uncompressed.", code="image.bomb"
+    )
 
 
 def _too_slow(timeout_s: float | None) -> NacreError:

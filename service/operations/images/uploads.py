@@ -1,7 +1,7 @@
-"""An upload is a resource: it is announced, filled piece by piece over any number of calls, and becomes an image.
+"""Uploads: announced, filled in pieces over any number of calls, then images.
 
-How much of it has come is the length of its file, so neither a broken connection nor a process that was killed loses a
-byte that was acknowledged, and no database write is made per piece.
+The number of bytes received is the length of the file, so neither a broken connection nor a killed process loses
+acknowledged bytes, and no database write is made per piece.
 """
 
 from __future__ import annotations
@@ -25,15 +25,19 @@ from service.operations.images import definition, files, import_image
 from service.operations.images.definition import NewImage
 
 CHUNK_BYTES = 1 << 20
-# A piece that takes longer ends here, and the client goes on with another: so nobody keeps one of few slots for ever.
+# A piece that takes longer is ended, and the client continues with another: so no client holds one of the few slots for
+# ever.
 PIECE_S = 300.0
 
 
 def create(ctx: Context, actor: Actor, new: NewImage, size_bytes: int) -> Upload:
-    """Announce a file. Raises InvalidError, ConflictError (`image.*`, `upload.project_full`), UnavailableError."""
+    """Announce a file.
+
+    Raises InvalidError, ConflictError (`image.*`, `upload.project_full`), UnavailableError.
+    """
     if size_bytes > ctx.settings.max_image_bytes:
-        told = f"The file has over {ctx.settings.max_image_bytes} bytes, which are allowed."
-        raise InvalidError(told, code="image.too_large")
+        detail = f"The file has more than the allowed {ctx.settings.max_image_bytes} bytes."
+        raise InvalidError(detail, code="image.too_large")
     with transaction(ctx.db):
         definition.check(ctx, actor, new)
         _check_bounds(ctx, actor.scope.home(), size_bytes)
@@ -53,13 +57,13 @@ def create(ctx: Context, actor: Actor, new: NewImage, size_bytes: int) -> Upload
 
 
 def readable(scope: Scope) -> Any:
-    """A query of the uploads of all projects that may be seen."""
+    """Return a query of the uploads of all visible projects."""
     seen = scope.owns(Upload)
     return Upload.select() if seen is None else Upload.select().where(seen)
 
 
 def get(actor: Actor, upload_id: str) -> Upload:
-    """One upload. Raises NotFoundError (`upload.not_found`)."""
+    """Return one upload. Raises NotFoundError (`upload.not_found`)."""
     row: Upload | None = Upload.get_or_none(Upload.id == upload_id)
     if row is None or not actor.scope.sees(row.project_id):
         raise not_found("upload", upload_id)
@@ -67,26 +71,27 @@ def get(actor: Actor, upload_id: str) -> Upload:
 
 
 def offset(ctx: Context, upload: Upload) -> int:
-    """How many bytes are here."""
+    """Return the number of bytes received."""
     if upload.job_id is not None:
         return int(upload.size_bytes)
     try:
         return files.packed(ctx, upload.id).stat().st_size
-    except FileNotFoundError:  # it became an image, or was given up, since the row was read
+    except FileNotFoundError:  # it became an image, or was abandoned, since the row was read
         return 0
 
 
 def receive(ctx: Context, actor: Actor, upload_id: str, at: int, stream: IO[bytes], length: int) -> Upload:
-    """Append `length` bytes that begin at the offset `at`; the last of them make the image's job.
+    """Append `length` bytes at the offset `at`; the last piece enqueues the import.
 
-    What came before a connection broke is kept. Raises ConflictError (`upload.*`), InvalidError, UnavailableError.
+    Bytes received before a connection broke are kept. Raises ConflictError (`upload.*`), InvalidError,
+    UnavailableError.
     """
     with unit_of_work(ctx.db):
         upload = _unfinished(actor, upload_id)
         authorise(actor, "image:write", upload)
-        files.ensure(files.packed(ctx, upload.id))  # a state that was restored has the row and not the file
+        files.ensure(files.packed(ctx, upload.id))  # after a restore there is the row without the file
         with files.held(files.packed(ctx, upload.id)) as file:
-            _unfinished(actor, upload_id)  # whoever held the file until now may have sent the end
+            _unfinished(actor, upload_id)  # the previous holder of the lock may have sent the last piece
             _check_piece(upload, at, file.seek(0, os.SEEK_END), length)
             files.check_room(ctx, length)
             _append(ctx, file, stream, length)
@@ -98,7 +103,10 @@ def receive(ctx: Context, actor: Actor, upload_id: str, at: int, stream: IO[byte
 
 
 def abandon(ctx: Context, actor: Actor, upload_id: str) -> None:
-    """Give an upload up. An image that it became stays. Raises NotFoundError, ConflictError (`upload.busy`)."""
+    """Abandon an upload; an image that it has become stays.
+
+    Raises NotFoundError, ConflictError (`upload.busy`).
+    """
     with transaction(ctx.db):
         upload = get(actor, upload_id)
         authorise(actor, "image:write", upload)
@@ -107,7 +115,10 @@ def abandon(ctx: Context, actor: Actor, upload_id: str) -> None:
 
 
 def remove(ctx: Context, upload: Upload) -> None:
-    """Row and file, unless the file is an image's by now. Raises ConflictError (`upload.busy`)."""
+    """Remove row and file, unless an image has the file by now.
+
+    Raises ConflictError (`upload.busy`).
+    """
     if upload.job_id is None:
         path = files.packed(ctx, upload.id)
         if path.exists():
@@ -117,10 +128,13 @@ def remove(ctx: Context, upload: Upload) -> None:
 
 
 def _finish(ctx: Context, actor: Actor, upload: Upload) -> Upload:
-    """All is here. When it cannot become an image now, it stays complete, and an empty piece tries again."""
+    """Make the complete upload an image.
+
+    If that fails now, it stays complete, and an empty piece retries.
+    """
     with transaction(ctx.db):
         new, scope = NewImage(**upload.image), Scope(upload.project_id, frozenset({upload.project_id}))
-        # The upload's project, whichever one the last piece was sent in.
+        # Of the upload's project, whatever project the last piece was sent in.
         job_id = import_image.begin(ctx, replace(actor, scope=scope), new, image_id=upload.id)
         Upload.update(job_id=job_id, expires_at=_expiry(ctx)).where(Upload.id == upload.id).execute()
         return get(actor, upload.id)
@@ -129,17 +143,17 @@ def _finish(ctx: Context, actor: Actor, upload: Upload) -> Upload:
 def _unfinished(actor: Actor, upload_id: str) -> Upload:
     upload = get(actor, upload_id)
     if upload.job_id is not None:
-        raise ConflictError(f"Upload '{upload.name}' is complete: its job goes on.", code="upload.finished")
+        raise ConflictError(f"Upload '{upload.name}' is complete: wait for its job.", code="upload.finished")
     return upload
 
 
 def _check_piece(upload: Upload, at: int, here: int, length: int) -> None:
     if at != here:
-        told = f"{here} bytes of '{upload.name}' are here, not {at}: go on with 'Upload-Offset: {here}'."
-        raise ConflictError(told, code="upload.wrong_offset")
+        detail = f"{here} bytes of '{upload.name}' were received, not {at}: continue with 'Upload-Offset: {here}'."
+        raise ConflictError(detail, code="upload.wrong_offset")
     if at + length > upload.size_bytes:
-        told = f"'{upload.name}' was announced with {upload.size_bytes} bytes, and more came."
-        raise InvalidError(told, code="upload.too_long")
+        detail = f"'{upload.name}' was announced with {upload.size_bytes} bytes, but more came: announce it again."
+        raise InvalidError(detail, code="upload.too_long")
 
 
 def _append(ctx: Context, file: IO[bytes], stream: IO[bytes], length: int) -> None:
@@ -149,26 +163,29 @@ def _append(ctx: Context, file: IO[bytes], stream: IO[bytes], length: int) -> No
             while left and ctx.clock.monotonic() < deadline and (chunk := _next(stream, left)):
                 file.write(chunk)
                 left -= len(chunk)
-        finally:  # whatever came is kept
+        finally:  # keep the bytes received so far
             file.flush()
             os.fsync(file.fileno())
     if left:
-        raise InvalidError(f"{left} bytes are missing: look up the offset and go on.", code="upload.cut_short")
+        raise InvalidError(f"{left} bytes are missing: get the offset and continue.", code="upload.cut_short")
 
 
 def _next(stream: IO[bytes], left: int) -> bytes:
-    """What comes next; nothing when the client broke off, or sends too slowly: it is told how much is missing."""
+    """Read the next bytes; none when the client disconnected or is too slow.
+
+    The caller then answers with the number of missing bytes.
+    """
     try:
         return stream.read(min(CHUNK_BYTES, left))
-    except (ConnectionError, TimeoutError, BlockingIOError):  # the last is a socket's own deadline
+    except (ConnectionError, TimeoutError, BlockingIOError):  # the last is raised at a socket's own timeout
         return b""
 
 
 def _check_bounds(ctx: Context, project_id: str, size_bytes: int) -> None:
-    """What was announced must fit, all together and per project; and now, on the disk."""
+    """Check the announced bytes, in all and per project, and the free disk space."""
     if announced_bytes(project_id) + size_bytes > ctx.settings.project_upload_bytes:
-        told = f"The project's uploads may have {ctx.settings.project_upload_bytes} bytes together: end some first."
-        raise ConflictError(told, code="upload.project_full")
+        detail = f"The project's uploads may have {ctx.settings.project_upload_bytes} bytes in all: end some first."
+        raise ConflictError(detail, code="upload.project_full")
     if announced_bytes() + size_bytes > ctx.settings.upload_dir_bytes:
         raise files.no_room()
     files.check_room(ctx, size_bytes)

@@ -1,1 +1,1 @@
-"""Users, tokens, log-ins and projects."""
+"""Users, tokens, logins and projects."""

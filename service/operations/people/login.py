@@ -1,4 +1,7 @@
-"""From a name and a password to a token that lives for hours. A guesser learns nothing but "no", and not often."""
+"""Login: a token for hours in exchange for a name and a password.
+
+Failures are rate-limited and do not reveal whether the name or the password is wrong.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,15 @@ from service.operations.people import passwords, tokens
 
 TOKEN_NAME = tokens.LOGIN
 WINDOW = timedelta(seconds=60)
-# So many attempts in a window: on one name from one address, from one address, on one name.
+# Attempts allowed in a window: on one name from one address, from one address, on one name.
 PER_PAIR, PER_SOURCE, PER_NAME = 5, 30, 20
 
 
 def log_in(ctx: Context, actor: Actor, *, name: str, password: str) -> tuple[Token, str]:
-    """The new token and its secret; `actor` says where the call came from. In no transaction: the hash takes long.
+    """Log in and return the new token and its secret.
 
-    Raises UnauthenticatedError (`auth.bad_login`, `auth.disabled`), UnavailableError (`auth.too_many_attempts`).
+    `actor` has the client's address. Call it outside any transaction: hashing takes long. Raises UnauthenticatedError
+    (`auth.bad_login`, `auth.disabled`), UnavailableError (`auth.too_many_attempts`).
     """
     _count(ctx, actor.source, name)
     with unit_of_work(ctx.db):
@@ -34,7 +38,7 @@ def log_in(ctx: Context, actor: Actor, *, name: str, password: str) -> tuple[Tok
     if user.disabled:
         raise UnauthenticatedError("This user is disabled: ask an admin.", code="auth.disabled")
     with transaction(ctx.db):
-        now = people.user_by_name(name)  # while it was hashed, the password may have become another
+        now = people.user_by_name(name)  # the password may have been changed while this one was hashed
         if now is None or now.disabled or now.password_hash != user.password_hash:
             raise UnauthenticatedError("The user or the password is wrong.", code="auth.bad_login")
         LoginAttempt.delete().where(LoginAttempt.id == _key("pair", actor.source, name)).execute()
@@ -42,13 +46,13 @@ def log_in(ctx: Context, actor: Actor, *, name: str, password: str) -> tuple[Tok
 
 
 def log_out(ctx: Context, actor: Actor) -> None:
-    """Revoke the token of this very call."""
+    """Revoke the token of this call."""
     with transaction(ctx.db):
         tokens.revoke_row(ctx, actor, Token.get_by_id(actor.token_id))
 
 
 def check_password(ctx: Context, actor: Actor, user: User, password: str) -> None:
-    """Whether a user who is logged in knows their password, too. Raises as log_in() does."""
+    """Check the password of a logged-in user. Raises as log_in() does."""
     _count(ctx, actor.source, user.name)
     if not passwords.matches(user.password_hash, password):
         raise UnauthenticatedError("The old password is wrong.", code="auth.bad_login")
@@ -74,10 +78,10 @@ def _count(ctx: Context, source: str, name: str) -> None:
             mine = (LoginAttempt.id == key) & (LoginAttempt.count < most)
             if LoginAttempt.update(count=LoginAttempt.count + 1).where(mine).execute() != 1:
                 raise UnavailableError(
-                    f"Too many attempts to log in: wait {WINDOW.seconds} s.", code="auth.too_many_attempts"
+                    f"Too many login attempts: retry in {WINDOW.seconds} s.", code="auth.too_many_attempts"
                 )
 
 
 def _key(kind: str, *parts: str) -> str:
-    """A digest: now and then somebody types their password where the name goes."""
+    """Return a digest, since users sometimes type their password as the name."""
     return hashlib.sha256("\0".join((kind, *parts)).encode()).hexdigest()

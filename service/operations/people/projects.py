@@ -1,4 +1,4 @@
-"""Make, change and remove projects: who works in them, on which hosts, and how much they may have."""
+"""Create, change and delete projects, their members, hosts and quotas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.operations.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class NewProject:
-    """`quotas` maps resources to limits."""
+    """A project to be created. `quotas` maps resources to limits."""
 
     name: str
     description: str
@@ -24,7 +24,10 @@ class NewProject:
 
 
 def create(ctx: Context, actor: Actor, new: NewProject) -> Project:
-    """Make the project. Raises ConflictError (`project.name_taken`), InvalidError (`quota.unknown_resource`)."""
+    """Create the project.
+
+    Raises ConflictError (`project.name_taken`), InvalidError (`quota.unknown_resource`).
+    """
     for resource in new.quotas:
         _check_resource(resource)
     with transaction(ctx.db):
@@ -40,7 +43,10 @@ def create(ctx: Context, actor: Actor, new: NewProject) -> Project:
 
 
 def change(ctx: Context, actor: Actor, ref: str, *, name: str | None, description: str | None) -> Project:
-    """Change name or description; None leaves it. Raises ConflictError (`project.name_taken`)."""
+    """Change name or description; None keeps it.
+
+    Raises ConflictError (`project.name_taken`).
+    """
     with transaction(ctx.db):
         project = queries.get(Project, ref, actor.scope)
         before = audit.definition(project)
@@ -56,19 +62,21 @@ def change(ctx: Context, actor: Actor, ref: str, *, name: str | None, descriptio
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove a project that owns nothing. Raises ConflictError (`project.in_use`)."""
+    """Delete a project that owns nothing. Raises ConflictError (`project.in_use`)."""
     with transaction(ctx.db):
         project = queries.get(Project, ref, actor.scope)
         for key, table in Project._meta.backrefs.items():
             if key.on_delete == "RESTRICT" and table.select().where(key == project.id).exists():
                 what = table._meta.table_name
-                raise ConflictError(f"Project '{project.name}' still owns something ({what}).", code="project.in_use")
+                raise ConflictError(
+                    f"Project '{project.name}' still owns something ({what}): delete it.", code="project.in_use"
+                )
         audit.record(ctx, actor, "delete_project", "project", project, before=audit.definition(project))
         project.delete_instance()
 
 
 def add_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
-    """Let a user work in the project. Silent when they do already."""
+    """Add a member; does nothing if the user is one already."""
     with transaction(ctx.db):
         project, user = queries.get(Project, ref, actor.scope), queries.get(User, user_ref, actor.scope)
         Membership.insert(user=user, project=project).on_conflict(
@@ -78,7 +86,7 @@ def add_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
 
 
 def remove_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
-    """Let a user work in the project no more: from the next request on. Silent when they do not."""
+    """Remove a member, effective from the next request; does nothing if it is none."""
     with transaction(ctx.db):
         project, user = queries.get(Project, ref, actor.scope), queries.get(User, user_ref, actor.scope)
         Membership.delete().where((Membership.user == user) & (Membership.project == project)).execute()
@@ -86,7 +94,10 @@ def remove_member(ctx: Context, actor: Actor, ref: str, user_ref: str) -> None:
 
 
 def set_quota(ctx: Context, actor: Actor, ref: str, resource: str, limit: int | None) -> Quota:
-    """Allow so many of a resource; None: any number. Raises InvalidError (`quota.unknown_resource`)."""
+    """Limit a resource; None means no limit.
+
+    Raises InvalidError (`quota.unknown_resource`).
+    """
     _check_resource(resource)
     with transaction(ctx.db):
         project = queries.get(Project, ref, actor.scope)
@@ -104,7 +115,7 @@ def _check_free(name: str) -> None:
 def _check_resource(resource: str) -> None:
     pool = resource.removeprefix(quotas.PER_POOL)
     if resource not in quotas.COUNTED and (pool == resource or queries.pool(pool) is None):
-        told = f"one of {', '.join(quotas.COUNTED)} or {quotas.PER_POOL}<pool> of a pool that is there"
+        valid = f"one of {', '.join(quotas.COUNTED)} or {quotas.PER_POOL}<pool> of an existing pool"
         raise InvalidError(
-            f"A quota's resource is {told}.", code="quota.unknown_resource", errors=(FieldError("resource", told),)
+            f"A quota's resource is {valid}.", code="quota.unknown_resource", errors=(FieldError("resource", valid),)
         )

@@ -1,4 +1,4 @@
-"""API tokens: 256 random bits that are shown once; only their SHA-256 is kept."""
+"""API tokens: 256 random bits, shown once; only their SHA-256 is stored."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from service.operations.actor import SERVICE, Actor
 from service.operations.authorise import MAY, covers
 
 PREFIX = "nacre_"
-LOGIN = "login"  # what logging in calls its tokens
-LOGIN_PREFIX = PREFIX + "login_"  # so that the command line never throws away another one
-# So long an ended token still answers why it is refused.
+LOGIN = "login"  # name of tokens made by logging in
+LOGIN_PREFIX = PREFIX + "login_"  # so that the command line deletes no other token
+# For so long a refused token still gets the reason: revoked or expired.
 KEEP_ENDED = timedelta(days=30)
 RESERVED = frozenset({LOGIN})
 
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What is asked for. `user` None: the actor's own. `permissions` None: all that the role gives."""
+    """A token to be created.
+
+    `user` None means the actor; `permissions` None means all of the role.
+    """
 
     name: str
     user: str | None
@@ -36,24 +39,24 @@ class NewToken:
 
 
 def new_secret(prefix: str = PREFIX) -> str:
-    """256 random bits as text."""
+    """Return 256 random bits as text."""
     return prefix + secrets.token_urlsafe(32)
 
 
 def issue(ctx: Context, actor: Actor, new: NewToken) -> tuple[Token, str]:
-    """Make a token; returns it with its secret, which nobody can be shown again.
+    """Create a token; return it with its secret, which cannot be shown again.
 
     Raises ForbiddenError for a token that is itself limited, InvalidError (`token.unknown_permission`,
     `project.not_found`, `user.not_found`), ConflictError (`token.name_taken`).
     """
     if actor.is_limited:
-        raise ForbiddenError("This token is limited, and makes no others: log in with a password.")
+        raise ForbiddenError("This token is limited and may create no others: log in with a password.")
     _check_permissions(new.permissions or ())
     with transaction(ctx.db):
         user = _user_for(actor, new.user)
         if new.name in RESERVED or people.living_token(user.id, new.name, ctx.clock.now()) is not None:
             raise ConflictError(f"{user.name} has a token '{new.name}' already: revoke it.", code="token.name_taken")
-        _forget_long_ended(ctx, user)
+        _delete_long_ended(ctx, user)
         token, secret = make(
             ctx,
             user,
@@ -75,7 +78,7 @@ def make(
     permissions: list[str] | None = None,
     project: Project | None = None,
 ) -> tuple[Token, str]:
-    """The row and its secret, in the caller's transaction."""
+    """Create the row in the caller's transaction; return it with its secret."""
     secret = new_secret(LOGIN_PREFIX if name == LOGIN else PREFIX)
     token = Token.create(
         id=ctx.ids.uuid(),
@@ -91,13 +94,16 @@ def make(
 
 
 def revoke(ctx: Context, actor: Actor, ref: str) -> None:
-    """End one of the actor's tokens, by its id or name; admins end anybody's by its id."""
+    """Revoke one of the actor's tokens by id or name; admins any token by id."""
     with transaction(ctx.db):
         revoke_row(ctx, actor, visible(ctx, actor, ref))
 
 
 def visible(ctx: Context, actor: Actor, ref: str) -> Token:
-    """One of the actor's tokens by its id or name; to admins anybody's by its id. Raises NotFoundError."""
+    """Return one of the actor's tokens by id or name; to admins any token by id.
+
+    Raises NotFoundError.
+    """
     token = people.token_by_id(ref)
     if token is None or (token.user_id != actor.user_id and actor.role != "admin"):
         token = people.living_token(actor.user_id or "", ref, ctx.clock.now())
@@ -107,15 +113,16 @@ def visible(ctx: Context, actor: Actor, ref: str) -> Token:
 
 
 def revoke_row(ctx: Context, actor: Actor, token: Token) -> None:
-    """End a token, in the caller's transaction. One that has ended stays so."""
+    """Revoke a token in the caller's transaction; does nothing if it has ended."""
     Token.update(revoked_at=ctx.clock.now()).where((Token.id == token.id) & Token.revoked_at.is_null()).execute()
     audit.record(ctx, actor, "revoke_token", "token", token, before=audit.definition(token), user=token.user.name)
 
 
 def create(ctx: Context, *, name: str, role: str, secret: str) -> None:
-    """From the server's own command line: a user of this name and role, and a token in place of their one of this name.
+    """Create a user and a token of this name, for the server's command line.
 
-    A new user of the roles that see their own projects only begins in the project `default`.
+    The token replaces the user's one of this name. A new user whose role sees only its own projects becomes a member of
+    the project `default`.
     """
     with transaction(ctx.db):
         user = _user(ctx, name, role)
@@ -142,7 +149,7 @@ def _user_for(actor: Actor, ref: str | None) -> User:
     if ref is None or ref in (actor.name, actor.user_id):
         return queries.by_id(User, actor.user_id or "")
     if actor.role != "admin":
-        raise ForbiddenError("Only admins make tokens for others.")
+        raise ForbiddenError("Only admins may create tokens for other users.")
     return queries.referenced(User, ref, "user", actor.scope)
 
 
@@ -151,19 +158,21 @@ def _project_for(user: User, ref: str | None) -> Project | None:
         return None
     project = queries.find(Project, ref, people.scope_of(user))
     if project is None:
-        told = f"There is no project '{ref[: queries.LONGEST_ECHO]}' that {user.name} works in."
-        raise InvalidError(told, code="project.not_found", errors=(FieldError("project", told),))
+        detail = f"There is no project '{ref[: queries.LONGEST_ECHO]}' of which {user.name} is a member."
+        raise InvalidError(detail, code="project.not_found", errors=(FieldError("project", detail),))
     return project
 
 
 def _check_permissions(permissions: tuple[str, ...]) -> None:
     unknown = [wanted for wanted in permissions if not any(covers(wanted, known) for known in MAY)]
     if unknown:
-        told = f"'{unknown[0][: queries.LONGEST_ECHO]}' covers no permission: 'vm:read', 'vm:*' and '*:read' would"
-        raise InvalidError(f"{told}.", code="token.unknown_permission", errors=(FieldError("permissions", told),))
+        text = (
+            f"'{unknown[0][: queries.LONGEST_ECHO]}' matches no permission: use one such as 'vm:read', 'vm:*', '*:read'"
+        )
+        raise InvalidError(f"{text}.", code="token.unknown_permission", errors=(FieldError("permissions", text),))
 
 
-def _forget_long_ended(ctx: Context, user: User) -> None:
+def _delete_long_ended(ctx: Context, user: User) -> None:
     before = ctx.clock.now() - KEEP_ENDED
     ended = (Token.expires_at < before) | (Token.revoked_at < before)
     Token.delete().where((Token.user == user) & ended).execute()

@@ -1,4 +1,7 @@
-"""Make, change and remove users. What users may do lies in their role, where in their memberships."""
+"""Create, change and delete users.
+
+A user's role gives permissions, its memberships the projects where they hold.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from service.operations.people import login, passwords
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Without a password only tokens open the door."""
+    """A user to be created. Without a password it can authenticate by tokens only."""
 
     name: str
     role: str
@@ -27,7 +30,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """None leaves it as it is."""
+    """Changes of a user; None keeps a value."""
 
     role: str | None = None
     disabled: bool | None = None
@@ -35,7 +38,10 @@ class Changes:
 
 
 def create(ctx: Context, actor: Actor, new: NewUser) -> User:
-    """Make the user, a member of `projects`. Raises ConflictError (`user.name_taken`), InvalidError."""
+    """Create the user, a member of `projects`.
+
+    Raises ConflictError (`user.name_taken`), InvalidError.
+    """
     password_hash = passwords.hashed(new.password) if new.password is not None else None
     with transaction(ctx.db):
         if queries.find(User, new.name, actor.scope) is not None:
@@ -56,7 +62,10 @@ def create(ctx: Context, actor: Actor, new: NewUser) -> User:
 
 
 def change(ctx: Context, actor: Actor, ref: str, changes: Changes) -> User:
-    """Change role, password, or whether the user is let in. Raises ConflictError (`user.last_admin`)."""
+    """Change role or password, or disable or enable the user.
+
+    Raises ConflictError (`user.last_admin`).
+    """
     password_hash = passwords.hashed(changes.password) if changes.password is not None else None
     values = {"role": changes.role, "disabled": changes.disabled, "password_hash": password_hash}
     values = {name: value for name, value in values.items() if value is not None}
@@ -68,7 +77,10 @@ def change(ctx: Context, actor: Actor, ref: str, changes: Changes) -> User:
 
 
 def change_own_password(ctx: Context, actor: Actor, *, old: str, new: str) -> None:
-    """Change the actor's own password. Raises UnauthenticatedError (`auth.bad_login`), UnavailableError."""
+    """Change the actor's own password.
+
+    Raises UnauthenticatedError (`auth.bad_login`), UnavailableError.
+    """
     user = queries.by_id(User, actor.user_id or "")
     login.check_password(ctx, actor, user, old)
     password_hash = passwords.hashed(new)
@@ -77,7 +89,10 @@ def change_own_password(ctx: Context, actor: Actor, *, old: str, new: str) -> No
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove the user with all tokens. What they made stays. Raises ConflictError (`user.last_admin`)."""
+    """Delete the user with all tokens; its objects stay.
+
+    Raises ConflictError (`user.last_admin`).
+    """
     with transaction(ctx.db):
         user = queries.get(User, ref, actor.scope)
         audit.record(ctx, actor, "delete_user", "user", user, before=audit.definition(user))
@@ -89,7 +104,7 @@ def _update(ctx: Context, actor: Actor, user: User, values: Mapping[str, object]
     before = audit.definition(user)
     if values:
         User.update(**values).where(User.id == user.id).execute()
-    if "password_hash" in values:  # whoever knew the old one is shown the door
+    if "password_hash" in values:  # end the sessions that were opened with the old one
         logins = (Token.user == user) & (Token.name == login.TOKEN_NAME) & Token.revoked_at.is_null()
         Token.update(revoked_at=ctx.clock.now()).where(logins & (Token.id != (actor.token_id or ""))).execute()
     after = audit.definition(queries.by_id(User, user.id))
@@ -99,4 +114,4 @@ def _update(ctx: Context, actor: Actor, user: User, values: Mapping[str, object]
 
 def _check_an_admin_is_left() -> None:
     if not User.select().where((User.role == "admin") & (User.disabled == False)).exists():  # noqa: E712 - SQL
-        raise ConflictError("This is the last admin who can log in: make another one first.", code="user.last_admin")
+        raise ConflictError("This is the last admin who can log in: create another first.", code="user.last_admin")

@@ -1,4 +1,4 @@
-"""Which algorithm places a VM: the one that an admin asked for, that of its project's host groups, or the setting's."""
+"""Choice of the placement algorithm: of the request, a host group or the settings."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ from service.settings import Settings
 
 
 def policy(ctx: Context, *, asked: str | None = None, project_id: str | None = None) -> Policy:
-    """For one placement. `asked` was checked; what a host group says may have gone since: then storage_cpu decides."""
+    """Return the policy of one placement.
+
+    `asked` was checked. If a host group's algorithm is no longer installed, storage_cpu decides.
+    """
     settings = ctx.settings
     name = asked or (algorithm_for(project_id) if project_id else None) or settings.placement_algorithm
     return _policy(ctx, name, settings.placement_weights if name == settings.placement_algorithm else {})
 
 
 def named(ctx: Context, name: str | None, weights: Mapping[str, float] | None = None) -> Policy:
-    """For a replay or a what-if; None: the setting's. Raises InvalidError, naming what is valid."""
+    """Return the policy of a replay or a what-if; None means the setting's.
+
+    Raises InvalidError with the valid names.
+    """
     if name is None and weights is None:
         return policy(ctx)
     name = name or ctx.settings.placement_algorithm
@@ -41,9 +47,10 @@ def named(ctx: Context, name: str | None, weights: Mapping[str, float] | None = 
 
 
 def check(settings: Settings, name: str, *, field: str = "algorithm") -> str:
-    """The name, when it may be asked for over the API. Raises InvalidError, naming what is valid.
+    """Return the name if it may be requested over the API.
 
-    A program runs with the service's rights: who may only ask for VMs does not say which. It is the setting's or none.
+    A program runs with the service's rights, so only the setting's may be named. Raises InvalidError with the valid
+    names.
     """
     if name == settings.placement_algorithm:
         return name
@@ -55,7 +62,10 @@ def check(settings: Settings, name: str, *, field: str = "algorithm") -> str:
 
 
 def asked_by(ctx: Context, actor: Actor, name: str | None) -> str | None:
-    """The algorithm that a request names: admins may. Raises ForbiddenError, InvalidError."""
+    """Return the algorithm that a request names, which only admins may.
+
+    Raises ForbiddenError, InvalidError.
+    """
     if name is None:
         return None
     authorise(actor, "placement:choose")

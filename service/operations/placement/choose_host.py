@@ -1,4 +1,4 @@
-"""Where a VM shall run: decided, claimed and kept, inside the caller's transaction."""
+"""Choice of a VM's host: decide, claim and record in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from service.placer.host_facts import candidates
 from service.placer.new_placer import promises
 from service.placer.placer import Placer
 
-MOST_TOLD = 100  # hosts with their reasons in one refusal
+MOST_REASONS = 100  # hosts with their reasons in one refusal
 
 
 def claim_host(
     ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None, algorithm: str | None = None
 ) -> ChosenHost:
-    """Choose a host, promise its capacity to the VM, keep the decision. `algorithm` was checked.
+    """Choose a host, allocate its capacity to the VM and record the decision.
 
-    Raises ConflictError (`placement.no_host`, `host.migrations`).
+    `algorithm` was checked. Raises ConflictError (`placement.no_host`, `host.migrations`).
     """
     want = vm_request(ctx, vm, excluded=excluded, only=only)
     policy = algorithms.policy(ctx, asked=algorithm, project_id=vm.project_id)
@@ -45,7 +45,10 @@ def claim_host(
 
 
 def keep(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, decision: Decision) -> None:
-    """Write the decision down. With the placer's lock held, before the claim: on the facts that it was decided on."""
+    """Record the decision with the facts that it was made from.
+
+    Call it with the placer's lock held and before the claim, which changes the facts.
+    """
     placements.keep(
         row_id=ctx.ids.uuid(),
         now=ctx.clock.now(),
@@ -57,33 +60,33 @@ def keep(ctx: Context, placer: Placer, vm: Vm, want: VmRequest, decision: Decisi
 
 
 def host_facts(ctx: Context, hosts: list[Host]) -> list[HostFacts]:
-    """Hosts as their rows and those around them say now, in the same order."""
+    """Return the current facts of hosts, in the same order."""
     found = candidates(hosts, promises(ctx.settings), ids=[host.id for host in hosts])
     return [candidate.facts for candidate in found]
 
 
 def nothing_fits(placer: Placer, vm: Vm, want: VmRequest, policy: Policy, decision: Decision) -> ConflictError:
-    """Why: of each host, or of those that came nearest and how many the others are."""
+    """Return the error with reasons of each host, or of the nearest ones and counts."""
     hosts = len(placer.table)
     if not hosts:
         return ConflictError("There is no host yet: add one with 'nacre host add'.", code="placement.no_host")
     where = f"Host {placer.table.facts(want.only_host).name} cannot take" if want.only_host else "No host can take"
     counts = ", ".join(f"{name} {number}" for name, number in sorted(decision.reasons.items()))
-    beyond = f" Of all {hosts} hosts: {counts}." if hosts > MOST_TOLD else ""
+    beyond = f" Of all {hosts} hosts: {counts}." if hosts > MOST_REASONS else ""
     return ConflictError(
         f"{where} VM '{vm.name}' ({vm.vcpus} vCPU, {vm.memory_mib} MiB): see reasons for each host.{beyond}",
         code="placement.no_host",
         reasons={
-            one.host_name: list(one.reasons) for one in nearest_misses(placer.table, want, policy, most=MOST_TOLD)
+            one.host_name: list(one.reasons) for one in nearest_misses(placer.table, want, policy, most=MOST_REASONS)
         },
     )
 
 
 def _check_source(source: HostFacts, want: VmRequest) -> None:
-    """A move loads the host that it leaves as it does the other one, and no filter asks the former."""
+    """Check the migrations in flight on the source: no filter checks that host."""
     if source.migrations >= want.max_migrations:
-        told = f"{source.migrations} migrations from or to host '{source.name}' are in flight, at most"
-        raise ConflictError(f"{told} {want.max_migrations} are allowed at once: try again.", code="host.migrations")
+        in_flight = f"{source.migrations} migrations from or to host '{source.name}' are in flight"
+        raise ConflictError(f"{in_flight}, at most {want.max_migrations} are allowed: retry.", code="host.migrations")
 
 
 def _decide(ctx: Context, placer: Placer, want: VmRequest, policy: Policy) -> Decision:

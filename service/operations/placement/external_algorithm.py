@@ -1,7 +1,7 @@
-"""Algorithms from outside: an entry point of an installed package, or a program that is asked in JSON.
+"""External algorithms: an installed entry point, or a program that reads JSON.
 
-Both get the same question and may give the same answers (docs/howto/choose-an-algorithm.md). Whatever goes wrong,
-storage_cpu decides instead, and the log, a metric and the decision say so.
+Both get the same request and may give the same answers (docs/howto/choose-an-algorithm.md). If one fails, storage_cpu
+decides instead; the log, a metric and the decision record that.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from service.program import ProgramError, TooLateError, ask
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1  # of the question
-MOST_CANDIDATES = 1000  # the best by score, so that a question is bounded
-REST_S = 30.0  # after an answer that came too late: every placement would wait for the next one
-MOST_TOGETHER_S = 4.0  # for all VMs of a batch: nobody else writes to the database meanwhile
+VERSION = 1  # of the request
+MOST_CANDIDATES = 1000  # the best by score, so that the request's size is bounded
+REST_S = 30.0  # pause after a timeout: otherwise every placement would wait for the next one
+MOST_TOGETHER_S = 4.0  # for all VMs of a batch: meanwhile no other transaction can write to the database
 Json = dict[str, Any]
 Choose = Callable[[Json, list[Json]], Any]
 
 
 class Outsider:
-    """The pick of an algorithm from outside."""
+    """Pick by an external algorithm."""
 
     def __init__(self, ctx: Context, name: str, weights: Mapping[str, float]) -> None:
         self._ctx = ctx
@@ -45,7 +45,7 @@ class Outsider:
         self._scoring = Policy(name, weights)
 
     def __call__(self, table: HostTable, want: VmRequest, _scores: Floats) -> int:
-        """The row that it chose. Raises PickFailedError, once that is in the log and counted."""
+        """Return the chosen row. Raises PickFailedError, after it was logged and counted."""
         try:
             return self._choose(table, want)
         except PickFailedError as failure:
@@ -58,19 +58,19 @@ class Outsider:
             self._check_program()
         ranking = ranking_of(table, want, self._scoring, table.cloud(want))
         rows = ranking.best(MOST_CANDIDATES)
-        told = verdicts(table, ranking, rows, self._scoring)
-        answer = self._ask(
+        judged = verdicts(table, ranking, rows, self._scoring)
+        answer = self._call(
             question.request(want),
-            [question.candidate(table.at(row), verdict, want) for row, verdict in zip(rows, told, strict=True)],
+            [question.candidate(table.at(row), verdict, want) for row, verdict in zip(rows, judged, strict=True)],
         )
-        hosts = {verdict.host_name: row for row, verdict in zip(rows, told, strict=True)}
+        hosts = {verdict.host_name: row for row, verdict in zip(rows, judged, strict=True)}
         return hosts[_chosen(answer, hosts)]
 
-    def _ask(self, request: Json, candidates: list[Json]) -> Any:
+    def _call(self, request: Json, candidates: list[Json]) -> Any:
         resting, clock = self._ctx.memory.resting, self._ctx.clock
         transaction = self._ctx.db.top_transaction()  # type: ignore[no-untyped-call]
         if transaction is not None and resting.used_s(self._name, transaction) >= MOST_TOGETHER_S:
-            raise PickFailedError(f"took {MOST_TOGETHER_S:g} s for the VMs of the batch that came before")
+            raise PickFailedError(f"took {MOST_TOGETHER_S:g} s for the earlier VMs of the batch")
         began_s = clock.monotonic()
         try:
             return self._answer(request, candidates)
@@ -83,21 +83,21 @@ class Outsider:
         choose = _loaded(self._name)
         try:
             return choose(request, candidates)
-        except (Exception, SystemExit) as failure:  # the code is foreign: it may raise anything, and the VM is placed
+        except (Exception, SystemExit) as failure:  # foreign code may raise anything; the VM is placed all the same
             raise PickFailedError(f"failed with {type(failure).__name__}: {_short(str(failure))}") from failure
 
     def _check_program(self) -> None:
         if self._name != self._ctx.settings.placement_algorithm:
             raise PickFailedError("is not the program of the setting placement_algorithm")
         if (left_s := self._ctx.memory.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
-            raise PickFailedError(f"did not answer in time and is not asked again for {math.ceil(left_s)} s")
+            raise PickFailedError(f"did not answer in time and is paused for {math.ceil(left_s)} s")
 
     def _ask_program(self, request: Json, candidates: list[Json]) -> Any:
         clock, timeout_s = self._ctx.clock, self._ctx.settings.placement_exec_timeout_s
-        told = json.dumps({"version": VERSION, "request": request, "candidates": candidates}).encode()
+        payload = json.dumps({"version": VERSION, "request": request, "candidates": candidates}).encode()
         program = Path(self._name.removeprefix(EXEC))
         try:
-            answer = ask(program, told, timeout_s=timeout_s, monotonic=clock.monotonic)
+            answer = ask(program, payload, timeout_s=timeout_s, monotonic=clock.monotonic)
         except ProgramError as failure:
             if isinstance(failure, TooLateError):
                 self._ctx.memory.resting.rest(self._name, clock.monotonic() + REST_S)
@@ -105,11 +105,14 @@ class Outsider:
         try:
             return json.loads(answer)
         except (ValueError, RecursionError) as failure:
-            raise PickFailedError(f"answers what is not JSON: {_short(answer.decode(errors='replace'))}") from failure
+            raise PickFailedError(f"answers no JSON: {_short(answer.decode(errors='replace'))}") from failure
 
 
 def _chosen(answer: Any, hosts: Collection[str]) -> str:
-    """The host that an answer means: a name, {"host": name}, or {"scores": {name: number}} whose highest wins."""
+    """Return the host of an answer.
+
+    An answer is a name, {"host": name}, or {"scores": {name: number}}, whose highest wins.
+    """
     if isinstance(answer, dict) and answer.keys() == {"host"}:
         answer = answer["host"]
     if isinstance(answer, dict) and answer.keys() == {"scores"}:
@@ -122,7 +125,7 @@ def _chosen(answer: Any, hosts: Collection[str]) -> str:
 
 
 def _highest(scores: Any) -> str | None:
-    """Of equals the first by name."""
+    """Return the host with the highest score; of equals the first by name."""
     if not isinstance(scores, dict) or not all(isinstance(name, str) and _is_number(scores[name]) for name in scores):
         raise PickFailedError("answers scores that are no finite numbers by host")
     return min(scores, key=lambda name: (-scores[name], name), default=None)
@@ -132,17 +135,17 @@ def _is_number(value: Any) -> bool:
     return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
-def _short(told: str) -> str:
-    return told if len(told) <= 100 else told[:100] + "…"
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else text[:100] + "…"
 
 
 def _loaded(name: str) -> Choose:
-    """The entry point. What its import raises counts as its failure."""
+    """Load the entry point. An error of its import counts as its failure."""
     points = tuple(entry_points(group=GROUP, name=name))
     if not points:
-        raise PickFailedError(f"is no entry point of {GROUP} that is installed here")
+        raise PickFailedError(f"is no installed entry point of {GROUP}")
     try:
         choose: Choose = points[0].load()
-    except (Exception, SystemExit) as failure:  # foreign code, as above; Python keeps what was imported
+    except (Exception, SystemExit) as failure:  # foreign code, as above; Python caches what was imported
         raise PickFailedError(f"cannot be loaded: {type(failure).__name__}: {_short(str(failure))}") from failure
     return choose

@@ -1,4 +1,7 @@
-"""What an algorithm from outside is told, as JSON data. docs/howto/choose-an-algorithm.md lists it: nothing may go."""
+"""Request to an external algorithm, as JSON data.
+
+docs/howto/choose-an-algorithm.md lists its members: none may be removed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ FACTS = (
 
 
 def request(want: VmRequest) -> Json:
-    """What the VM needs."""
+    """Return the VM's requirements."""
     return {
         "vcpus": want.vcpus,
         "memory_mib": want.memory_mib,
@@ -29,15 +32,15 @@ def request(want: VmRequest) -> Json:
 
 
 def candidate(host: HostFacts, verdict: Verdict, want: VmRequest) -> Json:
-    """A host that may take the VM, with what is known of it and what storage_cpu thinks of it."""
+    """Return a host that passed all filters, with its facts and storage_cpu's verdict."""
     facts = {name: getattr(host, name) for name in FACTS}
     facts["project_vms"] = host.projects.get(want.project_id, 0) if want.project_id is not None else 0
-    facts["storage"], facts["usage"] = _told(host.storage), _told(host.usage)
+    facts["storage"], facts["usage"] = _as_json(host.storage), _as_json(host.usage)
     return {"host": host.name, "score": verdict.score, "terms": dict(verdict.terms), "facts": facts}
 
 
-def _told(seen: HostStorage | HostUsage | None) -> Json | None:
-    if seen is None:
+def _as_json(observed: HostStorage | HostUsage | None) -> Json | None:
+    if observed is None:
         return None
-    told = {field.name: getattr(seen, field.name) for field in fields(seen)}
-    return told | {"local_reads": dict(seen.local_reads)} if isinstance(seen, HostStorage) else told
+    values = {field.name: getattr(observed, field.name) for field in fields(observed)}
+    return values | {"local_reads": dict(observed.local_reads)} if isinstance(observed, HostStorage) else values

@@ -1,6 +1,7 @@
-"""Rules about where a project's VMs run: together on one host, or apart. A rule counts from a VM's next placement on.
+"""Placement groups: rules that VMs run on one host, or on different ones.
 
-A VM that runs when a rule comes stays where it is: what it breaks is shown, and mended by moving it.
+A rule applies from a VM's next placement on. A running VM that breaks it stays where it is; it is shown as broken
+until the VM is moved.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from service.db.tables import PlacementGroup, PlacementGroupMember, Vm
 from service.errors import ConflictError, FieldError
 from service.operations import audit
 from service.operations.actor import Actor
-from service.operations.placement.placement_rules import Kind, Rule, Tie, broken, contradiction, told
+from service.operations.placement.placement_rules import Kind, Rule, Tie, broken, contradiction, label
 from service.placer.placement_inputs import ObeyedRule
 
 CONTRADICTION = "placement_group.contradiction"
@@ -27,7 +28,7 @@ MOVING = "placement_group.moving"
 
 
 def create(ctx: Context, actor: Actor, *, name: str, kind: Kind, hard: bool) -> PlacementGroup:
-    """A rule without VMs. Raises ConflictError (`placement_group.name_taken`)."""
+    """Create a rule without VMs. Raises ConflictError (`placement_group.name_taken`)."""
     with transaction(ctx.db):
         project_id = actor.scope.home()
         if queries.name_is_taken(PlacementGroup, name, project_id):
@@ -41,7 +42,10 @@ def create(ctx: Context, actor: Actor, *, name: str, kind: Kind, hard: bool) -> 
 
 
 def change(ctx: Context, actor: Actor, ref: str, *, hard: bool | None) -> PlacementGroup:
-    """Make the rule hard or soft. Raises ConflictError (`placement_group.contradiction`)."""
+    """Make the rule hard or soft.
+
+    Raises ConflictError (`placement_group.contradiction`).
+    """
     with transaction(ctx.db):
         group = queries.get(PlacementGroup, ref, actor.scope)
         if hard is None or hard == group.hard:
@@ -63,20 +67,23 @@ def change(ctx: Context, actor: Actor, ref: str, *, hard: bool | None) -> Placem
 
 
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
-    """Remove a rule that no VM obeys. Raises ConflictError (`placement_group.in_use`)."""
+    """Delete a rule without VMs. Raises ConflictError (`placement_group.in_use`)."""
     with transaction(ctx.db):
         group = queries.get(PlacementGroup, ref, actor.scope)
         names = [vm.name for vm in groups.vms_of([group.id]).get(group.id, ())]
-        if names:  # a rule is lost by a word about its VMs, not by the way
+        if names:  # require an explicit change of its VMs, so that no rule is lost by accident
             who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            obeyed = f"Placement group '{group.name}' is obeyed by {who}: take them out of it first."
-            raise ConflictError(obeyed, code="placement_group.in_use")
+            in_use = f"Placement group '{group.name}' is used by {who}: take them out of it first."
+            raise ConflictError(in_use, code="placement_group.in_use")
         audit.record(ctx, actor, "delete_placement_group", "placement_group", group, before=audit.definition(group))
         group.delete_instance()
 
 
 def named(refs: Sequence[str], project_id: str, scope: Scope) -> list[PlacementGroup]:
-    """The project's groups that a body names in `placement_groups`, each once, by name. Raises InvalidError."""
+    """Return the groups that a body names in `placement_groups`, each once, by name.
+
+    Raises InvalidError.
+    """
     field, home = "placement_groups", replace(scope, project_id=project_id)
     found: dict[str, PlacementGroup] = {}
     for ref in refs:
@@ -88,7 +95,7 @@ def named(refs: Sequence[str], project_id: str, scope: Scope) -> list[PlacementG
 
 
 def put(vm: Vm, wanted: Sequence[PlacementGroup]) -> None:
-    """The VM obeys these rules and no others, inside the caller's transaction.
+    """Set the rules of the VM, inside the caller's transaction.
 
     Raises ConflictError (`placement_group.contradiction`).
     """
@@ -103,7 +110,10 @@ def put(vm: Vm, wanted: Sequence[PlacementGroup]) -> None:
 
 
 def check(project_id: str) -> None:
-    """Raises ConflictError when a project's hard rules cannot all be obeyed, naming them, and the two VMs."""
+    """Check that a project's hard rules can all be obeyed.
+
+    Raises ConflictError with the contradicting rules and the two VMs.
+    """
     known, members = groups.hard_members(project_id)
     if len({group.kind for group in known.values()}) < 2:
         return
@@ -112,8 +122,8 @@ def check(project_id: str) -> None:
     if found is None:
         return
     one, other = (queries.by_id(Vm, vm_id).name for vm_id in found.vms)
-    together = " and ".join(told(rule) for rule in found.together)
-    why = f"{together} keeps VMs '{one}' and '{other}' on one host, {told(found.apart)} on two"
+    together = " and ".join(label(rule) for rule in found.together)
+    why = f"{together} keeps VMs '{one}' and '{other}' on one host, {label(found.apart)} on two"
     raise ConflictError(
         f"These rules contradict each other: {why}. Take one VM out of one of them, or make one soft.",
         code=CONTRADICTION,
@@ -122,12 +132,12 @@ def check(project_id: str) -> None:
 
 
 def ties_of(vm: Vm) -> list[Tie]:
-    """The rules that the VM obeys, and where the others of each are."""
+    """Return the rules of the VM, each with the hosts of its other VMs."""
     return ties(vm, [ObeyedRule(one.id, one.name, one.kind, one.hard) for one in groups.of_vm(vm.id)])
 
 
 def ties(vm: Vm, rules: Sequence[ObeyedRule]) -> list[Tie]:
-    """As ties_of(), of rules that were read already."""
+    """Do as ties_of() for rules that were read already."""
     if not rules:
         return []
     others = groups.hosts_of_others(vm.id, [rule.group_id for rule in rules])
@@ -135,7 +145,7 @@ def ties(vm: Vm, rules: Sequence[ObeyedRule]) -> list[Tie]:
 
 
 def broken_by(vm: Vm, ties: Sequence[Tie]) -> list[str]:
-    """The rules that the VM breaks where it is, in words. `ties` are ties_of(vm)."""
+    """Describe the rules that the VM breaks where it is. `ties` are ties_of(vm)."""
     hosts = {host_id for tie in ties for host_id in tie.others}
     if vm.host_id is None or not hosts:
         return []
@@ -143,7 +153,7 @@ def broken_by(vm: Vm, ties: Sequence[Tie]) -> list[str]:
 
 
 def is_broken(group: PlacementGroup, vms: Sequence[Vm]) -> bool:
-    """Whether the VMs of the rule, where they are now, break it."""
+    """Return True if the VMs of the rule break it where they are now."""
     hosts = [vm.host_id for vm in vms if vm.host_id is not None]
     return len(set(hosts)) > 1 if group.kind == "affinity" else len(set(hosts)) < len(hosts)
 

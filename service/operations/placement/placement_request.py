@@ -1,4 +1,7 @@
-"""What a VM needs of a host: everything that the filters compare with a host's facts. From the database alone."""
+"""Placement requests: a VM's requirements on a host, from the database alone.
+
+The filters compare them with a host's facts.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from service.db import placement_groups as groups
 from service.db.tables import Host, Vm
 from service.errors import ConflictError, FieldError
 from service.operations.placement import placement_groups
-from service.operations.placement.placement_rules import Tie, clash, on_the_way
-from service.operations.placement.placement_rules import told as rule_told
+from service.operations.placement.placement_rules import Tie, clash, label, on_the_way
 from service.operations.rows.sizes import memory_on_host
 from service.placement.facts import NOBODY, GroupRule, PoolFacts, VmRequest
 from service.placer import placement_inputs
@@ -16,11 +18,11 @@ from service.placer.placement_inputs import SeenPool
 
 
 def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host | None = None) -> VmRequest:
-    """What `vm` needs now; with `excluded`, the host that it leaves, it moves, and keeps what it was started with.
+    """Return the requirements of `vm` now; of a migration, from the host `excluded`.
 
-    A move writes no new data, and nothing may keep it back for the sake of a host that might be lost: so is the start
-    of a VM that was lost with its host. Raises ConflictError (`placement_group.contradiction`,
-    `placement_group.moving`).
+    A migrating VM keeps the size it was started with. A migration writes no new data, and the reserve for a lost host
+    must not prevent it, nor the start of a VM that was lost with its host. Raises ConflictError
+    (`placement_group.contradiction`, `placement_group.moving`).
     """
     inputs = placement_inputs.of_vm(vm)
     ties = placement_groups.ties(vm, inputs.rules)
@@ -48,13 +50,13 @@ def vm_request(ctx: Context, vm: Vm, *, excluded: Host | None = None, only: Host
 
 
 def _check(vm: Vm, ties: list[Tie]) -> None:
-    """Rules that no host could obey are told as what they are, whatever the hosts are like."""
+    """Check that some host could obey the rules, independent of the hosts' facts."""
     if (met := on_the_way(ties)) is not None:
         tie, other = met
-        told = (
-            f"VM '{vm.name}' goes where '{other}' is, by {rule_told(tie)}, and that moves: try again when it is there."
+        detail = (
+            f"VM '{vm.name}' must be with '{other}', by {label(tie)}, which is being migrated: retry when that is done."
         )
-        raise ConflictError(told, code=placement_groups.MOVING)
+        raise ConflictError(detail, code=placement_groups.MOVING)
     hosts = {host_id for tie in ties for host_id in tie.others}
     why = clash(ties, groups.host_names(hosts)) if hosts else None
     if why is not None:
@@ -66,7 +68,7 @@ def _check(vm: Vm, ties: list[Tie]) -> None:
 
 
 def _pool(seen: SeenPool, vm: Vm) -> PoolFacts:
-    """A nearly full one takes no new VM; one that is there may start."""
+    """Return the pool's facts; a nearly full one takes no new VM, but starts others."""
     if seen.facts is None:
         return PoolFacts(name=seen.name, observed_at_s=None, free_bytes=0, near_full=False, full=False)
     return PoolFacts(
@@ -81,12 +83,15 @@ def _pool(seen: SeenPool, vm: Vm) -> PoolFacts:
 
 
 def _cpu_features(ctx: Context, vm: Vm, source: Host | None) -> frozenset[str]:
-    """A guest was told its CPU at its start and keeps it: that of its host, unless it is a named or an emulated one."""
+    """Return the CPU features that a target must have.
+
+    A running guest keeps the CPU model of its start: its host's, unless it is a named or an emulated one.
+    """
     if source is None or vm.virt_type != "kvm" or ctx.settings.guest_cpu_model:
         return NOBODY
     return frozenset((source.hardware or {}).get("cpu_features", ()))
 
 
 def _was_lost(vm: Vm) -> bool:
-    """It should run, and is not new: it went down with its host."""
+    """Return True if the VM was lost with its host: it should run and is not new."""
     return vm.observed_state != "creating" and vm.desired_state != "stopped"

@@ -1,6 +1,6 @@
-"""What placement groups ask for, and whether it can be had at all. Pure: no database, no clock.
+"""Rules of placement groups and their contradictions. Pure: no database, no clock.
 
-Affinity is transitive: VMs that two rules tie to a third one are tied to each other.
+Affinity is transitive: two VMs that rules bind to a third one are bound to each other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """`apart` keeps two VMs on different hosts that the rules in `together`, one after the other, keep on one."""
+    """Contradiction of `apart` with the chain of rules `together`, for two VMs.
+
+    `apart` keeps them on different hosts, `together` on one.
+    """
 
     apart: Rule
     together: tuple[Rule, ...]
@@ -34,7 +37,10 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A rule as one VM meets it. `others`: host id → names of the rule's other VMs that hold capacity there."""
+    """A rule from the view of one VM.
+
+    `others`: host id → names of the rule's other VMs with capacity allocated there.
+    """
 
     group_id: str
     name: str
@@ -43,13 +49,13 @@ class Tie:
     others: Mapping[str, list[str]]
 
 
-def told(rule: Rule | Tie) -> str:
-    """The rule as people know it."""
+def label(rule: Rule | Tie) -> str:
+    """Return the rule's kind and name for people."""
     return f"{'affinity' if rule.kind == 'affinity' else 'anti-affinity'} '{rule.name}'"
 
 
 def contradiction(rules: Iterable[Rule]) -> Contradiction | None:
-    """The first two VMs that would have to be on one host and on two; None: the rules can be obeyed."""
+    """Return the first contradiction; None if the rules can be obeyed."""
     known = list(rules)
     pulls = [rule for rule in known if rule.kind == "affinity"]
     for apart in (rule for rule in known if rule.kind == "anti_affinity"):
@@ -61,7 +67,10 @@ def contradiction(rules: Iterable[Rule]) -> Contradiction | None:
 
 
 def _tied_to(vm: str, pulls: list[Rule]) -> dict[str, tuple[Rule, ...]]:
-    """VMs that must be on the host of `vm`, and the chain of rules that ties each. Every rule is followed once."""
+    """Return the VMs that must be on the host of `vm`, each with its chain of rules.
+
+    Every rule is followed once.
+    """
     chains: dict[str, tuple[Rule, ...]] = {vm: ()}
     edge, left = [vm], list(pulls)
     for one in edge:
@@ -74,7 +83,7 @@ def _tied_to(vm: str, pulls: list[Rule]) -> dict[str, tuple[Rule, ...]]:
 
 
 def clash(ties: Iterable[Tie], host_names: Mapping[str, str]) -> str | None:
-    """Why no host whatever can obey all hard rules as their VMs lie now, naming the rules; None: one could."""
+    """Describe why no host at all can obey all hard rules now; None if one can."""
     hard = [tie for tie in ties if tie.hard and tie.others]
     pulls = [tie for tie in hard if tie.kind == "affinity"]
     pushes = [tie for tie in hard if tie.kind == "anti_affinity"]
@@ -84,13 +93,16 @@ def clash(ties: Iterable[Tie], host_names: Mapping[str, str]) -> str | None:
     taken = [(tie, wanted & tie.others.keys()) for tie in pushes]
     if wanted.difference(*(hosts for _, hosts in taken)):
         return None
-    sentences = [f"{told(tie)} wants it on {_named(tie.others, host_names)}" for tie in pulls]
-    sentences += [f"{told(tie)} forbids {_named(hosts, host_names)}" for tie, hosts in taken if hosts]
+    sentences = [f"{label(tie)} wants it on {_named(tie.others, host_names)}" for tie in pulls]
+    sentences += [f"{label(tie)} forbids {_named(hosts, host_names)}" for tie, hosts in taken if hosts]
     return ", ".join(sentences)
 
 
 def on_the_way(ties: Iterable[Tie]) -> tuple[Tie, str] | None:
-    """A VM on two hosts that a hard rule says to be with: where it will be is not known before its move is over."""
+    """Return an affinity rule and a migrating VM of it; None if there is none.
+
+    The host of that VM is not known before its migration ends.
+    """
     for tie in ties:
         if tie.hard and tie.kind == "affinity":
             twice = [name for name, hosts in Counter(chain(*tie.others.values())).items() if hosts > 1]
@@ -100,14 +112,14 @@ def on_the_way(ties: Iterable[Tie]) -> tuple[Tie, str] | None:
 
 
 def broken(ties: Iterable[Tie], host_id: str, host_names: Mapping[str, str]) -> list[str]:
-    """The rules, hard and soft, that a VM on this host breaks now, in words."""
+    """Describe the rules, hard and soft, that a VM on this host breaks now."""
     found = []
     for tie in ties:
         elsewhere = tie.others.keys() - {host_id}
         if tie.kind == "anti_affinity" and host_id in tie.others:
-            found.append(f"{told(tie)}: {', '.join(tie.others[host_id])} on the same host")
+            found.append(f"{label(tie)}: {', '.join(tie.others[host_id])} on the same host")
         elif tie.kind == "affinity" and elsewhere:
-            found.append(f"{told(tie)}: others are on {_named(elsewhere, host_names)}")
+            found.append(f"{label(tie)}: others are on {_named(elsewhere, host_names)}")
     return found
 
 

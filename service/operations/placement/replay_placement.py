@@ -1,4 +1,7 @@
-"""A decision once more: on exactly the facts that it saw, as it was or by another algorithm. Nothing is claimed."""
+"""Replay of a decision on exactly its facts, by its or another algorithm.
+
+Nothing is claimed.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,27 @@ from service.placer import facts_journal
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What is decided now, and whether that is the host of then."""
+    """The replayed decision, and whether it has the same host."""
 
     decision: Decision
     same: bool
 
 
 def in_full(ctx: Context, row: Placement) -> tuple[Verdict, ...]:
-    """What was thought of every host, best first. Raises GoneError (`placement.facts_gone`)."""
+    """Return the verdict on every host, best first.
+
+    Raises GoneError (`placement.facts_gone`).
+    """
     table, want = _then(ctx, row)
-    told = facts_journal.policy_of(ctx.placer.journal.db, row.policy_hash)
-    return explain(table, want, Policy(told["algorithm"], told["weights"]))
+    stored = facts_journal.policy_of(ctx.placer.journal.db, row.policy_hash)
+    return explain(table, want, Policy(stored["algorithm"], stored["weights"]))
 
 
 def replay(ctx: Context, row: Placement, algorithm: str | None, weights: Mapping[str, float] | None) -> Replayed:
-    """Decide again. Raises GoneError (`placement.facts_gone`), InvalidError (`placement.unknown_algorithm`, …)."""
+    """Decide again.
+
+    Raises GoneError (`placement.facts_gone`), InvalidError (`placement.unknown_algorithm`, …).
+    """
     policy = algorithms.named(ctx, algorithm, weights)
     table, want = _then(ctx, row)
     decision = place(table, want, policy)
@@ -46,6 +55,6 @@ def replay(ctx: Context, row: Placement, algorithm: str | None, weights: Mapping
 def _then(ctx: Context, row: Placement) -> tuple[HostTable, VmRequest]:
     want, journal = placements.request_of(row), ctx.placer.journal
     if want is None or row.journal is None or row.facts_version is None:
-        raise GoneError("This decision was made before facts were kept.", code=facts_journal.CODE)
-    journal.flush(epoch_seconds(ctx.clock.now()))  # it may be this process's last
+        raise GoneError("The facts of this decision were not stored.", code=facts_journal.CODE)
+    journal.flush(epoch_seconds(ctx.clock.now()))  # the decision may be this process's newest
     return HostTable(facts_journal.hosts_at(journal.db, row.journal, row.facts_version)), want

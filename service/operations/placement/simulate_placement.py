@@ -1,4 +1,4 @@
-"""What if VMs were placed, a host were lost, another one were there? On the hosts as they are; nothing changes."""
+"""Simulation of placements, lost hosts and added hosts. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from service.placement.policy import Policy
 from service.placement.table import HostTable
 
 MOST_VMS = 10_000
-MOST_ASKED_OUTSIDE = 100  # by an algorithm from outside, which is asked for each
+MOST_ASKED_OUTSIDE = 100  # VMs placed by an external algorithm, which is called for each
 MOST_HOSTS = 1_000  # added
 PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """So many VMs alike: of a flavor, or of a size."""
+    """A number of equal VMs of a flavor or a size."""
 
     name: str
     count: int
@@ -40,7 +40,7 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """So many hosts alike, as another one is when it is empty, with a size of their own or its."""
+    """A number of empty hosts to add, like an existing one or of another size."""
 
     name: str
     count: int
@@ -51,9 +51,9 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """VMs to place, after some hosts are lost (their VMs are placed first) and others are there.
+    """A scenario: VMs to place, lost hosts and added hosts.
 
-    `all_or_nothing`: when one of the new VMs fits nowhere, none of them is placed.
+    The VMs of lost hosts are placed first. `all_or_nothing`: if one of the new VMs fits nowhere, none is placed.
     """
 
     vms: tuple[Some, ...] = ()
@@ -66,8 +66,10 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of VMs alike: host name → how many. `first` is the decision on the first of them, `refused` that on
-    the first that fits nowhere."""
+    """Placement of equal VMs: host name → number.
+
+    `first` is the decision on the first VM, `refused` that on the first that fits nowhere.
+    """
 
     name: str
     count: int
@@ -77,19 +79,22 @@ class Outcome:
 
     @property
     def placed(self) -> int:
-        """How many found a host."""
+        """Number of placed VMs."""
         return sum(self.hosts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """`lost` tells of the VMs of lost hosts, `vms` of the new ones; `table` is what would be then."""
+    """Result of a simulation.
+
+    `lost` has the outcomes of VMs of lost hosts, `vms` of new ones; `table` is the resulting state.
+    """
 
     policy: Policy
     lost: tuple[Outcome, ...]
     vms: tuple[Outcome, ...]
     table: HostTable
-    undone: bool = False  # all or nothing, and it is nothing
+    undone: bool = False  # all_or_nothing, and not all fit
 
 
 @dataclass(slots=True)
@@ -101,14 +106,17 @@ class _Simulation:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def place(self, name: str, wants: Iterator[VmRequest], count: int) -> None:
-        """VMs alike, or of one host. Raises UnavailableError (`placement.too_long`)."""
+        """Place equal VMs, or those of one host.
+
+        Raises UnavailableError (`placement.too_long`).
+        """
         hosts: Counter[str] = Counter()
         first: Decision | None = None
         refused: Decision | None = None
         for want in wants:
             if self.ctx.clock.monotonic() > self.until_s:
-                told = f"This takes more than {PATIENCE_S:.0f} s: ask for fewer VMs."
-                raise UnavailableError(told, code="placement.too_long")
+                detail = f"The simulation takes more than {PATIENCE_S:.0f} s: request fewer VMs."
+                raise UnavailableError(detail, code="placement.too_long")
             decision = place(self.table, want, self.policy)
             first = first or decision
             if decision.chosen is None:
@@ -120,7 +128,10 @@ class _Simulation:
 
 
 def simulate(ctx: Context, actor: Actor, what: WhatIf) -> Simulated:
-    """Raises InvalidError (`placement.batch_too_large`, `placement.unknown_algorithm` …), UnavailableError."""
+    """Run the simulation.
+
+    Raises InvalidError (`placement.batch_too_large`, `placement.unknown_algorithm` …), UnavailableError.
+    """
     policy = algorithms.named(ctx, what.algorithm, what.weights)
     usual = _usual(ctx, actor)
     wants = [(some, _want(ctx, actor, usual, some)) for some in what.vms]
@@ -135,20 +146,20 @@ def simulate(ctx: Context, actor: Actor, what: WhatIf) -> Simulated:
     after_loss = table.copy() if what.all_or_nothing else table
     for some, want in wants:
         one.place(some.name, (want for _ in range(some.count)), some.count)
-    told, new = tuple(one.outcomes[: len(displaced)]), tuple(one.outcomes[len(displaced) :])
+    moved, new = tuple(one.outcomes[: len(displaced)]), tuple(one.outcomes[len(displaced) :])
     undone = what.all_or_nothing and any(outcome.refused is not None for outcome in new)
-    return Simulated(policy, told, new, after_loss if undone else table, undone)
+    return Simulated(policy, moved, new, after_loss if undone else table, undone)
 
 
 def _check_size(vms: int, most: int = MOST_VMS) -> None:
     if vms > most:
-        outside = "" if most == MOST_VMS else " by an algorithm from outside; say storage_cpu for more"
-        told = f"{vms} VMs, of lost hosts and new ones together: at most {most} are placed at once{outside}"
-        raise InvalidError(f"{told}.", code="placement.batch_too_large", errors=(FieldError("vms", told),))
+        outside = "" if most == MOST_VMS else " by an external algorithm; use storage_cpu for more"
+        text = f"{vms} VMs, of lost hosts and new ones together: at most {most} are placed at once{outside}"
+        raise InvalidError(f"{text}.", code="placement.batch_too_large", errors=(FieldError("vms", text),))
 
 
 def _usual(ctx: Context, actor: Actor) -> VmRequest:
-    """What every new VM of the actor's project asks for."""
+    """Return the requirements common to all new VMs of the actor's project."""
     project_id = actor.scope.project_id
     return VmRequest(
         vcpus=0,
@@ -167,8 +178,8 @@ def _pool(name: str) -> PoolFacts:
     seen = queries.pool(name)
     if seen is None:
         return PoolFacts(name=name, observed_at_s=None, free_bytes=0, near_full=False, full=False)
-    told = {key: seen.facts[key] for key in ("free_bytes", "near_full", "full")}
-    return PoolFacts(name=name, observed_at_s=optional_epoch_seconds(seen.observed_at), **told)
+    values = {key: seen.facts[key] for key in ("free_bytes", "near_full", "full")}
+    return PoolFacts(name=name, observed_at_s=optional_epoch_seconds(seen.observed_at), **values)
 
 
 def _want(ctx: Context, actor: Actor, usual: VmRequest, some: Some) -> VmRequest:
@@ -179,7 +190,10 @@ def _want(ctx: Context, actor: Actor, usual: VmRequest, some: Some) -> VmRequest
 
 
 def _displaced(ctx: Context, usual: VmRequest, host: Host) -> list[VmRequest]:
-    """What the VMs of a lost host would ask for, the largest first. The room was kept for them."""
+    """Return the requirements of the VMs of a lost host, the largest first.
+
+    They may use the reserve for a lost host.
+    """
     held = list(Allocation.select(Allocation, Vm).join(Vm).where(Allocation.host == host).limit(MOST_VMS + 1))
     _check_size(len(held))
     groups = {one.vm.project_id: queries.host_groups_of(one.vm.project_id) for one in held}
@@ -206,11 +220,11 @@ def _rules(vm: Vm) -> tuple[GroupRule, ...]:
 
 
 def _changed(ctx: Context, actor: Actor, what: WhatIf, lost: list[Host]) -> HostTable:
-    """A copy of what is, without what is lost and with what is added."""
+    """Return a copy of the current table without lost and with added hosts."""
     added = [(more, queries.referenced(Host, more.like, "hosts_added", actor.scope)) for more in what.hosts_added]
     if sum(more.count for more in what.hosts_added) > MOST_HOSTS:
-        told = f"at most {MOST_HOSTS} hosts are added at once"
-        raise InvalidError(f"{told}.", code="placement.batch_too_large", errors=(FieldError("hosts_added", told),))
+        text = f"at most {MOST_HOSTS} hosts are added at once"
+        raise InvalidError(f"{text}.", code="placement.batch_too_large", errors=(FieldError("hosts_added", text),))
     with ctx.placer as placer:
         placer.sync(epoch_seconds(ctx.clock.now()))
         facts = {host.host_id: host for host in placer.table.hosts()}
@@ -219,8 +233,8 @@ def _changed(ctx: Context, actor: Actor, what: WhatIf, lost: list[Host]) -> Host
     then = [*(host for host in facts.values() if host.host_id not in gone), *new]
     twice = [name for name, hosts in Counter(host.name for host in then).items() if hosts > 1]
     if twice:
-        told = f"two hosts would be called {twice[0]}: give those that are added other names"
-        raise InvalidError(f"{told}.", errors=(FieldError("hosts_added", told),))
+        text = f"two hosts would be named {twice[0]}: give the added ones other names"
+        raise InvalidError(f"{text}.", errors=(FieldError("hosts_added", text),))
     return HostTable(then)
 
 

@@ -1,1 +1,1 @@
-"""Back-up, restore, and jobs that are cancelled or purged."""
+"""Backup, restore, and cancelling and purging of jobs."""

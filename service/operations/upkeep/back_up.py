@@ -1,4 +1,7 @@
-"""Write the control plane's state to a file while it runs: the database at one moment, the secret key, the settings."""
+"""Write the control plane's state to a file, while the service may run.
+
+The file has a snapshot of the database, the secret key and the settings.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def back_up(settings: Settings, db: Database, file: Path, *, now: datetime, settings_file: Path) -> None:
-    """Write `file` (a tar archive, mode 0600) whole or not at all, in place of one that is there.
+    """Write `file` (a tar archive, mode 0600) atomically; an existing one is replaced.
 
     Raises OSError, UnavailableError.
     """
@@ -60,7 +63,7 @@ def _write(draft: Path, manifest: bytes, parts: dict[str, Path]) -> None:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, as hex."""
+    """Return the SHA-256 of a file, as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

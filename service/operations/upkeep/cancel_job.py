@@ -1,4 +1,4 @@
-"""Ask for the end of a job: what it did is undone first."""
+"""Cancel a job: what it did is undone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from service.operations.actor import Actor
 
 
 def cancel(ctx: Context, actor: Actor, job_id: str) -> JobView:
-    """Cancel the job; users only their own ones. Raises NotFoundError, ForbiddenError, ConflictError."""
+    """Cancel the job; users may cancel only their own.
+
+    Raises NotFoundError, ForbiddenError, ConflictError.
+    """
     with transaction(ctx.db):
         job = visible_job(job_id, actor.scope)
         if actor.role not in SEES_EVERYTHING and job.actor != actor.name:
-            raise ForbiddenError(f"Job {job.id} is {job.actor}'s: ask them, or an admin, to cancel it.")
+            raise ForbiddenError(f"Job {job.id} belongs to {job.actor}: ask them, or an admin, to cancel it.")
         cancelled = queue.cancel(ctx, job.id)
         audit.record(ctx, actor, "cancel_job", "job", job, job_kind=job.kind)
         return cancelled

@@ -1,4 +1,4 @@
-"""Forget what has been kept for long enough; what the audit says stays. Counters are counted again."""
+"""Delete old jobs, decisions and events, but not the audit; recount the counters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.jobs.views import FINISHED
 
 log = structlog.get_logger(__name__)
 
-KEEP_ROUNDS = timedelta(minutes=10)  # nobody asks for last hour's looks
+KEEP_ROUNDS = timedelta(minutes=10)  # for finished periodic jobs
 ROUNDS = (
     *("forecast_usage", "observe_hosts", "observe_storage", "observe_vms"),
     *("restore_vms", "purge_jobs", "sweep_images"),
@@ -24,7 +24,7 @@ ROUNDS = (
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Steps and undo entries go with their job."""
+    """Delete old rows; steps and undo entries are deleted with their job."""
     now, settings = ctx.clock.now(), ctx.settings
     old = now - timedelta(days=settings.history_days)
     with job.transaction():
@@ -43,6 +43,9 @@ OPERATION = Operation(kind="purge_jobs", run=run, steps_version=1)
 
 
 def _forget_jobs(before: datetime, which: object) -> None:
-    """What was finished before some moment was also made before it, and that is in an index."""
+    """Delete jobs that ended before a moment.
+
+    They were also created before it, and that column is in an index.
+    """
     old = (JobRow.created_at < before) & (JobRow.finished_at < before)
     JobRow.delete().where(JobRow.state.in_(FINISHED) & old & which).execute()

@@ -1,4 +1,7 @@
-"""After a restore: where the hosts say that VMs run is where they run, and nothing old is gone on with."""
+"""Reconciliation after a restore: VMs are recorded where hosts report them.
+
+Jobs that were under way are ended.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,17 @@ from service.operations.rows import vm_rows
 from service.operations.rows.sizes import memory_on_host
 from service.operations.state_changes import change_vm
 
-TOLD = "a back-up was restored that was made while this job was under way: look what is true, then ask again"
+DETAIL = "a backup was restored that was made while this job was under way: check its object, then request it again"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Names of VMs found elsewhere than the back-up says, and of those that ran then and are found nowhere; jobs that
-    were ended, by kind and id; domains of ours that the back-up does not know; hosts that did not answer."""
+class Reconciled:
+    """Result of the reconciliation.
+
+    `moved` are names of VMs found on another host than in the backup; `stopped` of those that ran in the backup and are
+    on no host; `ended_jobs` are kinds and ids; `unknown` are Nacre's domains that are not in the backup; `silent` are
+    names of unreachable hosts.
+    """
 
     moved: tuple[str, ...]
     stopped: tuple[str, ...]
@@ -35,32 +42,32 @@ class Settled:
     silent: tuple[str, ...]
 
 
-def settle(ctx: Context, *, silent_hosts_are_off: bool) -> Settled:
-    """Ask every host, write down what they say, end what was under way, and let the service start again.
+def reconcile(ctx: Context, *, silent_hosts_are_off: bool) -> Reconciled:
+    """Observe every host, record the VMs, end unfinished jobs, unblock the service.
 
-    Raises ConflictError (`restore.host_silent`, unless those hosts are known to be off; `restore.vm_twice`).
+    Raises ConflictError (`restore.host_silent`, unless unreachable hosts are known to be off; `restore.vm_twice`).
     """
     with unit_of_work(ctx.db):
         hosts = queries.everything(Host, EVERYTHING)
         sights = dict(one for some in look_at(ctx, hosts) for one in some)
     silent = tuple(host.name for host in hosts if not _answered(sights.get(host.id)))
     if silent and not silent_hosts_are_off:
-        told = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
-        raise ConflictError(told + "restore again, or say --silent-hosts-are-off.", code="restore.host_silent")
+        detail = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
+        raise ConflictError(detail + "restore again, or give --silent-hosts-are-off.", code="restore.host_silent")
     seen = _where(hosts, sights)
     with transaction(ctx.db):
-        ended = queue.end_all(ctx, "job.restored", TOLD)
+        ended = queue.end_all(ctx, "job.restored", DETAIL)
         busy = {job.object_id for job in ended}
         vms = list(Vm.select().order_by(Vm.name))
         moved = tuple(vm.name for vm in vms if vm.id in seen and _found(ctx, vm, *seen[vm.id]))
         stopped = tuple(vm.name for vm in vms if vm.id not in seen and _missing(ctx, vm, busy=vm.id in busy))
         dump.finish(ctx.db)
     jobs = tuple(f"{job.kind} {job.id}" for job in ended if job.object_id)
-    return Settled(moved, stopped, jobs, _unknown(seen, {vm.id for vm in vms}), silent)
+    return Reconciled(moved, stopped, jobs, _unknown(seen, {vm.id for vm in vms}), silent)
 
 
 def _unknown(seen: dict[str, tuple[Host, DomainState]], known: set[str]) -> tuple[str, ...]:
-    """Domains of ours only: those of others are nobody's business here."""
+    """Return Nacre's domains that are not in the backup; foreign ones are ignored."""
     ours = ((vm_id, host) for vm_id, (host, domain) in seen.items() if domain.epoch is not None)
     return tuple(f"{vm_id} on {host.name}" for vm_id, host in ours if vm_id not in known)
 
@@ -75,14 +82,14 @@ def _where(hosts: Iterable[Host], sights: dict[str, Sight]) -> dict[str, tuple[H
         sight = sights.get(host.id)
         for domain in sight.answer.domains if sight and sight.answer else ():
             if domain.vm_id in found:
-                told = f"VM {domain.vm_id} is on {found[domain.vm_id][0].name} and on {host.name}: end one of them."
-                raise ConflictError(told, code="restore.vm_twice")
+                detail = f"VM {domain.vm_id} is on {found[domain.vm_id][0].name} and on {host.name}: end one of them."
+                raise ConflictError(detail, code="restore.vm_twice")
             found[domain.vm_id] = (host, domain)
     return found
 
 
 def _found(ctx: Context, vm: Vm, host: Host, domain: DomainState) -> bool:
-    """It is there, so its capacity is taken there. Whether that is elsewhere than the back-up says."""
+    """Record a VM on the host that runs it; return True if it has moved."""
     moved = bool(vm.host is None or vm.host.id != host.id)
     allocations.release(vm.id)
     allocations.hold(
@@ -99,7 +106,10 @@ def _found(ctx: Context, vm: Vm, host: Host, domain: DomainState) -> bool:
 
 
 def _missing(ctx: Context, vm: Vm, *, busy: bool) -> bool:
-    """It runs nowhere. One that a job was at work on is not started by itself: nobody knows what its disks hold."""
+    """Record a VM that runs on no host; return True if it ran in the backup.
+
+    One with an unfinished job is not started automatically: the state of its disks is unknown.
+    """
     was_running = vm.host is not None
     if was_running:
         vm_rows.take_off(ctx, vm.id)

@@ -1,8 +1,8 @@
-"""Put the control plane's state back from a file, then look where every VM is: much may have happened since.
+"""Restore the control plane's state from a backup, then observe where every VM is.
 
-A VM may have moved after the back-up was made. Starting it where the back-up says, or because it is missing there,
-would run it twice. So the service is kept from starting until all hosts were asked. What was under way when the back-up
-was made is neither gone on with nor taken back: its disks may have been in use for days.
+A VM may have been moved after the backup was made. Starting it on the host in the backup, or because it is missing
+there, would run it twice. So the service cannot start until all hosts were observed. Jobs that were under way at the
+time of the backup are neither resumed nor undone: their disks may have been in use for days.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from service.db.engine import dump
 from service.db.engine.migrate import MIGRATIONS, migrate
 from service.errors import ConflictError, InvalidError
 from service.operations.upkeep.back_up import DATABASE, FORMAT, MANIFEST, SECRET_KEY, SETTINGS, digest
-from service.operations.upkeep.reconcile_restored import Settled, settle
+from service.operations.upkeep.reconcile_restored import Reconciled, reconcile
 
 KNOWN_PARTS = (DATABASE, SECRET_KEY, SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back: of which moment, and what the look at the hosts found."""
+    """Result of a restore: the moment of the backup and the reconciliation."""
 
     made_at: str
-    settled: Settled
+    reconciled: Reconciled
 
     def text(self) -> str:
-        """Line by line, for people."""
-        found = self.settled
+        """Return a report for people, one line each."""
+        found = self.reconciled
         lines = {
             "back-up of": (self.made_at,),
-            "run on another host than then": found.moved,
-            "ran then, run nowhere now": found.stopped,
-            "jobs that were under way then, ended": found.ended_jobs,
-            "domains that the back-up does not know": found.unknown,
+            "VMs on another host than in the backup": found.moved,
+            "VMs that ran in the backup and are on no host": found.stopped,
+            "unfinished jobs of the backup, ended": found.ended_jobs,
+            "domains that are not in the backup": found.unknown,
             "hosts that did not answer": found.silent,
         }
         return "".join(f"{label}: {', '.join(what) or '-'}\n" for label, what in lines.items())
 
 
 def restore(ctx: Context, file: Path, *, silent_hosts_are_off: bool) -> Restored:
-    """Replace the state; can be done again until it succeeds. The settings in the file are for people to look at.
+    """Replace the state; may be repeated until it succeeds.
 
-    Raises InvalidError for what is no back-up, ConflictError (`restore.in_use`, `restore.newer`, `restore.product`,
-    `restore.host_silent`, `restore.vm_twice`), UnavailableError, OSError.
+    The settings in the file are not restored. Raises InvalidError for a file that is no backup, ConflictError
+    (`restore.in_use`, `restore.newer`, `restore.product`, `restore.host_silent`, `restore.vm_twice`),
+    UnavailableError, OSError.
     """
     with tempfile.TemporaryDirectory(prefix=".restore.", dir=ctx.settings.state_dir) as folder:
         manifest = _unpack(file, Path(folder))
@@ -59,11 +60,14 @@ def restore(ctx: Context, file: Path, *, silent_hosts_are_off: bool) -> Restored
         dump.load(ctx.db, Path(folder, DATABASE))
         _put_back_key(Path(folder, SECRET_KEY), ctx.settings.secret_key_path)
     migrate(ctx.db, restoring=True)
-    return Restored(str(manifest["made_at"]), settle(ctx, silent_hosts_are_off=silent_hosts_are_off))
+    return Restored(str(manifest["made_at"]), reconcile(ctx, silent_hosts_are_off=silent_hosts_are_off))
 
 
 def _unpack(file: Path, folder: Path) -> dict[str, Any]:
-    """The manifest; beside it in `folder` the parts that it vouches for. Raises InvalidError, OSError."""
+    """Unpack into `folder`, check the parts' digests and return the manifest.
+
+    Raises InvalidError, OSError.
+    """
     try:
         with tarfile.open(file, "r:") as archive:
             for name in (MANIFEST, *KNOWN_PARTS):
@@ -77,7 +81,7 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
 
 
 def _extract(archive: tarfile.TarFile, name: str, folder: Path) -> None:
-    """Under the name that is asked for, whatever else the archive says of it. Silent when it is not there."""
+    """Extract a member under this name only; does nothing if it is missing."""
     if name in archive.getnames() and (content := archive.extractfile(name)) is not None:
         with content, Path(folder, name).open("wb") as copy:
             shutil.copyfileobj(content, copy)
@@ -91,17 +95,17 @@ def _is_whole(digests: dict[str, str], folder: Path) -> bool:
 
 
 def _invalid(file: Path) -> InvalidError:
-    return InvalidError(f"{file} is no back-up of Nacre, is damaged, or of another format.", code="restore.invalid")
+    return InvalidError(f"{file} is no backup of Nacre, or is damaged or of another format.", code="restore.invalid")
 
 
 def _check(ctx: Context, manifest: dict[str, Any]) -> None:
     newer = set(manifest["migrations"]) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
     if newer:
-        told = f"The back-up has {', '.join(sorted(newer))}, which this version does not know: install the newer one."
-        raise ConflictError(told, code="restore.newer")
+        detail = f"The backup has {', '.join(sorted(newer))}, unknown to this version: install the newer one."
+        raise ConflictError(detail, code="restore.newer")
     if manifest["product"] != dump.product(ctx.db):
-        told = f"The back-up is of {manifest['product']}, the settings name {dump.product(ctx.db)}."
-        raise ConflictError(told, code="restore.product")
+        detail = f"The backup is of {manifest['product']}, the settings name {dump.product(ctx.db)}: change them."
+        raise ConflictError(detail, code="restore.product")
 
 
 def _put_back_key(source: Path, target: Path) -> None:

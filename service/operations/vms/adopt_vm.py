@@ -1,5 +1,7 @@
-"""Take in a VM that somebody else started and whose disks are on RBD. It runs on untouched, and is only looked at
-until it is confirmed."""
+"""Adopt a running VM that was not created by Nacre and has its disks on RBD.
+
+It runs unchanged and is read-only until it is confirmed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ CHIPSETS = {"q35": "-q35-", "pc": "-i440fx-"}
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is taken in: a domain (by its UUID) on a host, under a name of its own. `addresses`: by the card's MAC."""
+    """A domain to adopt, by UUID and host, and its name. `addresses` are by MAC."""
 
     host: str
     domain: str
@@ -37,11 +39,14 @@ class Adoption:
 
 
 def request(ctx: Context, actor: Actor, new: Adoption) -> str:
-    """Enqueue; returns the job's id. Raises NotFoundError, ConflictError (`vm.name_taken`, `vm.adopted`)."""
+    """Enqueue the job and return its id.
+
+    Raises NotFoundError, ConflictError (`vm.name_taken`, `vm.adopted`).
+    """
     with transaction(ctx.db):
         host = queries.get(Host, new.host, actor.scope)
-        if host.virt_type is None:  # its own job may still find it unfit, and forget it
-            raise ConflictError(f"Host '{host.name}' is still being looked at: wait.", code="host.busy")
+        if host.virt_type is None:  # its own job may still find it unfit and delete it
+            raise ConflictError(f"Host '{host.name}' is still being checked: wait for that job.", code="host.busy")
         _check_free(new.domain, new.name, actor.scope.home())
         flavor = queries.referenced(Flavor, new.flavor, "flavor", actor.scope).id if new.flavor else None
         args = {**asdict(new), "flavor": flavor, "project_id": actor.scope.home()}
@@ -49,7 +54,7 @@ def request(ctx: Context, actor: Actor, new: Adoption) -> str:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Look at the domain and its disks, then write it all down."""
+    """Inspect the domain and its disks, then record them."""
     host = queries.by_id(Host, job.object_id)
     found = job.step("look", _look, ctx, host, job.args["domain"])
     job.write("record", _record, ctx, job, found)
@@ -67,7 +72,10 @@ def _check_free(vm_id: str, name: str, project_id: str) -> None:
 
 
 def _look(ctx: Context, host: Host, vm_id: str) -> dict[str, Any]:
-    """The domain as plain data, its disks with their sizes. Raises ConflictError (`vm.not_adoptable`) with reasons."""
+    """Return the domain as plain data, with the sizes of its disks.
+
+    Raises ConflictError (`vm.not_adoptable`) with reasons.
+    """
     found = ctx.hypervisors.on(endpoint(host)).definition(vm_id)
     hindrances, sizes = list(found.hindrances), {}
     for disk in found.disks:
@@ -82,19 +90,22 @@ def _look(ctx: Context, host: Host, vm_id: str) -> dict[str, Any]:
     if not sizes:
         hindrances.append("it has no disk on RBD")
     if hindrances:
-        told = f"Domain {found.name} cannot be adopted: {'; '.join(hindrances)}."
-        raise ConflictError(told, code="vm.not_adoptable")
+        detail = f"Domain {found.name} cannot be adopted: {'; '.join(hindrances)}."
+        raise ConflictError(detail, code="vm.not_adoptable")
     return {**asdict(found), "sizes": sizes, "disks": [asdict(d) for d in found.disks], "nics": _plain(found.nics)}
 
 
 def _against(name: str, volume: VolumeInfo | None) -> list[str]:
-    """Once adopted and confirmed, a disk goes when its VM goes: it must be this cluster's, and this domain's alone."""
+    """Return the reasons against adopting a disk.
+
+    A confirmed VM's disks are deleted with it, so they must be of this cluster and used by this domain only.
+    """
     if volume is None:
         return [f"the control plane finds no {name}"]
     if not volume.watchers:
-        return [f"nobody has {name} open here: the domain's disk is another cluster's"]
+        return [f"{name} of this cluster is not open: the domain's disk is of another cluster"]
     if len(volume.watchers) > 1:
-        return [f"{name} is open {len(volume.watchers)} times: others use it, too"]
+        return [f"{name} is open {len(volume.watchers)} times: other clients use it, too"]
     return []
 
 
@@ -104,7 +115,7 @@ def _plain(values: tuple[Any, ...]) -> list[dict[str, Any]]:
 
 def _record(ctx: Context, job: Job, found: dict[str, Any]) -> None:
     host, args = queries.by_id(Host, job.object_id), job.args
-    _check_free(found["vm_id"], args["name"], args["project_id"])  # much may have happened since the request
+    _check_free(found["vm_id"], args["name"], args["project_id"])  # again: it may have changed since the request
     vm: Vm = Vm.create(
         id=found["vm_id"],
         created_at=ctx.clock.now(),
@@ -134,12 +145,12 @@ def _record(ctx: Context, job: Job, found: dict[str, Any]) -> None:
 
 
 def _alike(found: dict[str, Any]) -> str:
-    """Any flavor of the same size: the VM keeps its own numbers, the flavor is what it is called."""
+    """Return the name of a flavor of the same size; the VM keeps its own numbers."""
     same = (Flavor.vcpus == found["vcpus"]) & (Flavor.memory_mib == found["memory_mib"])
     flavor = Flavor.select().where(same).order_by(Flavor.name).first()
     if flavor is None:
-        told = f"No flavor has {found['vcpus']} vCPU and {found['memory_mib']} MiB: name one, or make it."
-        raise InvalidError(told, code="flavor.not_named")
+        detail = f"No flavor has {found['vcpus']} vCPU and {found['memory_mib']} MiB: name one, or create it."
+        raise InvalidError(detail, code="flavor.not_named")
     return str(flavor.id)
 
 
@@ -153,8 +164,8 @@ def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
             )
         for table, kind in ((Volume, "a volume"), (Image, "an image")):
             if table.get_or_none(table.storage_name == volume.name) is not None:  # unique over all pools
-                told = f"{volume}: {kind} of this cloud is called so already."
-                raise ConflictError(told, code="volume.name_taken")
+                detail = f"{volume}: {kind} of this cloud has that name already."
+                raise ConflictError(detail, code="volume.name_taken")
         Volume.create(
             id=ctx.ids.uuid(),
             created_at=ctx.clock.now(),
@@ -176,8 +187,8 @@ def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[
     for nic in nics:
         network = Network.get_or_none(Network.bridge == nic["bridge"])
         if network is None:
-            told = f"No network is on bridge '{nic['bridge']}': 'nacre network create' one first."
-            raise ConflictError(told, code="network.not_found")
+            detail = f"No network is on bridge '{nic['bridge']}': 'nacre network create' one first."
+            raise ConflictError(detail, code="network.not_found")
         address = addresses.get(nic["mac"])
         taken = Nic.mac == nic["mac"]
         if address is not None:
@@ -198,8 +209,8 @@ def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[
 def _claim(ctx: Context, vm: Vm, host: Host) -> None:
     (facts,), needed_mib = host_facts(ctx, [host]), memory_on_host(ctx, vm.memory_mib)
     if vm.vcpus > facts.free_vcpus or needed_mib > facts.free_memory_mib:
-        told = f"Host '{host.name}' is promised too far for it: raise what it is granted ('nacre host set')."
-        raise ConflictError(told, code="host.over_committed")
+        need = f"Host '{host.name}' has not enough free capacity"
+        raise ConflictError(f"{need}: raise its vcpus or memory with 'nacre host set'.", code="host.over_committed")
     allocations.hold(
         allocation_id=ctx.ids.uuid(),
         vm=vm,

@@ -1,4 +1,4 @@
-"""The NoCloud seed: what a guest's cloud-init reads at its first boot.
+"""NoCloud seeds, read by a guest's cloud-init at its first boot.
 
 Format: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html and network config version 2.
 """
@@ -13,15 +13,15 @@ import pycdlib
 import yaml
 
 VOLUME_LABEL = "cidata"
-# Every seed has this size: 32 of the largest keys and 64 KiB of user-data fit in half of it.
+# The size of every seed: 32 of the largest keys and 64 KiB of user-data fit into half of it.
 SEED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What a new guest is told of itself. `address` has its prefix length: 10.0.0.5/24.
+    """Content of a seed. `address` has its prefix length: 10.0.0.5/24.
 
-    `user_data` is people's own, handed on as it is; what Nacre says then lies beneath it, as the vendor's data.
+    `user_data` is the user's, passed on unchanged; Nacre's settings are then vendor data, which it overrides.
     """
 
     instance_id: str
@@ -36,12 +36,12 @@ class Seed:
 
 
 def meta_data(seed: Seed) -> str:
-    """The instance's identity; a new instance-id makes cloud-init run afresh."""
+    """Return the instance's identity; a new instance-id makes cloud-init run again."""
     return _yaml({"instance-id": seed.instance_id, "local-hostname": seed.hostname})
 
 
 def own_data(seed: Seed) -> str:
-    """One user with the given keys and password-less sudo, no password login."""
+    """Return the configuration of one user with keys and sudo, without passwords."""
     user = {
         "name": seed.user,
         "sudo": "ALL=(ALL) NOPASSWD:ALL",
@@ -53,7 +53,7 @@ def own_data(seed: Seed) -> str:
 
 
 def network_config(seed: Seed) -> str:
-    """A static address on the card with the given MAC."""
+    """Return the configuration of a static address on the card with the MAC."""
     card: dict[str, Any] = {"match": {"macaddress": seed.mac}, "addresses": [seed.address]}
     if seed.gateway:
         card["routes"] = [{"to": "0.0.0.0/0", "via": seed.gateway}]
@@ -63,7 +63,10 @@ def network_config(seed: Seed) -> str:
 
 
 def build_iso(seed: Seed) -> bytes:
-    """The seed as an ISO 9660 image with Joliet and Rock Ridge names, labelled `cidata`, SEED_BYTES long."""
+    """Return the seed as an ISO 9660 image of SEED_BYTES, labelled `cidata`.
+
+    It has Joliet and Rock Ridge names.
+    """
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=VOLUME_LABEL)
     files = {"meta-data": meta_data(seed), "user-data": own_data(seed), "network-config": network_config(seed)}

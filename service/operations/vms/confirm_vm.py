@@ -1,6 +1,6 @@
-"""An adopted VM becomes one like the others: its domain is marked, and libvirt forgets its own definition of it.
+"""Confirm an adopted VM: mark its domain as Nacre's and undefine it in libvirt.
 
-From then on the VM is started from the database: its next start gives it the devices that Nacre gives every VM.
+From then on the VM is started from the database: its next start gives it the devices of every Nacre VM.
 """
 
 from __future__ import annotations
@@ -21,20 +21,26 @@ from service.operations.rows import vm_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id. Raises NotFoundError, ConflictError (`vm.not_adopted`, `vm.busy`)."""
+    """Enqueue the job and return its id.
+
+    Raises NotFoundError, ConflictError (`vm.not_adopted`, `vm.busy`).
+    """
     with transaction(ctx.db):
         return accept(ctx, actor, OPERATION, _adopted(actor, ref))
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Mark the domain, then say so."""
+    """Mark the domain, then the VM."""
     vm = queries.by_id(Vm, job.object_id)
     job.step("take_over", _take_over, ctx, vm, job.id)
     job.write("record", _record, vm.id)
 
 
 def release(ctx: Context, actor: Actor, ref: str) -> None:
-    """Forget an adopted VM that was not confirmed. It runs on, and its disks stay. Raises as request() does."""
+    """Release an adopted VM that was not confirmed. Raises as request() does.
+
+    It stays running and its disks are kept.
+    """
     with transaction(ctx.db):
         vm = _adopted(actor, ref)
         audit.record(ctx, actor, "release_vm", "vm", vm, before=audit.definition(vm))

@@ -1,4 +1,4 @@
-"""Make a VM and start it: its volumes → its seed → start. All of it, or nothing is left."""
+"""Create a VM and start it: volumes → seed → start; all or nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROLES = ("root", "data", "medium", "nvram", "seed")
 
 
 def request(ctx: Context, actor: Actor, new: NewVm) -> str:
-    """Check, place, claim and enqueue in one transaction; returns the job's id."""
+    """Check, place, claim and enqueue in one transaction; return the job's id."""
     with transaction(ctx.db):
         _check_firmware(new)
         algorithm = algorithms.asked_by(ctx, actor, new.placement_algorithm)
@@ -42,13 +42,16 @@ def request(ctx: Context, actor: Actor, new: NewVm) -> str:
             host = claim_host(ctx, vm, algorithm=algorithm)
             vm_rows.put_on(vm, host)
         undo = [("forget_vm", vm.id), *(("remove_volume", volume.pool, volume.storage_name) for volume in volumes)]
-        told = host.name if host is not None else None
-        return accept(ctx, actor, OPERATION, vm, undo=undo, is_as_written=True, host=told)
+        host_name = host.name if host is not None else None
+        return accept(ctx, actor, OPERATION, vm, undo=undo, is_as_written=True, host=host_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The jobs of the VMs that found a host, and why the next one did not: in a sentence, and of each host."""
+    """Result of request_many().
+
+    It has the jobs of the placed VMs, and why the next one was not: a sentence, and reasons per host.
+    """
 
     jobs: tuple[str, ...]
     why_not_all: str | None = None
@@ -56,12 +59,14 @@ class Batch:
 
 
 def request_many(ctx: Context, actor: Actor, new: NewVm, count: int, *, as_many_as_fit: bool = False) -> Batch:
-    """As many VMs, name-1 to name-N, each placed with the others in view: all of them or none, unless as many as fit
-    (at least one). Raises ConflictError, InvalidError."""
+    """Create VMs name-1 to name-N, each placed after the others.
+
+    All or none, unless `as_many_as_fit` (at least one). Raises ConflictError, InvalidError.
+    """
     names = [f"{new.name}-{number}" for number in range(1, count + 1)]
     if len(names[-1]) > LONGEST_NAME:
-        told = f"'{names[-1]}' would be longer than {LONGEST_NAME} characters"
-        raise InvalidError(f"The name is too long: {told}.", errors=(FieldError("name", told),))
+        text = f"'{names[-1]}' would be longer than {LONGEST_NAME} characters"
+        raise InvalidError(f"The name is too long: {text}.", errors=(FieldError("name", text),))
     jobs: list[str] = []
     with transaction(ctx.db):
         for name in names:
@@ -77,7 +82,7 @@ def request_many(ctx: Context, actor: Actor, new: NewVm, count: int, *, as_many_
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Make the volumes, write the seed, start the domain."""
+    """Create the volumes, write the seed, start the domain."""
     vm = queries.by_id(Vm, job.object_id)
     for volume in sorted(queries.volumes(vm), key=_place_in_line):
         job.step(_step_name(volume), _make, ctx, vm, volume, job.id)
@@ -98,12 +103,12 @@ OPERATION = Operation(
 
 def _check_firmware(new: NewVm) -> None:
     if new.firmware == "uefi" and not Path(UEFI_VARIABLES).is_file():
-        told = f"UEFI is not installed beside the service: {UEFI_VARIABLES} is missing (package ovmf)"
-        raise InvalidError(f"{told}.", code="vm.no_uefi", errors=(FieldError("firmware", told),))
+        text = f"the server has no UEFI variables: {UEFI_VARIABLES} is missing (install the package ovmf)"
+        raise InvalidError(f"UEFI: {text}.", code="vm.no_uefi", errors=(FieldError("firmware", text),))
 
 
 def _place_in_line(volume: Volume) -> tuple[int, str]:
-    """What fails most often comes first: the clone of the image."""
+    """Return the sort key of a volume; the clone, which fails most often, is first."""
     return ROLES.index(volume.role), volume.target or ""
 
 

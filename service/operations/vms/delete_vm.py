@@ -1,4 +1,4 @@
-"""Delete a VM with its disks, but for data disks worth keeping. There is no way back: it only rolls forward."""
+"""Delete a VM with its disks, except kept data disks. It only rolls forward."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from service.operations.rows import vm_rows, volume_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str, *, keep_disks: bool = False) -> str:
-    """Enqueue; returns the job's id. `keep_disks` leaves its data disks as volumes of the project."""
+    """Enqueue the job and return its id.
+
+    `keep_disks` leaves its data disks as volumes of the project.
+    """
     with transaction(ctx.db):
         vm = vm_rows.existing(ref, actor.scope)
         before = audit.definition(vm)
@@ -32,10 +35,10 @@ def request(ctx: Context, actor: Actor, ref: str, *, keep_disks: bool = False) -
 
 
 def run(ctx: Context, job: Job) -> None:
-    """End the domain, remove the volumes, forget the rows."""
+    """End the domain, remove the volumes, delete the rows."""
     job.point_of_no_return()
     vm = queries.find_by_id(Vm, job.object_id)
-    if vm is None:  # a worker died between forgetting it and saying so
+    if vm is None:  # a worker was killed after deleting the rows and before recording the step
         return
     if vm.host is not None:
         job.step("force_off", undo.force_off, ctx, vm.id, vm.host.id)
@@ -43,21 +46,21 @@ def run(ctx: Context, job: Job) -> None:
         there = job.step("look", _there, ctx, vm)
         job.write("keep_disks", _keep_disks, there)
     for volume in queries.volumes(vm):
-        job.step(f"remove_{_told(volume)}", undo.remove_volume, ctx, volume.pool, volume.storage_name)
+        job.step(f"remove_{_step_suffix(volume)}", undo.remove_volume, ctx, volume.pool, volume.storage_name)
     job.write("forget", vm_rows.forget, vm.id)
 
 
 OPERATION = Operation(kind="delete_vm", run=run, steps_version=1, undo={"keep_vm": undo.keep_vm})
 
 
-def _told(volume: Volume) -> str:
+def _step_suffix(volume: Volume) -> str:
     if volume.role == "medium":
         return str(volume.storage_name)
     return str(volume.target if volume.role == "data" else volume.role)
 
 
 def _there(ctx: Context, vm: Vm) -> list[str]:
-    """Ids of the data volumes that an earlier deletion, which broke off, has not removed."""
+    """Return the ids of data volumes that an interrupted deletion has not removed."""
     data = [volume for volume in queries.volumes(vm) if volume.role == "data"]
     return [volume.id for volume in data if ctx.storage.volume(volume_rows.ref(volume)) is not None]
 

@@ -1,4 +1,7 @@
-"""Change what only people, the next start and the next placement read of a VM. No host is asked."""
+"""Change what affects only a VM's display, next start and next placement.
+
+No host is called.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from service.operations.rows import vm_rows
 
 @dataclass(frozen=True, slots=True)
 class VmChanges:
-    """None leaves a thing as it is."""
+    """Changes of a VM; None keeps a value."""
 
     description: str | None = None
     tags: tuple[str, ...] | None = None
@@ -30,7 +33,7 @@ NOTHING = VmChanges()
 
 
 def edit(ctx: Context, actor: Actor, ref: str, changes: VmChanges) -> Vm:
-    """The VM with its changes, at once. A guest that runs stays where it is, whatever its new rules say.
+    """Change the VM and return it. A running guest stays, even against new rules.
 
     Raises NotFoundError, InvalidError (`placement_group.not_found`), ConflictError (`vm.busy`, `vm.deleting`,
     `placement_group.contradiction`).

@@ -1,4 +1,4 @@
-"""End a VM at once, as pulling the plug does."""
+"""Force a VM off at once, without a shutdown of the guest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from service.operations.vms.shut_down_vm import record_stopped
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id. A VM that is off already is told to stay so."""
+    """Enqueue the job and return its id. A VM that is off gets that desired state."""
     with transaction(ctx.db):
         vm = vm_rows.to_end(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """End the domain, give back the host's capacity: one step, so that a cancel comes before it or too late."""
+    """End the domain and release the host's capacity.
+
+    One step, so that a cancel takes effect before it or not at all.
+    """
     vm = queries.by_id(Vm, job.object_id)
     job.step("force_off", _force_off, ctx, job, vm)
 

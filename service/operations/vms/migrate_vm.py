@@ -1,7 +1,7 @@
-"""Move a running VM to another host, live. Its disks lie in Ceph, so only its memory moves.
+"""Migrate a running VM to another host, live. Only memory moves: disks are in Ceph.
 
-Where the VM is afterwards is answered by looking at both hosts, never by what the move returned: the same look settles
-a success, a failure, and a worker that was killed in the middle.
+Where the VM is afterwards is decided by checking both hosts, never by what the call returned: the same check serves a
+success, a failure, and a worker that was killed in the middle.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from service.operations.rows import vm_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str:
-    """Choose the target (or check the one that was named), claim it, enqueue; returns the job's id."""
+    """Choose (or check the named) target, claim it and enqueue; return the job's id."""
     with transaction(ctx.db):
         vm = vm_rows.awake(ref, actor.scope)
         only = queries.referenced(Host, target_ref, "host", actor.scope) if target_ref is not None else None
@@ -47,7 +47,7 @@ def request(ctx: Context, actor: Actor, ref: str, target_ref: str | None) -> str
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Move the memory, then write down where the VM is."""
+    """Migrate the memory, then record the VM's host."""
     source, target = (queries.by_id(Host, job.args[key]) for key in ("source_id", "target_id"))
     vm = queries.by_id(Vm, job.object_id)
     report = job.step("move", _move, ctx, job, vm, source, target)
@@ -55,18 +55,18 @@ def run(ctx: Context, job: Job) -> None:
 
 
 def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
-    """Stop what is still moving, look where the VM runs, and write that down.
+    """Cancel a migration under way, check where the VM runs, and record it.
 
-    Raises UnavailableError, to be tried again, while a host does not answer or both still have the domain.
+    Raises UnavailableError, to be retried, while a host does not answer or both still have the domain.
     """
     source, target = (ctx.hypervisors.on(endpoint(queries.by_id(Host, host_id))) for host_id in (source_id, target_id))
     source.cancel_migration(vm_id)
     on_source = source.domain(vm_id)
     on_target = _look_at_target(target, on_source, vm_id)
     if on_source is not None and on_target is not None:
-        raise UnavailableError(f"VM {vm_id} is on both hosts of a move that is not over.", code="migration.unsettled")
+        raise UnavailableError(f"VM {vm_id} is on both hosts of an unfinished migration.", code="migration.unsettled")
     if on_source is None and on_target is not None and on_target.state == "paused":
-        _let_go_on(ctx, vm_id, source_id, target_id)
+        _resume_on_target(ctx, vm_id, source_id, target_id)
         on_target = target.domain(vm_id)
     with transaction(ctx.db):
         if on_source is None and on_target is None:
@@ -81,8 +81,11 @@ OPERATION = Operation(kind="migrate_vm", run=run, steps_version=2, undo={"settle
 
 
 def _look_at_target(target: Hypervisor, on_source: DomainState | None, vm_id: str) -> DomainState | None:
-    """What the target has. A silent target does not matter to a guest that runs on its source: what may be left there
-    landed paused and never ran. Raises UnavailableError when it does matter."""
+    """Return the domain on the target.
+
+    If the guest runs on its source, an unreachable target counts as empty: a domain left there arrived paused and never
+    ran. Otherwise raises UnavailableError.
+    """
     try:
         return target.domain(vm_id)
     except UnavailableError:
@@ -91,15 +94,18 @@ def _look_at_target(target: Hypervisor, on_source: DomainState | None, vm_id: st
         raise
 
 
-def _let_go_on(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
-    """The guest landed and waits for a worker that is gone: migrate() finds it there and lets it go on."""
+def _resume_on_target(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
+    """Resume a guest that arrived paused and whose worker was killed: by migrate()."""
     source, target = queries.by_id(Host, source_id), queries.by_id(Host, target_id)
     spec = domain_spec(ctx, queries.by_id(Vm, vm_id), target, "")
     ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=lambda _: None)
 
 
 def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> dict[str, Any]:
-    """Move and record: one step, so that a cancel comes before the guest has moved or too late."""
+    """Migrate and record.
+
+    One step, so that a cancel takes effect before the guest has moved or not at all.
+    """
 
     def show(progress: MigrationProgress) -> None:
         if progress.phase == "copying":

@@ -1,4 +1,4 @@
-"""The rows of a new VM and of what it is made of, inside the caller's transaction."""
+"""Rows of a new VM, its volumes, drives and card, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USER = "nacre"
 
 
 def make_rows(ctx: Context, actor: Actor, new: NewVm) -> tuple[Vm, list[Volume]]:
-    """Check what can be checked without asking Ceph or a host; make every row, count it all for the project."""
+    """Check all that needs no Ceph or host; create the rows and count them in quotas."""
     if queries.name_is_taken(Vm, new.name, actor.scope.home()):
         raise ConflictError(f"There is a VM '{new.name}' already.", code="vm.name_taken")
     image = _image(new.root, actor.scope)
@@ -51,7 +51,7 @@ def make_rows(ctx: Context, actor: Actor, new: NewVm) -> tuple[Vm, list[Volume]]
 
 
 def _more(ctx: Context, actor: Actor, vm: Vm, new: NewVm) -> Iterator[Volume]:
-    """Disks beside the root, and what lies in drives."""
+    """Yield the data disks and media."""
     for disk in new.disks:
         name = disk.name or volume_rows.free_name(vm)
         yield volume_rows.add_data(ctx, vm.project_id, disk, actor.scope, name=name, vm=vm)
@@ -65,7 +65,7 @@ def _more(ctx: Context, actor: Actor, vm: Vm, new: NewVm) -> Iterator[Volume]:
 
 
 def address_pool(network: Network) -> AddressPool:
-    """The addresses that a network gives out."""
+    """Return the addresses that a network assigns."""
     return AddressPool(
         network=IPv4Network(network.cidr),
         first=IPv4Address(network.first_address),
@@ -80,8 +80,8 @@ def _image(root: NewDisk, scope: Scope) -> Image | None:
 def _wants_seed(new: NewVm, image: Image | None) -> bool:
     if new.cloud_init is not None:
         return new.cloud_init
-    told = bool(new.user or new.user_data or new.ssh_keys)
-    return told or (image is not None and image.default_user is not None)
+    stated = bool(new.user or new.user_data or new.ssh_keys)
+    return stated or (image is not None and image.default_user is not None)
 
 
 def _user(new: NewVm, image: Image | None) -> str:
@@ -159,7 +159,7 @@ def _own(
     pool: str | None = None,
     image: Image | None = None,
 ) -> dict[str, Any]:
-    """The columns of a volume that lives and dies with its VM."""
+    """Return the columns of a volume that is created and deleted with its VM."""
     return {
         "id": ctx.ids.uuid(),
         "created_at": ctx.clock.now(),
@@ -190,7 +190,7 @@ def _nic(ctx: Context, vm: Vm, network: Network, model: str) -> None:
 
 
 def _free(ctx: Context, network: Network) -> tuple[str, IPv4Address]:
-    """A MAC and an address that nobody has. Raises ConflictError (`network.exhausted`)."""
+    """Return a free MAC and address. Raises ConflictError (`network.exhausted`)."""
     pool = address_pool(network)
     for address in ctx.memory.addresses.after_the_last(network.id, pool):
         mac = new_mac(ctx.random)
@@ -199,8 +199,8 @@ def _free(ctx: Context, network: Network) -> tuple[str, IPv4Address]:
     else:
         lowest = pool.lowest_free({IPv4Address(taken) for taken in queries.taken_addresses(network)})
         if lowest is None:
-            told = f"Network '{network.name}' has no free address: delete VMs or widen its range."
-            raise ConflictError(told, code="network.exhausted")
+            detail = f"Network '{network.name}' has no free address: delete VMs or widen its range."
+            raise ConflictError(detail, code="network.exhausted")
         mac, address = new_mac(ctx.random, queries.TakenMacs()), lowest
     ctx.memory.addresses.give(network.id, address)
     return mac, address

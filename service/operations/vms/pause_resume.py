@@ -1,4 +1,4 @@
-"""Stop a running VM's processors, or let them go on: its memory stays where it is."""
+"""Pause a running VM's vCPUs, or resume them; its memory is kept."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ from service.operations.rows import vm_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str, operation: Operation) -> str:
-    """Enqueue; returns the job's id. Raises ConflictError (`vm.not_running`, `vm.busy`), NotFoundError."""
+    """Enqueue the job and return its id.
+
+    Raises ConflictError (`vm.not_running`, `vm.busy`), NotFoundError.
+    """
     with transaction(ctx.db):
         return accept(ctx, actor, operation, vm_rows.running(ref, actor.scope))
 
 
 def turn(ctx: Context, job: Job, state: Literal["paused", "running"]) -> None:
-    """Have the processors stand or run, and write it down: one step, so that a cancel comes before it or too late."""
+    """Pause or resume the vCPUs and record it.
+
+    One step, so that a cancel takes effect before it or not at all.
+    """
     vm = queries.by_id(Vm, job.object_id)
     on = ctx.hypervisors.on(endpoint(queries.host_of(vm)))
     (on.suspend if state == "paused" else on.resume)(vm.id)

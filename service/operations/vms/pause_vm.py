@@ -1,4 +1,4 @@
-"""Hold a running VM still: its memory stays on its host, its processors stand."""
+"""Pause a running VM: its vCPUs stop, its memory is kept."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from service.operations.vms import pause_resume
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id."""
+    """Enqueue the job and return its id."""
     return pause_resume.request(ctx, actor, ref, OPERATION)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Stop the processors."""
+    """Pause the vCPUs."""
     job.step("pause", pause_resume.turn, ctx, job, "paused")
 
 

@@ -1,4 +1,4 @@
-"""Give a VM another name. The guest's own hostname stays what its seed said: only the guest can change that."""
+"""Rename a VM. The guest's own hostname is unchanged: only the guest can set that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from service.operations.rows import vm_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str, name: str) -> str:
-    """The name is taken at once; returns the job's id. Raises ConflictError (`vm.name_taken`)."""
+    """Change the name at once and enqueue the job; return its id.
+
+    Raises ConflictError (`vm.name_taken`).
+    """
     with transaction(ctx.db):
         vm = vm_rows.changeable(ref, actor.scope)
         if name != vm.name and queries.name_is_taken(Vm, name, vm.project_id):
@@ -32,7 +35,7 @@ def request(ctx: Context, actor: Actor, ref: str, name: str) -> str:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Tell the hypervisor, whose tools show it to people."""
+    """Set the domain's title, shown by the hypervisor's tools."""
     vm = queries.by_id(Vm, job.object_id)
     if vm.host is not None:
         job.step("set_title", _set_title, ctx, vm)
@@ -40,7 +43,7 @@ def run(ctx: Context, job: Job) -> None:
 
 
 def name_back(ctx: Context, vm_id: str, before: str) -> None:
-    """The VM has its old name again; the new one, when somebody has taken the old one since."""
+    """Restore the old name, unless another VM has taken it since."""
     with transaction(ctx.db):
         vm = queries.by_id(Vm, vm_id)
         if not queries.name_is_taken(Vm, before, vm.project_id):

@@ -1,4 +1,4 @@
-"""Reset a running VM, as its reset button does."""
+"""Reset a running VM, like the reset button of a machine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from service.operations.rows import vm_rows
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id."""
+    """Enqueue the job and return its id."""
     with transaction(ctx.db):
         vm = vm_rows.running(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Press the reset button."""
+    """Reset the domain."""
     vm = queries.by_id(Vm, job.object_id)
     job.step("reset", _reset, ctx, vm)
 

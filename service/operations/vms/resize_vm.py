@@ -1,7 +1,7 @@
-"""Give a VM another flavor: at once where it is off or can take more while it runs, else at its next start.
+"""Change a VM's flavor: at once if off or by hot-plug, otherwise at the next start.
 
-What a host has promised and what the project may have change in the same transaction as the VM. Where a resize that was
-cut short has left the guest is answered by looking at it.
+The host's allocation and the project's quota change in the same transaction as the VM. After an interrupted resize the
+guest itself is checked for its size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from service.operations.rows.sizes import Sizes, put, sizes_of
 
 
 def request(ctx: Context, actor: Actor, ref: str, flavor_ref: str) -> str:
-    """Decide when, claim and enqueue; returns the job's id. Raises ConflictError (`quota.exceeded`)."""
+    """Decide when, claim and enqueue; return the job's id.
+
+    Raises ConflictError (`quota.exceeded`).
+    """
     with transaction(ctx.db):
         vm = vm_rows.changeable(ref, actor.scope)
         flavor = queries.referenced(Flavor, flavor_ref, "flavor", actor.scope)
@@ -43,7 +46,7 @@ def request(ctx: Context, actor: Actor, ref: str, flavor_ref: str) -> str:
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Add to the guest what can be added; what it refuses waits for the next start."""
+    """Hot-plug what can be; what the guest refuses is postponed to the next start."""
     vm, reasons = queries.by_id(Vm, job.object_id), list(job.args["reasons"])
     if job.args["live"] and vm.host is not None:
         refusal = job.step("add", _add, ctx, vm)
@@ -56,12 +59,12 @@ def run(ctx: Context, job: Job) -> None:
 
 
 def size_back(ctx: Context, vm_id: str, flavor_id: str, before: dict[str, int], pending: dict[str, int] | None) -> None:
-    """The VM has its old flavor; what a guest that runs has got already it keeps until its next start."""
+    """Undo: restore the old flavor. A running guest keeps its size until it stops."""
     vm = queries.by_id(Vm, vm_id)
     seen = _look(ctx, vm.id, vm.host.id) if vm.host is not None else None
     old = Sizes(**before, pending=pending)
     with transaction(ctx.db):
-        if queries.find_by_id(Flavor, flavor_id) is None:  # nobody had it any more, so it could be removed meanwhile
+        if queries.find_by_id(Flavor, flavor_id) is None:  # no VM had it any more, so it may have been deleted
             flavor_id = vm.flavor_id
         back = old if seen is None else old.now_at(**seen).waiting_for(old.at_next_start())
         put(ctx, vm, back, flavor_id=flavor_id)
@@ -71,7 +74,7 @@ OPERATION = Operation(kind="resize_vm", run=run, steps_version=1, undo={"size_ba
 
 
 def reasons_to_wait(ctx: Context, vm: Vm, flavor: Flavor) -> list[str]:
-    """Why a VM that runs cannot have the flavor's size now; nothing to say of one that is off."""
+    """Return why a running VM cannot have the flavor's size now; none if it is off."""
     if vm.host is None:
         return []
     wanted = Sizes.of_flavor(flavor)
@@ -80,7 +83,7 @@ def reasons_to_wait(ctx: Context, vm: Vm, flavor: Flavor) -> list[str]:
     return [
         reason
         for applies, reason in (
-            (more_vcpus < 0 or more_mib < 0, "a guest that runs gives nothing back"),
+            (more_vcpus < 0 or more_mib < 0, "a running guest cannot be made smaller"),
             (wanted.vcpus > vm.max_vcpus, f"it was started with at most {vm.max_vcpus} vCPUs"),
             (wanted.memory_mib > vm.max_memory_mib, f"it was started with at most {vm.max_memory_mib} MiB"),
             (more_mib % MEMORY_STEP_MIB != 0, f"memory is added in steps of {MEMORY_STEP_MIB} MiB"),
@@ -92,7 +95,10 @@ def reasons_to_wait(ctx: Context, vm: Vm, flavor: Flavor) -> list[str]:
 
 
 def _after(before: Sizes, wanted: Sizes, *, is_on: bool, reasons: list[str]) -> Sizes:
-    """A VM that is off is of its new size; one that runs keeps its ceilings, and all of its size where that waits."""
+    """Return the sizes after the request.
+
+    A VM that is off has its new size; a running one keeps its maxima, and its whole size if there are reasons to wait.
+    """
     if not is_on:
         return wanted
     now = before if reasons else before.now_at(wanted.vcpus, wanted.memory_mib)
@@ -100,14 +106,14 @@ def _after(before: Sizes, wanted: Sizes, *, is_on: bool, reasons: list[str]) -> 
 
 
 def _add(ctx: Context, vm: Vm) -> str | None:
-    """Memory first: it is what is refused more often. The sentence of the refusal, or None."""
+    """Hot-plug memory (refused more often), then vCPUs; return the refusal or None."""
     on = ctx.hypervisors.on(endpoint(queries.host_of(vm)))
     try:
         on.set_memory(vm.id, vm.memory_mib)
         on.set_vcpus(vm.id, vm.vcpus)
     except HotAddRefusedError as refused:
         return refused.detail
-    except DomainNotFoundError:  # it powered itself off: its next start is of the new size
+    except DomainNotFoundError:  # it powered itself off: its next start has the new size
         return None
     return None
 

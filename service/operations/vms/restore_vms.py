@@ -1,6 +1,6 @@
-"""Start again what should run and does not: after a power cut, say. Where it was last seen is known to be free of it.
+"""Start VMs that should run and were lost, after a power cut for example.
 
-A VM comes here only after its own host answered and did not have it; a host that is silent keeps its VMs.
+Only VMs whose own host has answered without them are started; an unreachable host keeps its VMs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RETRY_AFTER = timedelta(seconds=60)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """One start job per lost VM; one that finds no host is tried again at the next round."""
+    """Enqueue a start job per lost VM; one without a host is retried next round."""
     del job
     with unit_of_work(ctx.db):
         lost = list(Vm.select().where(Vm.desired_state.in_(ON) & Vm.host.is_null() & Vm.managed).order_by(Vm.name))
@@ -45,7 +45,7 @@ def _restore(ctx: Context, vm: Vm) -> None:
     try:
         with transaction(ctx.db):
             now = queries.find_by_id(Vm, vm.id)
-            if now is not None and now.desired_state in ON:  # nobody has changed their mind since
+            if now is not None and now.desired_state in ON:  # not stopped by a user since
                 start_vm.request(ctx, SERVICE, vm.id, paused=now.desired_state == "paused")
     except ConflictError as error:
         log.warning("restore.not_now", vm=vm.name, code=error.code, reasons=error.reasons)

@@ -1,4 +1,4 @@
-"""Let a paused VM go on; also one that a failed write has stopped."""
+"""Resume a paused VM, or one that was stopped by a failed write."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from service.operations.vms import pause_resume
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id."""
+    """Enqueue the job and return its id."""
     return pause_resume.request(ctx, actor, ref, OPERATION)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Start the processors."""
+    """Resume the vCPUs."""
     job.step("resume", pause_resume.turn, ctx, job, "running")
 
 

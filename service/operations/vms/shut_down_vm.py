@@ -1,4 +1,4 @@
-"""Ask the guest to power off, and wait until it has."""
+"""Request the guest to power off, and wait until it has."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HEAR_CANCEL_EVERY_S = 5.0
 
 
 def request(ctx: Context, actor: Actor, ref: str) -> str:
-    """Enqueue; returns the job's id."""
+    """Enqueue the job and return its id."""
     with transaction(ctx.db):
         vm = vm_rows.awake(ref, actor.scope)
         return accept(ctx, actor, OPERATION, vm)
 
 
 def run(ctx: Context, job: Job) -> None:
-    """Press the power button, wait for the end, give back the host's capacity."""
+    """Send the power button event, wait for the end, release the host's capacity."""
     vm = queries.by_id(Vm, job.object_id)
     job.step("power_off", _power_off, ctx, job, vm)
 
@@ -37,7 +37,7 @@ OPERATION = Operation(kind="shut_down_vm", run=run, steps_version=2)
 
 
 def record_stopped(ctx: Context, vm_id: str) -> None:
-    """The VM is off, and shall stay so."""
+    """Record that the VM is off, as desired."""
     state_changes.change_vm(ctx, vm_id, desired_state="stopped")
     vm_rows.take_off(ctx, vm_id)
 

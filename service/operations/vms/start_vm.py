@@ -1,4 +1,4 @@
-"""Start a stopped VM, wherever it fits best now."""
+"""Start a stopped VM on the host that fits best now."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from service.operations.rows.sizes import put, sizes_of
 
 
 def request(ctx: Context, actor: Actor, ref: str, *, paused: bool = False) -> str:
-    """Place, claim and enqueue in one transaction; returns the job's id. Each start has an epoch of its own.
+    """Place, claim and enqueue in one transaction; return the job's id.
 
-    What was left to the VM's next start (another size) comes true now. A `paused` VM waits to be resumed.
+    Each start has a new epoch. Changes postponed to the next start (another size) take effect. A `paused` VM waits to
+    be resumed.
     """
     with transaction(ctx.db):
         vm = vm_rows.existing(ref, actor.scope)
         if vm.host is not None:
             raise ConflictError(f"VM '{vm.name}' is {vm.observed_state} already.", code="vm.already_running")
         if vm.observed_state == "deleting":
-            raise ConflictError(f"Deleting VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
+            raise ConflictError(f"The deletion of VM '{vm.name}' has begun: delete it again.", code="vm.deleting")
         before = audit.definition(vm)
         put(ctx, vm, sizes_of(vm).at_next_start(), flavor_id=vm.flavor_id)
         host = claim_host(ctx, vm)
@@ -56,7 +57,7 @@ OPERATION = Operation(
 
 
 def start_domain(ctx: Context, vm: Vm, job_id: str) -> None:
-    """Create the VM's domain on the host that it was put on."""
+    """Create the VM's domain on its host."""
     host = queries.host_of(vm)
     paused = vm.desired_state == "paused"
     ctx.hypervisors.on(endpoint(host)).start(domain_spec(ctx, vm, host, job_id), paused=paused)

@@ -1,4 +1,4 @@
-"""Write down at once what a hypervisor tells of a VM, between two rounds of looking."""
+"""Record a hypervisor's event of a VM at once, between two observations."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ ENDED = ("stopped", "crashed")
 STATE_AFTER = {"started": "running", "resumed": "running", "suspended": "paused", "io_error": "io_error"}
 
 
-def note(ctx: Context, event: DomainEvent) -> None:
-    """Ignored: what a job at work on the VM causes, and what comes from a host that the VM has left.
+def record(ctx: Context, event: DomainEvent) -> None:
+    """Record an event, unless a job is at work on the VM or the VM has left the host.
 
-    A guest that powered itself off shall stay off; one that crashed is started again by the next round. An event may be
-    late, and tell the end of what was started again since: so an end is only believed after a look.
+    A guest that powered itself off stays off; one that crashed is started again by the next round. An event may be late
+    and report the end of a domain that was started again since, so an end is recorded only after checking the host.
     """
     try:
-        _note(ctx, event)
-    except DatabaseUnavailableError as error:  # the next round sees it too
+        _record(ctx, event)
+    except DatabaseUnavailableError as error:  # the next round observes it, too
         log.warning("event.not_written", vm_id=event.vm_id, kind=event.kind, reason=error.detail)
 
 
-def _note(ctx: Context, event: DomainEvent) -> None:
+def _record(ctx: Context, event: DomainEvent) -> None:
     with unit_of_work(ctx.db):
         vm = _concerned(event)
         if vm is None or (event.kind in ENDED and not _has_ended(ctx, vm)):
@@ -42,7 +42,7 @@ def _note(ctx: Context, event: DomainEvent) -> None:
         with transaction(ctx.db):
             now = _concerned(event)
             if now is not None and now.epoch == vm.epoch:
-                _write_down(ctx, now.id, event.kind)
+                _update(ctx, now.id, event.kind)
 
 
 def _concerned(event: DomainEvent) -> Vm | None:
@@ -55,12 +55,12 @@ def _concerned(event: DomainEvent) -> Vm | None:
 def _has_ended(ctx: Context, vm: Vm) -> bool:
     try:
         return ctx.hypervisors.on(endpoint(queries.host_of(vm))).domain(vm.id) is None
-    except UnavailableError as error:  # the next round looks again
+    except UnavailableError as error:  # the next round checks again
         log.warning("event.not_confirmed", vm=vm.name, reason=error.detail)
         return False
 
 
-def _write_down(ctx: Context, vm_id: str, kind: str) -> None:
+def _update(ctx: Context, vm_id: str, kind: str) -> None:
     if kind == "stopped":
         record_stopped(ctx, vm_id)
     elif kind == "crashed":

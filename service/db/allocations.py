@@ -1,7 +1,7 @@
-"""Claims of a host's capacity, exact under concurrency: the host's counters are always the sums of its allocations.
+"""Allocations of hosts' capacity, exact under concurrency.
 
-Nobody else writes the counters. A claim is one conditional statement: it counts only if nobody claimed since it was
-decided and, as the last guard, if there is room.
+A host's counters are always the sums of its allocations; only this module writes them. A claim is one conditional
+statement: it succeeds only if no other claim was made since its decision and, as the last guard, if there is room.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from service.errors import ConflictError
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A host as a decision saw it: `usable_*` is all that may be promised on it, to everybody together."""
+    """A host as read by a decision: `usable_*` is all that may be allocated on it."""
 
     host_id: str
     host_name: str
@@ -31,16 +31,15 @@ class Room:
 
 
 def claim(*, allocation_id: str, vm: Vm, room: Room, vcpus: int, memory_mib: int, now: datetime) -> int | None:
-    """Promise capacity of a host to `vm`, inside the caller's transaction; returns the number of the change.
+    """Allocate capacity of a host to `vm`; return the number of the change.
 
-    A VM that is on another host is moving: both ends count the move, and None is returned, for more than the host has
-    changed. Raises ConflictError (`placement.raced`) when the host's generation moved on or there is no room: never,
-    where the decision was made in the same transaction.
+    Inside the caller's transaction. A VM that is on another host is being migrated: both hosts count the migration, and
+    None is returned because more than this host has changed. Raises ConflictError (`placement.raced`) when the host's
+    generation has changed or there is no room: never, if the decision was made in the same transaction.
     """
     number = change_counter.next_number()
     if PROMISE.run(number=number, vcpus=vcpus, memory_mib=memory_mib, **asdict(room)) != 1:
-        told = f"Host {room.host_name} was claimed by another request; try again."
-        raise ConflictError(told, code="placement.raced")
+        raise ConflictError(f"Host {room.host_name} was claimed by another request; retry.", code="placement.raced")
     others = [held.host_id for held in _of(vm.id)] if vm.host_id is not None else []
     if others:
         Host.update(changed=number).where(Host.id.in_(others)).execute()
@@ -49,33 +48,36 @@ def claim(*, allocation_id: str, vm: Vm, room: Room, vcpus: int, memory_mib: int
 
 
 def hold(*, allocation_id: str, vm: Vm, host_id: str, vcpus: int, memory_mib: int, now: datetime) -> None:
-    """The VM was found on the host: what it takes there is taken, whether there is room or not."""
+    """Allocate for a VM that was found on the host, whether there is room or not."""
     _add(host_id, vcpus, memory_mib, 1)
     _hold(allocation_id, vm, host_id, vcpus, memory_mib, now)
 
 
 def resize(vm: Vm, *, vcpus: int, memory_mib: int) -> None:
-    """The VM holds so much of its host from now on; silent when it is on none. Its room was looked for in the same
-    transaction: whoever decides about the host meanwhile is told by the generation."""
+    """Change the VM's allocation on its host; does nothing if it is on none.
+
+    The caller has checked the room in the same transaction; the host's generation makes concurrent decisions fail.
+    """
     for held in _of(vm.id):
         _add(held.host_id, vcpus - held.vcpus, memory_mib - held.memory_mib, 0)
     Allocation.update(vcpus=vcpus, memory_mib=memory_mib).where(Allocation.vm == vm.id).execute()
 
 
 def release(vm_id: str, *, host_id: str | None = None) -> None:
-    """Give back what a VM holds on one host, or everywhere. Silent when it holds nothing."""
+    """Release a VM's allocations on one host or on all, if it has any."""
     _give_back(vm_id, lambda held: host_id is None or held == host_id)
 
 
 def release_elsewhere(vm_id: str, host_id: str) -> None:
-    """Give back what a VM holds on every host but one: it has moved there."""
+    """Release a VM's allocations on every host but the one it has moved to."""
     _give_back(vm_id, lambda held: held != host_id)
 
 
 def recount() -> list[str]:
-    """Names of hosts whose counters were not the sums, put right inside the caller's transaction.
+    """Correct counters that are not the sums; return the names of those hosts.
 
-    A process of a release that knows no counters, still running on an upgraded database, leaves such.
+    Inside the caller's transaction. A process of an older release without counters, still running on an upgraded
+    database, leaves wrong ones.
     """
     columns = fn.SUM(Allocation.vcpus), fn.SUM(Allocation.memory_mib), fn.COUNT(Allocation.id)
     rows: Any = Allocation.select(Allocation.host, *columns).group_by(Allocation.host).tuples()
@@ -84,7 +86,7 @@ def recount() -> list[str]:
     for host in Host.select(Host.id, Host.name, Host.allocated_vcpus, Host.allocated_memory_mib, Host.vm_count):
         sums, counted = held.get(host.id, (0, 0, 0)), (host.allocated_vcpus, host.allocated_memory_mib, host.vm_count)
         if sums != counted:
-            vcpus, memory_mib, vms = (there - told for there, told in zip(sums, counted, strict=True))
+            vcpus, memory_mib, vms = (exact - stored for exact, stored in zip(sums, counted, strict=True))
             _add(host.id, vcpus, memory_mib, vms)
             wrong.append(str(host.name))
     return wrong
@@ -92,12 +94,12 @@ def recount() -> list[str]:
 
 def _give_back(vm_id: str, which: Callable[[str], bool]) -> None:
     held = _of(vm_id)
-    going, staying = [one for one in held if which(one.host_id)], [one for one in held if not which(one.host_id)]
-    for one in going:
-        Allocation.delete().where(Allocation.id == one.id).execute()
-        _add(one.host_id, -one.vcpus, -one.memory_mib, -1)
-    if going and staying:  # where it stays a move has ended, too
-        change_counter.touch(one.host_id for one in staying)
+    going, staying = [row for row in held if which(row.host_id)], [row for row in held if not which(row.host_id)]
+    for row in going:
+        Allocation.delete().where(Allocation.id == row.id).execute()
+        _add(row.host_id, -row.vcpus, -row.memory_mib, -1)
+    if going and staying:  # on the remaining host a migration has ended, too
+        change_counter.touch(row.host_id for row in staying)
 
 
 def _of(vm_id: str) -> list[Allocation]:
@@ -118,8 +120,11 @@ def _counters(vcpus: Any, memory_mib: Any, vms: int) -> dict[str, Any]:
     }
 
 
-def _promise() -> Any:
-    """A claim of a host's room: no row is changed when its generation moved on, or when there is too little."""
+def _claim_statement() -> Any:
+    """Return the statement of a claim.
+
+    It changes no row if the host's generation has changed or there is too little room.
+    """
     vcpus, memory_mib = Parameter("vcpus", Host.allocated_vcpus), Parameter("memory_mib", Host.allocated_memory_mib)
     as_seen = (Host.id == Parameter("host_id")) & (Host.generation == Parameter("generation"))
     enough = (Host.allocated_vcpus + vcpus <= Parameter("usable_vcpus")) & (
@@ -130,7 +135,7 @@ def _promise() -> Any:
     return more.where(as_seen & enough)
 
 
-PROMISE = Prepared(Host, _promise)
+PROMISE = Prepared(Host, _claim_statement)
 
 
 def _hold(allocation_id: str, vm: Vm, host_id: str, vcpus: int, memory_mib: int, now: datetime) -> None:

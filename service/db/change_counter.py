@@ -1,5 +1,8 @@
-"""A number that grows with every change of a host that matters to a decision: who knows the last one reads only what
-changed since. One writer at a time (ADR 20) makes the numbers appear in order."""
+"""Counter of changes of hosts that matter to decisions.
+
+A reader that has the last number reads only hosts changed since. Because writing transactions are serialised (ADR 20),
+the numbers appear in order.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ LAST = Prepared(PlacementVersion, lambda: PlacementVersion.select(VALUE, Placeme
 
 
 def touch(host_ids: Iterable[str]) -> int:
-    """Mark these hosts as changed now, inside the transaction that changes them; returns the number."""
+    """Mark these hosts as changed, in the same transaction; return the number."""
     number, ids = next_number(), sorted(host_ids)
     for first in range(0, len(ids), AT_ONCE):
         Host.update(changed=number).where(Host.id.in_(ids[first : first + AT_ONCE])).execute()
@@ -24,7 +27,7 @@ def touch(host_ids: Iterable[str]) -> int:
 
 
 def touch_group(group_id: str) -> int:
-    """As touch(), for the hosts that are in a host group."""
+    """Mark the hosts of a host group as changed."""
     members = HostGroupMember.select(HostGroupMember.host).where(HostGroupMember.group == group_id)
     number = next_number()
     Host.update(changed=number).where(Host.id.in_(members)).execute()
@@ -32,24 +35,24 @@ def touch_group(group_id: str) -> int:
 
 
 def touch_all() -> int:
-    """As touch(), for every host."""
+    """Mark every host as changed."""
     number = next_number()
     Host.update(changed=number).execute()
     return number
 
 
 def next_number() -> int:
-    """The number of this change, for who writes `host.changed` in a statement of its own."""
+    """Return the number of this change; the caller writes it to `host.changed`."""
     ((number,),) = NEXT.tuples()
     return int(number)
 
 
 def note_removed() -> None:
-    """A host is gone, and no row of it can tell."""
+    """Count a removed host, which leaves no row to mark."""
     PlacementVersion.update(removed=PlacementVersion.removed + 1).where(THE_ROW).execute()
 
 
 def last() -> tuple[int, int]:
-    """The number of the last change, and how many hosts were removed so far."""
+    """Return the number of the last change and the number of hosts removed so far."""
     ((value, removed),) = LAST.tuples()
     return int(value), int(removed)

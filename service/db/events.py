@@ -1,7 +1,7 @@
-"""The stream of what happened: written in the transaction of the change itself, read by position.
+"""Event stream: written in the transaction of the change itself, read by position.
 
-Ids grow in the order of commits, because every writer holds the database's one write lock when it draws its id: who has
-read up to an id has missed nothing before it. The newest event is never purged, so that no id is ever given twice.
+Ids grow in the order of commits, because every writer holds the database's one write lock when it gets its id: a reader
+that has read up to an id has missed no event before it. The newest event is never purged, so that no id is reused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EVENTS = "events"  # the bell's topic: there may be new events
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The ids of the oldest and the newest event that are kept; 0 and 0 before the first."""
+    """Ids of the oldest and the newest stored event; 0 and 0 before the first."""
 
     oldest: int
     newest: int
@@ -29,7 +29,10 @@ class Bounds:
 def record(
     now: datetime, kind: str, *, object_kind: str, object_id: str, project_id: str | None, data: dict[str, Any]
 ) -> None:
-    """Add an event, in the caller's transaction. `project_id` None: the cloud's own, which only its keepers see."""
+    """Add an event, in the caller's transaction.
+
+    `project_id` None: an event of the cloud itself, visible to admins and operators only.
+    """
     insert(
         Event,
         created_at=now,
@@ -42,7 +45,10 @@ def record(
 
 
 def after(position: int, *, limit: int, visible: Expression | None, kinds: tuple[str, ...] = ()) -> list[Event]:
-    """At most `limit` events after an id, the oldest first, as far as the condition `visible` allows (None: all)."""
+    """Return at most `limit` events after an id, the oldest first.
+
+    `visible` is a condition on the rows; None means all.
+    """
     query = Event.select().where(Event.id > position).order_by(Event.id).limit(limit)
     if visible is not None:
         query = query.where(visible)
@@ -52,17 +58,17 @@ def after(position: int, *, limit: int, visible: Expression | None, kinds: tuple
 
 
 def newest() -> int:
-    """The id of the newest event; 0 before the first."""
+    """Return the id of the newest event; 0 before the first."""
     return Event.select(fn.MAX(Event.id)).scalar() or 0
 
 
 def bounds() -> Bounds:
-    """What is kept. Two queries: SQLite finds each end in its index, but not both at once."""
+    """Return the stored range, by two queries: SQLite's index finds one end per query."""
     return Bounds(Event.select(fn.MIN(Event.id)).scalar() or 0, newest())
 
 
 def purge(before: datetime, *, keep_at_most: int) -> None:
-    """Forget what is older, and all but the newest `keep_at_most`; never the newest of all."""
+    """Delete older events and all but the newest `keep_at_most`; never the newest."""
     last = newest()
     old = (Event.created_at < before) | (Event.id <= last - keep_at_most)
     Event.delete().where(old & (Event.id < last)).execute()

@@ -1,6 +1,7 @@
-"""Rows of the journal of facts: packed pages of changes, and policies by their hash, in a database of their own.
+"""Rows of the journal of facts: packed pages of changes, and policies by hash.
 
-A full disk or a damaged file stops the journal only: every function raises DatabaseUnavailableError for it.
+They have a database of their own: a full disk or a damaged file stops only the journal. Every function then raises
+DatabaseUnavailableError.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from service.db.engine.errors import DatabaseLostError
 
 
 class FactsPage(BaseModel):
-    """Packed changes, those from `first` to `last` of a journal; `whole`: all hosts as they were at that number."""
+    """Packed changes `first` to `last` of a journal; `whole`: all hosts then."""
 
     journal = CharField(max_length=36)
     first = BigIntegerField()
@@ -31,7 +32,7 @@ class FactsPage(BaseModel):
 
 
 class FactsPolicy(BaseModel):
-    """The algorithm and weights behind a hash that decisions are stored with."""
+    """Algorithm and weights of a hash that decisions are stored with."""
 
     hash = CharField(primary_key=True, max_length=64)
     body = BlobField()
@@ -42,7 +43,7 @@ TABLES = (FactsPage, FactsPolicy)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A row of FactsPage without its journal and time."""
+    """Row of FactsPage without its journal and time."""
 
     first: int
     last: int
@@ -76,7 +77,7 @@ def write(db: Database, journal: str, pages: list[Page], policies: Mapping[str, 
 
 
 def read(db: Database, journal: str, number: int) -> list[Page]:
-    """Read the newest whole page up to `number` of the journal and all that follow it, in order; [] without one."""
+    """Return the newest whole page up to `number` and all later ones; [] without one."""
     with _reported(), unit_of_work(db):
         before = (FactsPage.journal == journal) & (FactsPage.first <= number)
         start = FactsPage.select(fn.MAX(FactsPage.first)).where(before & FactsPage.whole).scalar()
@@ -94,7 +95,7 @@ def read_policy(db: Database, policy_hash: str) -> bytes | None:
 
 
 def purge(db: Database, before: datetime, *, keep_bytes: int) -> None:
-    """Delete pages from before a time, then the oldest until at most `keep_bytes` are left."""
+    """Delete pages older than a time, then the oldest beyond `keep_bytes`."""
     with _reported(), transaction(db):
         FactsPage.delete().where(FactsPage.at < before).execute()
         size = fn.SUM(fn.LENGTH(FactsPage.body))

@@ -1,4 +1,4 @@
-"""How far a host may be promised: the ratios of its host groups. The lowest of those that say one counts."""
+"""Overcommit ratios of hosts: the lowest of those set in their host groups."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ NOT_SAID: Ratios = (None, None)
 
 
 def of_hosts(host_ids: Iterable[str] | None = None) -> dict[str, Ratios]:
-    """Host id → its ratios of vCPUs and of memory, in thousandths; None: no group of it says one, the setting counts.
+    """Return host id → ratios of vCPUs and of memory, in thousandths.
 
-    Hosts in no group are left out. `host_ids` None: all hosts.
+    None means that no group of the host sets one: the setting applies. Hosts in no group are left out. `host_ids` None:
+    all hosts.
     """
     rows = (
         HostGroupMember.select(

@@ -1,4 +1,4 @@
-"""Host groups, projects and migrations of hosts: one statement each for some hosts or all."""
+"""Host groups, projects and migrations of hosts, by one statement each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def groups_of(ids: Ids) -> Mapping[str, frozenset[str]]:
 
 
 def projects_and_migrations(ids: Ids) -> tuple[Mapping[str, dict[str, int]], Mapping[str, int]]:
-    """Return host id → project id → its VMs there, and host id → VMs allocated on another host too: they migrate."""
+    """Return host id → project id → number of VMs, and host id → migrations in flight.
+
+    A migrating VM has allocations on two hosts.
+    """
     other = Allocation.alias()
     rows = (
         Allocation.select(Allocation.host, Vm.project, fn.COUNT(Allocation.id), fn.COUNT(other.id))

@@ -1,4 +1,4 @@
-"""Reads about users, tokens and projects."""
+"""Queries of users, tokens and projects."""
 
 from __future__ import annotations
 
@@ -33,57 +33,60 @@ SEES_EVERYTHING = frozenset({"admin", "operator"})  # of every project
 
 
 def user_by_name(name: str) -> User | None:
-    """The user of this name."""
+    """Return the user of this name."""
     row: User | None = User.get_or_none(User.name == name)
     return row
 
 
 def token_by_sha256(digest: str) -> Token | None:
-    """The token with this SHA-256, as hex, and its user."""
+    """Return the token with this SHA-256, as hex, and its user."""
     return TOKEN.first(digest=digest)
 
 
 def token_by_id(token_id: str) -> Token | None:
-    """The token with this id, and its user."""
+    """Return the token with this id, and its user."""
     row: Token | None = Token.select(Token, User).join(User).where(Token.id == token_id).first()
     return row
 
 
-def living_token(user_id: str, name: str, now: datetime) -> Token | None:
-    """A user's newest token of this name that still opens the door."""
-    mine = _lives(now) & (Token.user == user_id) & (Token.name == name)
+def valid_token(user_id: str, name: str, now: datetime) -> Token | None:
+    """Return a user's newest valid token of this name."""
+    mine = _is_valid(now) & (Token.user == user_id) & (Token.name == name)
     row: Token | None = Token.select(Token, User).join(User).where(mine).order_by(Token.created_at.desc()).first()
     return row
 
 
-def living_tokens(user_id: str | None, now: datetime) -> list[Token]:
-    """A user's tokens that still open the door; None: everybody's. The oldest first."""
-    mine = _lives(now) if user_id is None else _lives(now) & (Token.user == user_id)
+def valid_tokens(user_id: str | None, now: datetime) -> list[Token]:
+    """Return a user's valid tokens, or all users' (None); the oldest first."""
+    mine = _is_valid(now) if user_id is None else _is_valid(now) & (Token.user == user_id)
     return list(Token.select(Token, User).join(User).where(mine).order_by(Token.created_at, Token.id))
 
 
-def _lives(now: datetime) -> Any:
+def _is_valid(now: datetime) -> Any:
     return Token.revoked_at.is_null() & (Token.expires_at.is_null() | (Token.expires_at > now))
 
 
 def projects_of(user_id: str) -> frozenset[str]:
-    """Ids of the projects that a user is a member of."""
+    """Return the ids of the projects that a user is a member of."""
     return frozenset(project_id for (project_id,) in PROJECTS_OF.tuples(user_id=user_id))
 
 
 def members_of(project_id: str) -> list[User]:
-    """A project's users, by name."""
+    """Return a project's members, by name."""
     return list(User.select().join(Membership).where(Membership.project == project_id).order_by(User.name))
 
 
 def default_project_id() -> str | None:
-    """The id of the project `default`; None when somebody removed it."""
+    """Return the id of the project `default`; None if it was deleted."""
     rows = DEFAULT.tuples()
     return rows[0][0] if rows else None
 
 
 def scope_of(user: User, project_id: str | None = None) -> Scope:
-    """What a user sees. They work in the given project, else in their only one, else in `default` when they see it."""
+    """Return a user's scope.
+
+    Its project is the given one, otherwise the user's only one, otherwise `default` if it is visible.
+    """
     visible = None if user.role in SEES_EVERYTHING else projects_of(user.id)
     if project_id is not None:
         sees = visible is None or project_id in visible
@@ -95,20 +98,20 @@ def scope_of(user: User, project_id: str | None = None) -> Scope:
 
 
 def projects_joined(user_id: str) -> list[Project]:
-    """The projects that a user is a member of, by name."""
+    """Return the projects that a user is a member of, by name."""
     return list(Project.select().join(Membership).where(Membership.user == user_id).order_by(Project.name))
 
 
 def host_groups_of(project_id: str) -> list[HostGroup]:
-    """The host groups that a project may use, by name; none: it may use every host."""
+    """Return the host groups that a project is bound to, by name; none: all hosts."""
     mine = HostGroup.select().join(ProjectHostGroup).where(ProjectHostGroup.project == project_id)
     return list(mine.order_by(HostGroup.name))
 
 
 def readable_audit(name: str, role: str, scope: Scope) -> Any:
-    """A query of the audit: all of it to admins; else what belongs to visible projects, and what one did oneself.
+    """Return a query of the audit rows that an actor may see.
 
-    What concerns people is no operator's business.
+    Admins see all; others those of visible projects and their own. Rows about users and tokens are for admins only.
     """
     owned = scope.owns(Audit)
     if owned is not None:
@@ -119,7 +122,10 @@ def readable_audit(name: str, role: str, scope: Scope) -> Any:
 
 
 def readable_events(role: str, scope: Scope) -> Any:
-    """The condition on events that may be seen; None: all. What concerns people is the admins' alone."""
+    """Return the condition on visible events; None: all.
+
+    Events about users and tokens are for admins only.
+    """
     owned = scope.owns(Event)
     if owned is not None or role == "admin":
         return owned

@@ -1,6 +1,6 @@
-"""Reads about placement groups: which rules a VM obeys, and where their VMs are.
+"""Queries of placement groups: the rules of a VM, and where their VMs are.
 
-A VM counts on a host as long as it holds capacity there: while it moves on both, while it is off on none.
+A VM counts on every host where it has capacity allocated: on both while it is migrated, on none while it is off.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Rows = Iterable[tuple[Any, ...]]
 
 
 def of_vm(vm_id: str) -> list[PlacementGroup]:
-    """The rules that a VM obeys, by name."""
+    """Return the rules of a VM, by name."""
     mine = PlacementGroupMember.vm == vm_id
     return list(PlacementGroup.select().join(PlacementGroupMember).where(mine).order_by(PlacementGroup.name))
 
 
 def names_of(vm_id: str) -> list[str]:
-    """Names of the rules that a VM obeys, in order."""
+    """Return the names of the rules of a VM, in order."""
     return [str(group.name) for group in of_vm(vm_id)]
 
 
 def vms_of(group_ids: Iterable[str]) -> dict[str, list[Vm]]:
-    """Group id → its VMs, by name; without groups that have none."""
+    """Return group id → its VMs, by name; without empty groups."""
     members = PlacementGroupMember.select(PlacementGroupMember, Vm).join(Vm)
     found: defaultdict[str, list[Vm]] = defaultdict(list)
     for row in members.where(PlacementGroupMember.group.in_(list(group_ids))).order_by(Vm.name):
@@ -37,7 +37,7 @@ def vms_of(group_ids: Iterable[str]) -> dict[str, list[Vm]]:
 
 
 def members_on(host_ids: Iterable[str] | None = None) -> dict[str, dict[str, int]]:
-    """Host id → group id → how many of its VMs hold capacity there. `host_ids` None: of all hosts."""
+    """Return host id → group id → number of its VMs there. `host_ids` None: all hosts."""
     rows = (
         Allocation.select(Allocation.host, PlacementGroupMember.group, fn.COUNT(Allocation.id))
         .join(PlacementGroupMember, on=PlacementGroupMember.vm == Allocation.vm)
@@ -52,7 +52,7 @@ def members_on(host_ids: Iterable[str] | None = None) -> dict[str, dict[str, int
 
 
 def hosts_of_others(vm_id: str, group_ids: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Group id → host id → names of the group's other VMs that hold capacity there."""
+    """Return group id → host id → names of the group's other VMs there."""
     rows: Rows = cast(
         Any,
         PlacementGroupMember.select(PlacementGroupMember.group, Allocation.host, Vm.name)
@@ -69,17 +69,17 @@ def hosts_of_others(vm_id: str, group_ids: Iterable[str]) -> dict[str, dict[str,
 
 
 def hosts_held_by(vm_id: str) -> list[str]:
-    """Ids of the hosts that a VM holds capacity on."""
+    """Return the ids of the hosts where a VM has capacity allocated."""
     return [row.host_id for row in Allocation.select(Allocation.host).where(Allocation.vm == vm_id)]
 
 
 def host_names(host_ids: Iterable[str]) -> dict[str, str]:
-    """Host id → name."""
+    """Return host id → name."""
     return {host.id: host.name for host in Host.select(Host.id, Host.name).where(Host.id.in_(list(host_ids)))}
 
 
 def hard_members(project_id: str) -> tuple[dict[str, PlacementGroup], Mapping[str, frozenset[str]]]:
-    """A project's hard rules by id, and the ids of each one's VMs."""
+    """Return a project's hard rules by id, and the ids of each one's VMs."""
     mine = (PlacementGroup.project == project_id) & PlacementGroup.hard
     groups = {group.id: group for group in PlacementGroup.select().where(mine).order_by(PlacementGroup.name)}
     members: defaultdict[str, set[str]] = defaultdict(set)

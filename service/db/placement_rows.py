@@ -1,4 +1,7 @@
-"""Pools, bridges, host groups and placement groups of a VM: one statement, since every placement reads them."""
+"""Pools, bridges, host groups and placement groups of a VM, by one statement.
+
+Every placement reads them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def of_vm(vm_id: str, project_id: str) -> list[Row]:
 
 
 def _statement() -> Any:
-    """Five columns; the first select decides their types."""
+    """Return the statement with five columns; the first select decides their types."""
     this_vm = Parameter("vm_id")
     pools = (
         Volume.select(SQL("'pool'"), Volume.pool, Pool.facts, SQL("''"), Pool.observed_at)

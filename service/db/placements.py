@@ -1,4 +1,4 @@
-"""Decisions as they are kept: short, with the number of the facts that they were made from."""
+"""Stored decisions: shortened, with the number of the facts they were made from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_ECHO = 80
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose decision it is: a VM's, of a project."""
+    """The VM and project of a decision."""
 
     vm_id: str
     project_id: str
@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class FactsVersion:
-    """A state of the table of hosts: its number in the journal of the process that had it."""
+    """Version of the host table: its number in the journal of a process."""
 
     journal: str
     number: int
@@ -39,7 +39,7 @@ class FactsVersion:
 def keep(
     *, row_id: str, now: datetime, asked: Asked, want: VmRequest, decision: Decision, version: FactsVersion
 ) -> None:
-    """Write a decision down, inside the transaction that claims what it chose."""
+    """Store a decision, inside the transaction that claims its choice."""
     insert(
         Placement,
         id=row_id,
@@ -76,19 +76,19 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def request_of(row: Placement) -> VmRequest | None:
-    """What was asked for; None of a decision of a time when that was not kept."""
+    """Return the request of a decision; None for an old one without it."""
     kept: Mapping[str, Any] | None = row.request
     return vm_request(kept) if kept is not None else None
 
 
 def readable(scope: Scope) -> Any:
-    """A query of the decisions on VMs of the projects that are seen."""
+    """Return a query of the decisions on VMs of visible projects."""
     seen = scope.owns(Placement)
     return Placement.select() if seen is None else Placement.select().where(seen)
 
 
 def vm_names(rows: Iterable[Placement]) -> dict[str, str]:
-    """VM id → name, of VMs that are still there."""
+    """Return VM id → name of existing VMs."""
     asked = {row.vm_id for row in rows}
     return {vm.id: vm.name for vm in Vm.select(Vm.id, Vm.name).where(Vm.id.in_(asked))} if asked else {}
 

@@ -1,4 +1,4 @@
-"""What projects may have, counted exactly: a counter changes in the transaction of the rows that it counts."""
+"""Quotas of projects; counters change in the transaction of their rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Amounts = Mapping[str, int]
 
 
 def claim(project_id: str, amounts: Amounts) -> None:
-    """Count `amounts` (resource → how many more) for the project, inside the transaction that makes the rows.
+    """Add `amounts` (by resource) to the project's counters.
 
-    Exact under concurrency: the update itself compares. Raises ConflictError (`quota.exceeded`): roll back then.
+    Inside the transaction that creates the rows. Exact under concurrency: the update itself compares. Raises
+    ConflictError (`quota.exceeded`): roll back then.
     """
     wanted = {resource: amount for resource, amount in sorted(amounts.items()) if amount > 0}
     missing = _not_counted(project_id, wanted)
@@ -34,7 +35,7 @@ def claim(project_id: str, amounts: Amounts) -> None:
 
 
 def _not_counted(project_id: str, amounts: Amounts) -> list[str]:
-    """Count all that may be counted, in one statement; returns what had no counter, or no room in its limit."""
+    """Add what fits, in one statement; return resources uncounted or over limit."""
     if not amounts:
         return []
     given: dict[str, Any] = {f"amount{place}": amount for place, amount in enumerate(amounts.values())}
@@ -58,19 +59,19 @@ def _counting(count: int) -> Prepared[Quota]:
 
 
 def give_back(project_id: str, amounts: Amounts) -> None:
-    """Count `amounts` (resource → how many fewer) no more, inside the transaction that removes the rows."""
+    """Subtract `amounts` (by resource), inside the transaction that deletes the rows."""
     for resource, amount in sorted(amounts.items()):
         if amount > 0:
             Quota.update(used=Quota.used - amount).where(_is(project_id, resource)).execute()
 
 
 def of_vm(vm: Vm) -> Amounts:
-    """What a VM with its volumes and cards counts for, running or not."""
+    """Return the amounts of a VM with its volumes and cards, running or not."""
     return of_parts(vm, Volume.select().where(Volume.vm == vm.id), Nic.select().where(Nic.vm == vm.id).count())
 
 
 def of_parts(vm: Vm, volumes: Iterable[Volume], addresses: int) -> Amounts:
-    """As of_vm(), for who has its parts in hand."""
+    """Return the amounts of a VM whose parts are in memory."""
     amounts: Counter[str] = Counter(vms=1, addresses=addresses, **size_of(vm))
     for volume in volumes:
         amounts.update(of_volume(volume.role, volume.pool, volume.size_bytes))
@@ -78,27 +79,30 @@ def of_parts(vm: Vm, volumes: Iterable[Volume], addresses: int) -> Amounts:
 
 
 def size_of(vm: Vm) -> dict[str, int]:
-    """vCPUs and memory: the larger of what the VM has and of what its next start gives it."""
+    """Return vCPUs and memory: the larger of the VM's current and next sizes."""
     return {name: max(getattr(vm, name), (vm.pending or {}).get(name, 0)) for name in ("vcpus", "memory_mib")}
 
 
 def of_volume(role: str, pool: str, size_bytes: int) -> Amounts:
-    """What a volume counts for: whole GiB. Seed, NVRAM and medium are the service's own: they count for nothing."""
+    """Return the amounts of a volume, in whole GiB; none for seed, NVRAM and medium.
+
+    Those belong to the service.
+    """
     return {} if role in ("seed", "nvram", "medium") else {"volumes": 1, PER_POOL + pool: gib(size_bytes)}
 
 
 def of_image(pool: str, size_bytes: int) -> Amounts:
-    """What an image counts for: whole GiB of its pool."""
+    """Return the amounts of an image: whole GiB of its pool."""
     return {PER_POOL + pool: gib(size_bytes)}
 
 
 def gib(size_bytes: int) -> int:
-    """GiB, rounded up."""
+    """Return GiB, rounded up."""
     return -(-size_bytes // GIB)
 
 
 def set_limit(project_id: str, resource: str, limit: int | None) -> Quota:
-    """Allow so many; None: any number. A limit below what is used stops new ones only."""
+    """Set a limit; None: unlimited. One below the current use stops new objects only."""
     _begin_to_count(project_id, resource)
     Quota.update(limit=limit).where(_is(project_id, resource)).execute()
     quota: Quota = Quota.get(_is(project_id, resource))
@@ -106,12 +110,12 @@ def set_limit(project_id: str, resource: str, limit: int | None) -> Quota:
 
 
 def of_project(project_id: str) -> list[Quota]:
-    """Every counter and limit of a project, by resource."""
+    """Return every counter and limit of a project, by resource."""
     return list(Quota.select().where(Quota.project == project_id).order_by(Quota.resource))
 
 
 def recounted(project_id: str) -> Amounts:
-    """What the project has, counted afresh from the rows."""
+    """Return the project's amounts, recounted from the rows."""
     amounts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
     for vm in Vm.select().where(Vm.project == project_id):
         amounts.update(vms=1, **size_of(vm))
@@ -137,6 +141,6 @@ def _exceeded(project_id: str, resource: str, amount: int) -> ConflictError:
     quota = Quota.get(_is(project_id, resource))
     return ConflictError(
         f"Project '{quota.project.name}' may have {quota.limit} {resource}, has {quota.used}, and {amount} more "
-        "were asked for: remove some, or ask an admin for a larger quota.",
+        "were requested: delete some, or ask an admin for a larger quota.",
         code="quota.exceeded",
     )

@@ -1,4 +1,4 @@
-"""What a request may see: the projects that are visible to it, and the one that it works in."""
+"""Scope of a request: its visible projects and its own one."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ from peewee import Expression
 from service.db.tables import Image, ImageShare, Project
 from service.errors import InvalidError
 
-NOT_NAMED = "You work in several projects, or in none: name one with '?project=' ('nacre --project')."
+NOT_NAMED = "You are a member of several projects, or of none: name one with '?project=' ('nacre --project')."
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`project_id` is where names are looked up and new objects go; `visible` None means every project."""
+    """Visible projects (None: all), and the project of names and new objects."""
 
     project_id: str | None
     visible: frozenset[str] | None
 
     def sees(self, project_id: str | None) -> bool:
-        """Whether what belongs to that project may be seen. The cloud's own (None) is for those who see everything."""
+        """Return True if objects of that project are visible.
+
+        Objects of the cloud itself (None) are visible to those who see every project.
+        """
         return self.visible is None or project_id in self.visible
 
     def home(self) -> str:
-        """The project to work in. Raises InvalidError (`project.not_named`) when it is not clear which."""
+        """Project of the request. Raises InvalidError (`project.not_named`) if ambiguous."""
         if self.project_id is None:
             raise InvalidError(NOT_NAMED, code="project.not_named")
         return self.project_id
 
     def owns(self, table: Any) -> Expression | None:
-        """The condition on rows of visible projects; None when that is all of them."""
+        """Return the condition on rows of visible projects; None for all rows."""
         return None if self.visible is None else table.project_id.in_(sorted(self.visible))
 
     def may_read(self, table: Any) -> Expression | None:
-        """As owns(), and images that are public or shared with a visible project too; of projects the visible ones."""
+        """Return the condition on readable rows; None for all rows.
+
+        In addition to owns(): images that are public or shared with a visible project, and visible projects.
+        """
         if table is Project:
             return None if self.visible is None else Project.id.in_(sorted(self.visible))
         owned = self.owns(table)

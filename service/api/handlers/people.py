@@ -108,7 +108,7 @@ def list_tokens(call: Call[None, ListTokens]) -> Reply:
         if user is None or (call.actor.role != "admin" and user.id != user_id):
             raise queries.not_found("user", asked.user)
         user_id = user.id
-    return Reply({"items": [show_token(token) for token in people.living_tokens(user_id, call.ctx.clock.now())]})
+    return Reply({"items": [show_token(token) for token in people.valid_tokens(user_id, call.ctx.clock.now())]})
 
 
 def create_token(call: Call[CreateToken]) -> Reply:

@@ -1,1 +1,1 @@
-"""The database itself: SQLite or PostgreSQL, connections, transactions, prepared statements, migrations, dumps."""
+"""The database engine: SQLite or PostgreSQL, transactions, migrations, dumps."""

@@ -1,4 +1,4 @@
-"""Waiting for a turn inside the process, before anything outside of it is waited for."""
+"""Queue inside the process in front of a scarce outside resource."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.db.engine.errors import DatabaseBusyError
 
 
 class Admission:
-    """At most `most` threads at a time; the others wait up to `patience_s`, holding nothing."""
+    """Limit of `most` threads at a time; others wait up to `patience_s`."""
 
     def __init__(self, what: str, most: int, patience_s: float) -> None:
         self._what = what
@@ -16,10 +16,10 @@ class Admission:
         self._free = threading.BoundedSemaphore(most)
 
     def wait(self) -> None:
-        """Raises DatabaseBusyError."""
+        """Wait for a turn. Raises DatabaseBusyError."""
         if not self._free.acquire(timeout=self._patience_s):
-            raise DatabaseBusyError(f"{self._what} for {self._patience_s:g} s: try again")
+            raise DatabaseBusyError(f"{self._what} for {self._patience_s:g} s: retry")
 
     def end(self) -> None:
-        """Somebody else's turn. Once per wait()."""
+        """End the turn. Once per wait()."""
         self._free.release()

@@ -1,4 +1,4 @@
-"""The same small change of many rows, each with a value of its own: one statement, prepared once and run for each."""
+"""Update of one column in many rows by one prepared statement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def set_each(table: type[BaseModel], field: Field, values: Mapping[str, Json]) -> None:
-    """Row id → the column's new value, inside the caller's transaction. Silent about rows that are gone."""
+    """Set the column by row id, in the caller's transaction; ignore missing rows."""
     if not values:
         return
     statement, _ = table.update({field: None}).where(table.id == "").sql()  # type: ignore[attr-defined]

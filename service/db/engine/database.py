@@ -1,6 +1,6 @@
-"""Open a database by its URL, and the two ways to use it: a unit of work, and a transaction in it.
+"""Database by URL, used in a unit of work or a transaction inside one.
 
-What is special to a database product is in sqlite.py and postgres.py and nowhere else.
+Product-specific code is only in sqlite.py and postgres.py.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ CONNECTIONS = 16
 
 
 class BaseModel(Model):
-    """A table. It belongs to no database until bind()."""
+    """Base of tables. They belong to no database until bind()."""
 
     class Meta:
         legacy_table_names = False
 
 
 def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, connections: int = CONNECTIONS) -> Database:
-    """`sqlite:////absolute/path` or `postgresql://…` → a database that nobody has connected to yet.
+    """Open `sqlite:////absolute/path` or `postgresql://…`, without connecting yet.
 
-    It may be queried inside unit_of_work() and transaction() only. `connections` is what a process may hold at a time
+    It may be queried inside unit_of_work() and transaction() only. `connections` limits those of a process
     (PostgreSQL). Raises InvalidError.
     """
     parts = urlsplit(url)
@@ -46,20 +46,20 @@ def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, connectio
         return open_postgres(url, busy_timeout_s=busy_timeout_s, connections=connections)
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or len(path) < 2:
-        told = "write sqlite:////absolute/path/of/a/file or postgresql://user@host/name"
-        raise InvalidError(f"a database URL of {parts.scheme or 'no product'}: {told}", code="settings.database")
-    # Three slashes and a relative path, four and an absolute one: the first is only the separator.
+        forms = "write sqlite:////absolute/path/of/a/file or postgresql://user@host/name"
+        raise InvalidError(f"a database URL of {parts.scheme or 'no product'}: {forms}", code="settings.database")
+    # Three slashes are a relative path, four an absolute one: the first of them is only the separator.
     return open_sqlite(Path(path[1:]), busy_timeout_s=busy_timeout_s)
 
 
 def bind(db: Database, models: Sequence[type[Model]]) -> None:
-    """Make these tables belong to `db`. Once, at start."""
+    """Bind these tables to `db`. Once, at start."""
     db.bind(models, bind_refs=False, bind_backrefs=False)
 
 
 @contextmanager
 def unit_of_work(db: Database) -> Iterator[None]:
-    """Where this thread may query. Inside another one it is that one.
+    """Allow this thread to query inside the block; a nested one joins the outer one.
 
     Raises DatabaseBusyError, DatabaseLostError.
     """
@@ -78,10 +78,10 @@ def unit_of_work(db: Database) -> Iterator[None]:
 
 @contextmanager
 def transaction(db: Database) -> Iterator[None]:
-    """All or nothing. Takes the write lock at once, so that what was read stays true until the commit.
+    """Begin a transaction with the write lock: reads stay valid until the commit.
 
-    Inside another transaction it is that one. Never run twice by itself: the caller decides what to try again.
-    Raises DatabaseBusyError when the lock was not to be had, DatabaseLostError.
+    A nested one joins the outer one. It is never retried by itself: the caller decides that. Raises DatabaseBusyError
+    when the lock was not available in time, DatabaseLostError.
     """
     with unit_of_work(db):
         if db.in_transaction():
@@ -93,16 +93,20 @@ def transaction(db: Database) -> Iterator[None]:
 
 @contextmanager
 def part(db: Database) -> Iterator[None]:
-    """Some of a transaction, that is taken back by itself when it raises. The placer wants to be told (doubt())."""
+    """Begin a savepoint that is rolled back alone when the block raises.
+
+    Callers must then notify the placer (doubt()).
+    """
     with db.savepoint():
         yield
 
 
 @contextmanager
 def schema_change(db: Database) -> Iterator[None]:
-    """A transaction that may rebuild tables, for as long as it takes. References are checked at its end.
+    """Begin a transaction that may rebuild tables, without a timeout.
 
-    Raises ConflictError when rows would point at nothing: nothing has changed then.
+    References are checked at its end: raises ConflictError, and nothing is changed, if rows would refer to missing
+    ones.
     """
     with unit_of_work(db):
         if isinstance(db, SqliteDatabase):
@@ -116,7 +120,7 @@ def schema_change(db: Database) -> Iterator[None]:
 
 
 def _trouble(error: Exception) -> DatabaseUnavailableError | None:
-    """What the product means by it, when it is something that passes."""
+    """Translate a product's error if it is transient; None otherwise."""
     cause = (error.__cause__ or error.__context__) if isinstance(error, PeeweeException) else error
     if isinstance(cause, sqlite3.Error):
         return sqlite.trouble(cause)

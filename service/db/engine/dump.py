@@ -1,6 +1,7 @@
-"""A whole copy of a database in one file, and the way back. Consistent while others write; back only when nobody does.
+"""Dump of a database to one file, and its load.
 
-A loaded dump is marked as unfinished until `upkeep/restore.py` has compared it with the hosts and the storage.
+A dump is consistent while others write; a load needs the service to be stopped. A loaded dump is marked as unfinished
+until `upkeep/restore.py` has compared it with the hosts and the storage.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from service.db.engine.postgres_pool import connect
 from service.db.engine.sqlite import PooledSqlite
 from service.errors import ConflictError, UnavailableError
 
-UNFINISHED = "restore_unfinished"  # a table: as long as it is there, no process of the service starts
+UNFINISHED = "restore_unfinished"  # a table: while it exists, no process of the service starts
 MARK = f"CREATE TABLE IF NOT EXISTS {UNFINISHED} (id integer)"
 EMPTY = """DO $$ DECLARE one record; BEGIN
     FOR one IN SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' LOOP
@@ -31,29 +32,32 @@ OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_databa
 
 
 def product(db: Database) -> str:
-    """`sqlite` or `postgresql`."""
+    """Return `sqlite` or `postgresql`."""
     return "postgresql" if isinstance(db, PostgresDatabase) else "sqlite"
 
 
 def applied_migrations(db: Database) -> list[str]:
-    """The names of the migrations that made the schema, in order."""
+    """Return the names of the applied migrations, in order."""
     with unit_of_work(db):
         rows = db.execute_sql("SELECT name FROM schema_migration ORDER BY name")  # type: ignore[no-untyped-call]
         return [name for (name,) in rows.fetchall()]
 
 
 def is_unfinished(db: Database) -> bool:
-    """Whether it was loaded from a back-up and nobody has looked at the world since. Inside a unit of work."""
+    """Return True if it was loaded from a backup and not reconciled since.
+
+    Inside a unit of work.
+    """
     return UNFINISHED in db.get_tables()
 
 
 def finish(db: Database) -> None:
-    """The world has been looked at. Inside a transaction."""
+    """Mark a loaded dump as reconciled. Inside a transaction."""
     db.execute_sql(f"DROP TABLE IF EXISTS {UNFINISHED}")  # type: ignore[no-untyped-call]
 
 
 def dump(db: Database, file: Path) -> None:
-    """Write all of the database, as it is at one moment, to a new file. Raises UnavailableError."""
+    """Write a consistent copy of the database to a new file. Raises UnavailableError."""
     if isinstance(db, PostgresDatabase):
         _run("pg_dump", "--no-owner", "--no-privileges", "--file", str(file), "--dbname", db.conninfo)
     else:
@@ -61,7 +65,7 @@ def dump(db: Database, file: Path) -> None:
 
 
 def load(db: Database, file: Path) -> None:
-    """Replace all of the database by the dump, marked as unfinished: in one transaction, or not at all.
+    """Replace the database by the dump, marked as unfinished, in one transaction.
 
     Raises ConflictError (`restore.in_use`) while the service runs, UnavailableError.
     """
@@ -89,7 +93,7 @@ def _load_sqlite(db: PooledSqlite, file: Path) -> None:
 
 
 def _alone_with(path: Path) -> sqlite3.Connection:
-    """A connection that nobody else has one beside. Raises ConflictError."""
+    """Open the only connection to the file. Raises ConflictError if there are others."""
     path.touch(mode=0o600)
     target = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
@@ -121,7 +125,7 @@ def _in_use() -> ConflictError:
 
 
 def _run(program: str, *arguments: str) -> None:
-    """One of PostgreSQL's own tools. No password is among the arguments: see open_postgres()."""
+    """Run one of PostgreSQL's tools. No argument is a password: see open_postgres()."""
     try:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What a database may answer instead of the rows. It passes: a job goes on later, a request is tried again."""
+"""Transient errors of a database: a job is resumed later, a request is retried."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from service.errors import UnavailableError
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """Nothing is wrong with what was asked for."""
+    """The database could not be used; the statement itself is valid."""
 
     default_code = "database.lost"
 
 
 class DatabaseBusyError(DatabaseUnavailableError):
-    """Others held what was needed for too long. Nothing was written."""
+    """A lock or connection was held by others for too long. Nothing was written."""
 
     default_code = "database.busy"
 
 
 class DatabaseLostError(DatabaseUnavailableError):
-    """The database does not answer. Unless it broke at the very commit, nothing was written."""
+    """The database is unreachable. Nothing was written unless it broke at the commit."""

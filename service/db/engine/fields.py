@@ -1,4 +1,7 @@
-"""Column types that mean the same on every database: instants as integers, JSON as deterministic text."""
+"""Column types with the same meaning on every database.
+
+Instants are integers, JSON is deterministic text.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ def optional_epoch_seconds(at: datetime | None) -> float | None:
 
 
 class UtcField(BigIntegerField):
-    """An aware datetime, kept as whole microseconds since 1970: exact, sortable, the same on every database.
+    """Aware datetime, stored as whole microseconds since 1970.
 
-    Raises ValueError for a datetime without a zone.
+    Exact, sortable, and the same on every database. Raises ValueError for a datetime without a zone.
     """
 
     if TYPE_CHECKING:
@@ -49,7 +52,10 @@ class UtcField(BigIntegerField):
 
 
 class JsonField(TextField):
-    """Plain JSON data as text with sorted keys, so that equal data is equal text. Raises TypeError, ValueError."""
+    """Plain JSON data as text with sorted keys, so that equal data is equal text.
+
+    Raises TypeError, ValueError.
+    """
 
     if TYPE_CHECKING:
 

@@ -1,4 +1,4 @@
-"""Open connections that nobody uses just now: opening one costs more than most units of work."""
+"""Pool of idle connections: opening one costs more than most units of work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Connection = TypeVar("Connection")
 
 
 class IdleConnections(Generic[Connection]):
-    """At most `most` of them, the one used last on top. None survives into a forked process: their locks would not."""
+    """Stack of at most `most` idle connections, the last used on top.
+
+    A forked process inherits none: it would not inherit their locks.
+    """
 
     def __init__(self, close: Callable[[Connection], object], most: int) -> None:
         self._close = close
@@ -22,12 +25,12 @@ class IdleConnections(Generic[Connection]):
         _EVERY.add(self)
 
     def take(self) -> Connection | None:
-        """One of them, which is the caller's now; None when there is none."""
+        """Take a connection for the caller; None if there is none."""
         with self._lock:
             return self._connections.pop() if self._connections else None
 
     def give_back(self, connection: Connection) -> None:
-        """Keep it for the next one, or close it when there are enough."""
+        """Return a connection to the pool, or close it if the pool is full."""
         with self._lock:
             if len(self._connections) < self._most:
                 self._connections.append(connection)
@@ -35,7 +38,7 @@ class IdleConnections(Generic[Connection]):
         self._close(connection)
 
     def close_all(self) -> None:
-        """Close what nobody uses."""
+        """Close all idle connections."""
         with self._lock:
             connections, self._connections = self._connections, []
         for connection in connections:
@@ -50,5 +53,5 @@ def _close_every() -> None:
         kept.close_all()
 
 
-# SQLite in a child would believe in file locks that only its parent holds, libpq would share a stream of bytes.
+# In a child, SQLite would assume file locks that only its parent holds, and libpq would share a stream of bytes.
 os.register_at_fork(before=_close_every)

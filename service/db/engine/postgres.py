@@ -1,8 +1,9 @@
-"""PostgreSQL: transactions that write take one lock at their begin, so that they come one after the other, as with
-SQLite. Sessions are read-only outside of them: a write that forgot its transaction is refused by the server.
+"""PostgreSQL: writing transactions are serialised by one lock, as with SQLite.
+
+They take it at their begin. Sessions are read-only outside of them: the server refuses a write without a transaction.
 
 A thread holds a connection for one statement or one transaction, never between them: a job that copies for an hour
-holds none, and a restarted server is noticed by the next statement's fresh connection.
+holds none, and after a restart of the server the next statement gets a new connection.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CHANNEL = "nacre"
 NOTIFY = f"SELECT pg_notify('{CHANNEL}', %s)"
 TOPICS_AT_ONCE = 100  # a message has at most 8000 bytes, a topic about 40
 
-# SQLSTATE: connection exceptions; shutdown, crash, start-up; a transaction that said nothing for too long.
+# SQLSTATE: connection exceptions; shutdown, crash, start-up; a transaction that was idle for too long.
 GONE = ("08", "57P", "25P03")
 
 
@@ -40,23 +41,26 @@ Statement = tuple[str, Sequence[Any]]
 
 
 class PostgresDatabase(PostgresqlDatabase):
-    """Opening a unit of work costs nothing: connections are taken from `pool` and given back by themselves."""
+    """PostgreSQL database; each statement or transaction takes a connection of `pool`.
+
+    So opening a unit of work costs nothing.
+    """
 
     def __init__(self, pool: Pool) -> None:
         super().__init__("postgresql", prefer_psycopg3=True, autoconnect=False)
-        self._lock = nullcontext()  # peewee's guards what is each thread's own
+        self._lock = nullcontext()  # peewee's would guard state that is per thread
         self._pool = pool
         self._held = threading.local()
-        # One has the lock, the next one queues for it at the server; more would only keep readers from connections.
+        # One has the lock, the next one queues for it at the server; more would only take connections from readers.
         self._writers = Admission("others of this process wrote to the database", 2, pool.patience_s)
 
     @property
     def conninfo(self) -> str:
-        """How to connect, in libpq's words. It holds no password."""
+        """Connection string for libpq, without a password."""
         return self._pool.conninfo
 
     def version(self) -> Hashable:
-        """See service/db/engine/version.py. Snapshots that are equal as text see the same transactions."""
+        """See engine/version.py. Snapshots with equal text see the same commits."""
         try:
             with self._connection() as connection:
                 row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
@@ -65,11 +69,14 @@ class PostgresDatabase(PostgresqlDatabase):
         return str(row[0]) if row else ""
 
     def close_kept(self) -> None:
-        """Disconnect, as far as nobody is at it."""
+        """Close idle connections."""
         self._pool.close_kept()
 
     def begin(self, isolation_level: str | None = None) -> None:
-        """One round trip for the transaction and the writers' lock: what is read next is what the last one left."""
+        """Begin and take the writers' lock in one round trip.
+
+        So the next read sees the last writer's commit.
+        """
         del isolation_level
         self._writers.wait()
         self._held.writes = True
@@ -77,42 +84,42 @@ class PostgresDatabase(PostgresqlDatabase):
             self._held.connection = self._pool.take()
             self._held.connection.execute(BEGIN, prepare=False)
         except BaseException:
-            self._let_go()
+            self._release()
             raise
 
     def commit(self) -> None:
-        """With all that was left for later, in one round trip."""
+        """Commit with all deferred statements, in one round trip."""
         rings = [(NOTIFY, (message,)) for message in _messages(vars(self._held).pop("topics", {}))]
-        self._end([*self._put_off(), *rings, ("COMMIT", ())])
+        self._end([*self._take_deferred(), *rings, ("COMMIT", ())])
 
     def rollback(self) -> None:
-        """Silent when the connection is gone: then the server has done it."""
-        self._put_off()
+        """Roll back; does nothing if the connection is lost: then the server has done it."""
+        self._take_deferred()
         with suppress(psycopg.Error):
             self._end([("ROLLBACK", ())])
 
     def rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """All that a statement answers."""
+        """Return all rows of a statement."""
         found: list[tuple[Any, ...]] = self.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
         return found
 
     def changed(self, sql: str, values: Sequence[Any]) -> int:
-        """How many rows a statement has changed."""
+        """Run a statement and return the number of changed rows."""
         return int(self.execute_sql(sql, values).rowcount)  # type: ignore[no-untyped-call]
 
     def later(self, sql: str, values: Sequence[Any]) -> None:
-        """A statement whose outcome nobody waits for: it goes out with the next one, or with the commit."""
+        """Send a statement, whose result is not needed, with the next or the commit."""
         if self.in_transaction():
             vars(self._held).setdefault("later", []).append((sql, values))
         else:
             self.execute_sql(sql, values)  # type: ignore[no-untyped-call]
 
     def notify_at_commit(self, sender: str, topics: Iterable[str]) -> None:
-        """Tell all that listen, in the transaction under way and only with its commit; each topic once."""
+        """Notify listeners at the commit of the transaction under way; each topic once."""
         vars(self._held).setdefault("topics", {}).setdefault(sender, {}).update(dict.fromkeys(topics))
 
     def cursor(self, named_cursor: str | None = None) -> psycopg.Cursor:
-        """A cursor of the connection that this thread holds."""
+        """Return a cursor of the connection that this thread holds."""
         del named_cursor
         cursor: psycopg.Cursor = self._held.connection.cursor()
         return cursor
@@ -120,7 +127,7 @@ class PostgresDatabase(PostgresqlDatabase):
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         if self.is_closed():
             raise InterfaceError("a query outside a unit of work")
-        with self._connection() as connection, _in_one_go(connection, self._put_off()):
+        with self._connection() as connection, _in_one_go(connection, self._take_deferred()):
             return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
 
     @contextmanager
@@ -132,10 +139,10 @@ class PostgresDatabase(PostgresqlDatabase):
         try:
             yield self._held.connection
         finally:
-            self._let_go()
+            self._release()
 
-    def _put_off(self) -> list[Statement]:
-        """What was left for later; it is the caller's to send now."""
+    def _take_deferred(self) -> list[Statement]:
+        """Take the deferred statements; the caller must send them."""
         put_off: list[Statement] = vars(self._held).pop("later", [])
         return put_off
 
@@ -147,9 +154,9 @@ class PostgresDatabase(PostgresqlDatabase):
             with _in_one_go(self._held.connection, put_off):
                 self._held.connection.execute(last)
         finally:
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         held = vars(self._held)
         for left in ("later", "topics"):
             held.pop(left, None)
@@ -160,12 +167,12 @@ class PostgresDatabase(PostgresqlDatabase):
             self._writers.end()
 
     def _connect(self) -> object:
-        return self  # peewee only wants to know that something is there
+        return self  # peewee only needs a value that is not None
 
     def _close(self, conn: object) -> None:
-        """The end of a unit of work; one that broke off within a transaction takes it back."""
+        """End a unit of work, and roll back a transaction that was interrupted."""
         del conn
-        self._let_go()
+        self._release()
 
     def _set_server_version(self, conn: object) -> None:
         del conn
@@ -174,7 +181,10 @@ class PostgresDatabase(PostgresqlDatabase):
 
 @contextmanager
 def _in_one_go(connection: psycopg.Connection, first: list[Statement]) -> Iterator[None]:
-    """Send these and what follows in the block without waiting for each. Raises what the first that fails raises."""
+    """Send these and the statements of the block in a pipeline.
+
+    Raises the error of the first that fails.
+    """
     if not first:
         yield
         return
@@ -185,7 +195,10 @@ def _in_one_go(connection: psycopg.Connection, first: list[Statement]) -> Iterat
 
 
 def _messages(topics: dict[str, dict[str, None]]) -> Iterator[str]:
-    """Each sender's topics, as few messages as the server's limit allows: `sender` and topics, a line each."""
+    """Yield messages with each sender's topics, as few as the server's limit allows.
+
+    A message has the sender and the topics, a line each.
+    """
     for sender, named in topics.items():
         lines = list(named)
         for begin in range(0, len(lines), TOPICS_AT_ONCE):
@@ -193,7 +206,7 @@ def _messages(topics: dict[str, dict[str, None]]) -> Iterator[str]:
 
 
 def open_postgres(url: str, *, busy_timeout_s: float, connections: int) -> PostgresDatabase:
-    """`postgresql://user@host:port/name?…`, with libpq's own parameters. Nobody has connected to it yet.
+    """Open `postgresql://user@host:port/name?…` without connecting.
 
     Raises InvalidError; a password is refused too: settings are shown and logged, a passfile is not.
     """
@@ -202,8 +215,8 @@ def open_postgres(url: str, *, busy_timeout_s: float, connections: int) -> Postg
     except psycopg.ProgrammingError as error:
         raise InvalidError(f"the database URL: {error}", code="settings.database") from error
     if given.get("password"):
-        told = "the database URL holds a password: write it into a file and say ?passfile=/absolute/path"
-        raise InvalidError(told, code="settings.database")
+        detail = "the database URL contains a password: write it into a file and add ?passfile=/absolute/path"
+        raise InvalidError(detail, code="settings.database")
     most = {"lock_timeout": busy_timeout_s, "statement_timeout": STATEMENT_TIMEOUT_S}
     most["idle_in_transaction_session_timeout"] = IDLE_IN_TRANSACTION_S
     options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in most.items()]
@@ -214,10 +227,10 @@ def open_postgres(url: str, *, busy_timeout_s: float, connections: int) -> Postg
 
 
 def trouble(cause: psycopg.Error) -> DatabaseUnavailableError | None:
-    """The error that passes; None for a fault."""
+    """Return the transient error; None for a fault."""
     if isinstance(cause, BUSY):
-        return DatabaseBusyError("the database was busy for too long: try again")
+        return DatabaseBusyError("the database was busy for too long: retry")
     untold = isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) and cause.sqlstate is None
     if untold or (cause.sqlstate or "").startswith(GONE):
-        return DatabaseLostError("the connection to the database broke: look what is true, then try again")
+        return DatabaseLostError("the connection to the database broke: check the object, then retry")
     return None

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: so many at a time, kept open, and none that the server has let go of."""
+"""Connection pool for PostgreSQL, limited in size, without closed connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Pool:
-    """At most `most` connections at a time; who finds none free waits for one."""
+    """Pool of at most `most` connections; a thread waits if none is free."""
 
     def __init__(self, info: str, *, most: int, patience_s: float) -> None:
         self.conninfo = info
@@ -25,7 +25,7 @@ class Pool:
         self._kept: IdleConnections[psycopg.Connection] = IdleConnections(psycopg.Connection.close, most)
 
     def take(self) -> psycopg.Connection:
-        """A connection that works. Raises DatabaseBusyError, DatabaseLostError."""
+        """Take a working connection. Raises DatabaseBusyError, DatabaseLostError."""
         self._turns.wait()
         try:
             while (connection := self._kept.take()) is not None:
@@ -38,7 +38,7 @@ class Pool:
             raise
 
     def give_back(self, connection: psycopg.Connection) -> None:
-        """One that is broken, or still in a transaction, is closed."""
+        """Return a connection; one that is broken or in a transaction is closed."""
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
             self._kept.give_back(connection)
         else:
@@ -46,21 +46,21 @@ class Pool:
         self._turns.end()
 
     def close_kept(self) -> None:
-        """Close what nobody uses."""
+        """Close idle connections."""
         self._kept.close_all()
 
 
 def _is_quiet(connection: psycopg.Connection) -> bool:
-    """A server that ended the session has said so: what arrives unasked is its last word."""
+    """Return True if no data is pending: a server that ends a session sends a message."""
     ears = select.poll()
     ears.register(connection.fileno(), select.POLLIN | select.POLLRDHUP)
     return not ears.poll(0)
 
 
 def connect(info: str) -> psycopg.Connection:
-    """A new session. Raises DatabaseLostError."""
+    """Open a new session. Raises DatabaseLostError."""
     try:
         return psycopg.connect(info, autocommit=True)
-    except psycopg.OperationalError as error:  # why is for the log: it names the server
+    except psycopg.OperationalError as error:  # the reason is for the log only: it names the server
         log.warning("database.unreachable", reason=str(error))
-        raise DatabaseLostError("the database does not answer: try again when it is back") from error
+        raise DatabaseLostError("the database does not answer: retry when it is back") from error

@@ -1,4 +1,4 @@
-"""SQLite: one file, one writer at a time, readers never wait."""
+"""SQLite: one file, one writer at a time; readers never wait."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from service.db.engine.errors import DatabaseBusyError, DatabaseUnavailableError
 from service.db.engine.idle_connections import IdleConnections
 from service.errors import ConflictError
 
-# A page that many transactions write is carried over from the log to the file once in 16 MiB, instead of once in four.
+# Checkpoint every 16 MiB instead of every four: a page that many transactions write is then copied less often.
 PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
 MOST_KEPT = 32
 
 
 class PooledSqlite(SqliteDatabase):
-    """Closing gives the connection to whoever opens next, in whatever thread."""
+    """SQLite database whose closed connections are reused by any thread."""
 
     def __init__(self, path: str, *, busy_timeout_s: float, pragmas: dict[str, Any] = PRAGMAS) -> None:
         super().__init__(
@@ -36,17 +36,17 @@ class PooledSqlite(SqliteDatabase):
             autoconnect=False,
             check_same_thread=False,
         )
-        self._lock = nullcontext()  # peewee's guards what is each thread's own, and would open connections in turn
+        self._lock = nullcontext()  # peewee's would guard state that is per thread, and open connections one by one
         self._kept = IdleConnections(sqlite3.Connection.close, MOST_KEPT)
         self._used = threading.local()
-        # SQLite itself would let threads sleep and look again, in no order.
+        # SQLite itself would let threads sleep and poll, in no order.
         self._writers = Admission("others of this process wrote to the database", 1, busy_timeout_s)
         self._watch_lock = threading.Lock()
         self._watchers: IdleConnections[tuple[int, sqlite3.Connection]] = IdleConnections(lambda one: one[1].close(), 1)
         self._numbers = itertools.count()
 
     def begin(self, lock_type: str | None = None) -> None:
-        """The process's turn, then the file's lock."""
+        """Wait for the process's turn, then for the file's lock."""
         self._writers.wait()
         self._used.writes = True
         try:
@@ -56,40 +56,46 @@ class PooledSqlite(SqliteDatabase):
             raise
 
     def commit(self) -> None:
-        """A commit that fails is still to be rolled back."""
+        """Commit; the caller must roll back if that fails."""
         super().commit()
         self._end_turn()
 
     def rollback(self) -> None:
-        """Whatever comes of it, the turn is over."""
+        """Roll back and end the turn in any case."""
         try:
             super().rollback()
         finally:
             self._end_turn()
 
     def rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """All that a statement answers: read to its end, it holds on to nothing."""
+        """Return all rows of a statement: read to its end, it holds no snapshot."""
         with peewees_own_errors:
             return self._in_use().execute(sql, values).fetchall()
 
     def changed(self, sql: str, values: Sequence[Any]) -> int:
-        """How many rows a statement that answers nothing has changed."""
+        """Run a statement without rows and return the number of changed rows."""
         with peewees_own_errors:
             return self._in_use().execute(sql, values).rowcount
 
     def later(self, sql: str, values: Sequence[Any]) -> None:
-        """A statement whose outcome nobody waits for. Here there is nothing to be gained by putting it off."""
+        """Run a statement without a needed result: on SQLite deferring it gains nothing."""
         self.changed(sql, values)
 
     def cursor(self, named_cursor: str | None = None) -> sqlite3.Cursor:
-        """A cursor that ends with the unit of work: one that was not read to its end would hold on to its snapshot."""
+        """Return a cursor that is closed with the unit of work.
+
+        One that was not read to its end would hold its snapshot.
+        """
         cursor: sqlite3.Cursor = super().cursor(named_cursor)  # type: ignore[no-untyped-call]
         self._used.cursors.add(cursor)
         return cursor
 
     def version(self) -> Hashable:
-        """Return a value that changes with every commit (version.py). `data_version` counts the commits of all
-        connections but its own: this one is shared by all threads and commits nothing."""
+        """Return a value that changes with every commit (version.py).
+
+        `data_version` counts the commits of all connections but its own: this connection is shared by all threads and
+        commits nothing.
+        """
         with self._watch_lock:
             number, connection = self._watchers.take() or self._new_watcher()
             try:
@@ -101,12 +107,12 @@ class PooledSqlite(SqliteDatabase):
         return next(self._numbers), sqlite3.connect(self.database, check_same_thread=False)
 
     def close_kept(self) -> None:
-        """Let go of the file, as far as nobody uses it."""
+        """Close idle connections to the file."""
         self._kept.close_all()
         self._watchers.close_all()
 
     def _in_use(self) -> sqlite3.Connection:
-        """This thread's connection. Raises InterfaceError outside of a unit of work."""
+        """Return this thread's connection. Raises InterfaceError outside a unit of work."""
         connection: sqlite3.Connection | None = self._state.conn  # type: ignore[attr-defined]
         if connection is None:
             raise InterfaceError("a query outside a unit of work")
@@ -131,13 +137,16 @@ class PooledSqlite(SqliteDatabase):
 
 
 def open_sqlite(path: Path, *, busy_timeout_s: float) -> PooledSqlite:
-    """The file's database; nobody has connected to it yet."""
+    """Return the file's database, not connected yet."""
     return PooledSqlite(str(path), busy_timeout_s=busy_timeout_s)
 
 
 @contextmanager
 def references_checked_at_the_end(db: SqliteDatabase) -> Iterator[None]:
-    """SQLite rebuilds a table by dropping it: meanwhile references would cascade. Not inside a transaction."""
+    """Turn off foreign keys in the block: a rebuild drops tables and would cascade.
+
+    Not inside a transaction.
+    """
     db.pragma("foreign_keys", 0)
     try:
         yield
@@ -146,15 +155,15 @@ def references_checked_at_the_end(db: SqliteDatabase) -> Iterator[None]:
 
 
 def check_references(db: SqliteDatabase) -> None:
-    """Raises ConflictError when a row refers to nothing."""
+    """Check that every reference has a row. Raises ConflictError."""
     broken = db.execute_sql("PRAGMA foreign_key_check").fetchall()  # type: ignore[no-untyped-call]
     if broken:
         raise ConflictError(f"rows of {broken[0][0]} would refer to nothing", code="database.references")
 
 
 def trouble(cause: sqlite3.Error) -> DatabaseUnavailableError | None:
-    """The error that passes; None for a fault."""
+    """Return the transient error; None for a fault."""
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return None
-    return DatabaseBusyError("the database was locked for too long: try again")
+    return DatabaseBusyError("the database was locked for too long: retry")

@@ -1,4 +1,4 @@
-"""Very many rows at once: a statement that is prepared once, run for each row, without an object for any of them."""
+"""Upsert of many rows by one prepared statement, without an object per row."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from service.db.engine.database import BaseModel
 
 
 def upsert(model: type[BaseModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, or replace those with the same first column; inside the caller's transaction.
+    """Insert rows, or replace those with the same first column.
 
-    `rows` hold what the database holds: integers and text, in the order of `columns` (names of fields).
+    Inside the caller's transaction. `rows` have the database's own values: integers and text, in the order of `columns`
+    (names of fields).
     """
     if not rows:
         return

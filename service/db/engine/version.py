@@ -1,4 +1,4 @@
-"""Has anything changed? For answers that are kept and must never be stale."""
+"""Version of a database's content, for caches that must never be stale."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from service.db.engine.database import Database
 
 
 class Versioned(Protocol):
-    """A database that can say so."""
+    """A database with a version."""
 
     def version(self) -> Hashable:
-        """A value that is equal as long as nobody has committed anything."""
+        """Return a value that is equal as long as no process commits anything."""
 
 
 class Version:
-    """`now()` before the reads of an answer begin; while it stays equal, the answer would be the same.
+    """Version of a database's content.
 
-    Equal values prove that no process has committed in between; unequal ones only that one may have. SQLite: some
-    microseconds (`PRAGMA data_version` of a connection that nobody writes through). PostgreSQL: one round trip.
+    Call `now()` before the reads of an answer begin; while it stays equal, the answer would be the same. Equal values
+    prove that no process has committed in between; unequal ones only that one may have. Costs some microseconds on
+    SQLite (`PRAGMA data_version` of a connection without writes), one round trip on PostgreSQL.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = cast(Versioned, db)
 
     def now(self) -> Hashable:
-        """The value at this moment. Raises DatabaseLostError."""
+        """Return the current value. Raises DatabaseLostError."""
         return self._db.version()

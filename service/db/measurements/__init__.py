@@ -1,6 +1,7 @@
-"""Measurements of hosts and VMs, in a database of their own: many small writes that nobody else shall wait for.
+"""Measurements of hosts and VMs, in a database of their own.
 
-They may be lost: the next round measures again. So there are no migrations here; what has another shape is thrown away.
+Their many small writes must not hold up other transactions. They may be lost, since the next round measures again: so
+there are no migrations, and tables of another shape are dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The newest counters of every VM, and what they say beside the ones before."""
+"""Newest counters of every VM, and the rates since the previous ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Last = tuple[Any, ...]  # host, measured_at, then SUMS
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one look at one VM gave."""
+    """One measurement of one VM."""
 
     vm_id: str
     project_id: str
@@ -35,9 +35,9 @@ class Measure:
 
 
 def record(measures: Iterable[Measure], at: datetime) -> dict[str, float]:
-    """Keep these as the newest, and their rates as a step that ends at `at`; inside the caller's transaction.
+    """Store the newest counters, and their rates as a step that ends at `at`.
 
-    Returns host name → CPUs that its VMs used, as far as a rate is known of them.
+    Inside the caller's transaction. Returns host name → CPUs that its VMs used, of VMs with a known rate.
     """
     before = _before()
     rates: dict[str, Sequence[float]] = {}
@@ -57,7 +57,7 @@ def record(measures: Iterable[Measure], at: datetime) -> dict[str, float]:
 
 
 def latest(since: datetime) -> list[LastMeasure]:
-    """The newest counters of every VM that was measured since then."""
+    """Return the newest counters of every VM that was measured since then."""
     rows = LastMeasure.select().where(LastMeasure.measured_at >= since).order_by(LastMeasure.vm_id)
     return cast(list[LastMeasure], list(rows.namedtuples()))
 
@@ -68,19 +68,25 @@ def _before() -> dict[str, Last]:
 
 
 def _row(measure: Measure, sums: Sequence[int]) -> tuple[Any, ...]:
-    """In the order of COLUMNS."""
-    told = json.dumps(measure.statistics, default=_members, separators=(",", ":"), allow_nan=False)
+    """Return a row in the order of COLUMNS."""
+    statistics = json.dumps(measure.statistics, default=_members, separators=(",", ":"), allow_nan=False)
     measured_at = LastMeasure.measured_at.db_value(measure.measured_at)
-    return (measure.vm_id, measure.project_id, measure.name, measure.host, measured_at, *sums, told)
+    return (measure.vm_id, measure.project_id, measure.name, measure.host, measured_at, *sums, statistics)
 
 
 def _members(value: Any) -> dict[str, Any]:
-    """A part of the statistics as JSON data; ten times as fast as asdict(), which copies every number."""
+    """Return a part of the statistics as JSON data.
+
+    Ten times as fast as asdict(), which copies every number.
+    """
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
 def _rates(last: Last, measure: Measure, sums: Sequence[int]) -> tuple[float, ...] | None:
-    """In the order of RATES. None where there are none: on another host, or after a new start, counters began anew."""
+    """Return rates in the order of RATES; None if the counters were reset.
+
+    They restart on another host and at every start.
+    """
     host, measured_at, *before = last
     elapsed_s = (measure.measured_at - measured_at).total_seconds()
     grown = [now - then for now, then in zip(sums, before, strict=True)]
@@ -93,7 +99,10 @@ def _rates(last: Last, measure: Measure, sums: Sequence[int]) -> tuple[float, ..
 
 
 def _sums(seen: DomainStatistics) -> tuple[int, ...]:
-    """In the order of SUMS. A counter that a database could not hold must not stop the others' round."""
+    """Return sums in the order of SUMS, limited to what the database can store.
+
+    One VM's impossible counter must not fail the round of all.
+    """
     sums = (
         round(seen.cpu_time_s * 1e6),
         sum(disk.read_bytes for disk in seen.disks),

@@ -1,4 +1,4 @@
-"""What processes that nobody scrapes counted of themselves, for those that are."""
+"""Metrics of processes that serve no HTTP, stored for the API processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.db.measurements.tables import ProcessMeters
 
 
 def keep_meters(process: str, at: datetime, families: list[Any]) -> None:
-    """Keep a process's newest numbers (JSON data); inside the caller's transaction."""
+    """Store a process's newest metrics (JSON data); inside the caller's transaction."""
     values = {"at": at, "families": families}
     ProcessMeters.insert(process=process, **values).on_conflict(
         conflict_target=[ProcessMeters.process], update=values
@@ -17,6 +17,6 @@ def keep_meters(process: str, at: datetime, families: list[Any]) -> None:
 
 
 def kept_meters(since: datetime) -> dict[str, list[Any]]:
-    """Process → what it last told, if that was since then."""
+    """Return process → its last metrics, if they are newer than `since`."""
     rows = ProcessMeters.select().where(ProcessMeters.at >= since).order_by(ProcessMeters.process)
     return {row.process: row.families for row in rows}

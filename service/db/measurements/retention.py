@@ -1,4 +1,4 @@
-"""What is old is rolled up into coarser steps; what is older is forgotten."""
+"""Retention: old steps are rolled up into coarser ones, older ones deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.db.measurements.tables import AT_ONCE, KEPT, Block, LastMeasure, Pr
 
 
 def tidy(now: datetime) -> None:
-    """Roll up every whole step, forget what was kept for long enough; inside the caller's transaction."""
+    """Roll up every whole step and delete expired ones; in the caller's transaction."""
     for series in (HOSTS, VMS):
         for fine_s, coarse_s in pairwise(KEPT):
             _roll_up(series, fine_s, coarse_s, now)
@@ -29,7 +29,7 @@ def tidy(now: datetime) -> None:
 
 
 def forget(series: Series, existing: Collection[str]) -> None:
-    """Give up the places of objects that are no more; inside the caller's transaction."""
+    """Free the places of deleted objects; inside the caller's transaction."""
     rows = Tracked.select(Tracked.object_id).where(Tracked.kind == series.kind, Tracked.object_id.is_null(False))
     gone = sorted({str(row.object_id) for row in rows} - set(existing))
     for some in chunked(gone, AT_ONCE):
@@ -59,7 +59,7 @@ def _part(block: Block) -> int:
 
 
 def _mean(cells: list[Cells]) -> Cells:
-    """Of what is known, place by place: later blocks may be longer."""
+    """Return the mean of known values by place; later blocks may be longer."""
     total = np.zeros((max(map(len, cells)), cells[0].shape[1]))
     count = np.zeros_like(total)
     for one in cells:

@@ -1,4 +1,4 @@
-"""Series of numbers: written for many objects at once, read for one object or for all."""
+"""Series of numbers, written for many objects at once, read for one or all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CELL = np.dtype("<f4")
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A kind of object and the numbers that are kept of each."""
+    """A kind of object and the names of its numbers."""
 
     kind: str
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ VMS = Series("vm", ("cpus", "memory_bytes", "read_bps", "written_bps", "received
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """One object's series: `values` is times x names of the series, NaN where nothing is known."""
+    """Series of one object: `values` is times x names, NaN where there is no data."""
 
     times: tuple[datetime, ...]
     values: Array
@@ -41,7 +41,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One number of all objects: `values` is ids x times, NaN where nothing is known."""
+    """One number of all objects: `values` is ids x times, NaN where there is no data."""
 
     ids: tuple[str, ...]
     times: tuple[datetime, ...]
@@ -49,7 +49,10 @@ class Sheet:
 
 
 def gridded(times: Sequence[datetime], values: NDArray[Any], until: datetime, *, steps: int, step_s: int) -> Array:
-    """`values` (rows x times) at the last `steps` whole steps before `until`, the oldest first; NaN in the gaps."""
+    """Return `values` (rows x times) at the last `steps` whole steps before `until`.
+
+    The oldest is first; gaps are NaN.
+    """
     last = int((until - EPOCH) // timedelta(seconds=step_s))
     grid = np.full((len(values), steps), np.nan)
     for column, time in enumerate(times):
@@ -60,21 +63,21 @@ def gridded(times: Sequence[datetime], values: NDArray[Any], until: datetime, *,
 
 
 def write(series: Series, at: datetime, rows: Mapping[str, Sequence[float]]) -> None:
-    """Keep what a round that ended at `at` measured: object id → its numbers in the order of `series.names`.
+    """Store the measurements of a round that ended at `at`.
 
-    Inside the caller's transaction.
+    `rows` is object id → its numbers in the order of `series.names`. Inside the caller's transaction.
     """
     if not rows:
         return
     places = _places(series, rows, at)
-    with np.errstate(over="ignore"):  # what is beyond every measure is no data
+    with np.errstate(over="ignore"):  # a number out of range is no data
         values = np.array(list(rows.values()), dtype=CELL).reshape(len(rows), len(series.names))
     values[~np.isfinite(values)] = np.nan
     keep(series, RAW_S, at, _parts(places, values))
 
 
 def points(series: Series, object_id: str, since: datetime, until: datetime, *, step_s: int) -> Points:
-    """What is kept of one object in steps of `step_s` that ended in (since, until]; the oldest first."""
+    """Return one object's steps of `step_s` that ended in (since, until], by time."""
     tracked = Tracked.get_or_none((Tracked.kind == series.kind) & (Tracked.object_id == object_id))
     if tracked is None:
         return Points((), np.empty((0, len(series.names))))
@@ -93,7 +96,7 @@ def points(series: Series, object_id: str, since: datetime, until: datetime, *, 
 
 
 def sheet(series: Series, name: str, since: datetime, until: datetime, *, step_s: int) -> Sheet:
-    """What is kept of all objects, of one number, in steps that ended in (since, until]; the oldest first."""
+    """Return one number of all objects in steps that ended in (since, until], by time."""
     tracked = list(Tracked.select().where((Tracked.kind == series.kind) & Tracked.object_id.is_null(False)))
     width = max((row.place for row in tracked), default=-1) + 1
     columns: dict[datetime, Cells] = {}
@@ -110,12 +113,12 @@ def sheet(series: Series, name: str, since: datetime, until: datetime, *, step_s
 
 
 def blocks(series: Series, step_s: int, since: datetime, until: datetime) -> Iterator[Block]:
-    """The blocks whose steps ended in (since, until], by part."""
+    """Yield the blocks whose steps ended in (since, until], by part."""
     return iter(Block.select().where(_between(series, step_s, since, until)).order_by(Block.part, Block.at))
 
 
 def keep(series: Series, step_s: int, at: datetime, parts: Mapping[int, Cells]) -> None:
-    """Write blocks: part → places x names. What is there already stays."""
+    """Write blocks, part → places x names; existing ones are kept."""
     row_bytes, names = CELL.itemsize * len(series.names), ",".join(series.names)
     same = {"kind": series.kind, "step_s": step_s, "at": at, "names": names, "row_bytes": row_bytes}
     rows = [{**same, "part": part, "cells": cells.astype(CELL).tobytes()} for part, cells in parts.items()]
@@ -124,7 +127,7 @@ def keep(series: Series, step_s: int, at: datetime, parts: Mapping[int, Cells]) 
 
 
 def decoded(block: Block, names: Sequence[str]) -> Cells:
-    """A block's cells, places x names; NaN for a name that it does not hold."""
+    """Return a block's cells, places x names; NaN for a name that it does not have."""
     has = block.names.split(",")
     cells = np.frombuffer(block.cells, dtype=CELL).reshape(-1, len(has))
     return _picked(cells, has, names)
@@ -149,7 +152,7 @@ def _between(series: Series, step_s: int, since: datetime, until: datetime) -> A
 
 
 def _parts(places: NDArray[np.int64], values: Cells) -> dict[int, Cells]:
-    """Part → the cells of its block."""
+    """Return part → the cells of its block."""
     parts: dict[int, Cells] = {}
     of = places // PART
     for part in np.unique(of).tolist():
@@ -162,7 +165,7 @@ def _parts(places: NDArray[np.int64], values: Cells) -> dict[int, Cells]:
 
 
 def _places(series: Series, rows: Mapping[str, object], at: datetime) -> NDArray[np.int64]:
-    """Each object's place. A new object gets one that another has left, or the next."""
+    """Return each object's place. A new object gets a free one, or the next."""
     there = list(Tracked.select().where(Tracked.kind == series.kind))
     known = {str(row.object_id): int(row.place) for row in there if row.object_id is not None}
     free = [row.place for row in there if row.object_id is None]
@@ -172,19 +175,19 @@ def _places(series: Series, rows: Mapping[str, object], at: datetime) -> NDArray
         Tracked.update(object_id=object_id, since=at).where(mine).execute()
         known[object_id] = place
     added = {object_id: len(there) + number for number, object_id in enumerate(new[len(free) :])}
-    told = [{"kind": series.kind, "object_id": one, "place": place, "since": EPOCH} for one, place in added.items()]
-    for some in chunked(told, AT_ONCE):
-        Tracked.insert_many(some).execute()
+    records = [{"kind": series.kind, "object_id": key, "place": place, "since": EPOCH} for key, place in added.items()]
+    for chunk in chunked(records, AT_ONCE):
+        Tracked.insert_many(chunk).execute()
     known |= added
     return np.array([known[object_id] for object_id in rows], dtype=np.int64)
 
 
 def _of_whom(tracked: Sequence[Tracked], times: tuple[datetime, ...], values: Cells, step_s: int) -> Sheet:
-    """Without what was measured of an object that had the place before."""
+    """Return the sheet without data of objects that had a place before."""
     chosen = values[[row.place for row in tracked]] if tracked else np.empty((0, len(times)), dtype=CELL)
     began = np.array([row.since.timestamp() for row in tracked])
     ends = np.array([time.timestamp() for time in times])
-    spans = step_s if step_s > RAW_S else 0  # the first look of all ends a step that began before it
+    spans = step_s if step_s > RAW_S else 0  # the first measurement ends a step that began before it
     foreign = (ends[None, :] - spans) < began[:, None]
     chosen[foreign] = np.nan
     return Sheet(tuple(str(row.object_id) for row in tracked), times, chosen)

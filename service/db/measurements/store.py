@@ -1,4 +1,4 @@
-"""Open the database of measurements, and make its tables."""
+"""Opening of the database of measurements, and its tables."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ EARLIER = ("sample",)  # tables of earlier shapes that have no successor
 
 
 def open_measurements(url: str) -> Database:
-    """The database, not connected yet."""
+    """Return the database, not connected yet."""
     db = open_database(url)
     bind(db, TABLES)
     return db
 
 
 def prepare(db: Database) -> None:
-    """Make the tables where they are missing; those of another version are thrown away."""
+    """Create missing tables; those of another version are dropped."""
     with transaction(db):
         there = set(db.get_tables())
         if Shape._meta.table_name in there and Shape.select().where(Shape.number == SHAPE).exists():

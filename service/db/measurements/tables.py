@@ -1,4 +1,7 @@
-"""The tables of measurements. A block holds many objects at one moment, so that a round of 10,000 is a few rows."""
+"""Tables of measurements.
+
+A block has many objects at one moment, so that a round of 10,000 objects is a few rows.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from peewee import BigIntegerField, BlobField, CharField, CompositeKey, IntegerF
 
 from service.db.engine.database import BaseModel, JsonField, UtcField
 
-SHAPE = 2  # another number: the tables of another version are thrown away
+SHAPE = 2  # version of the tables; those of another version are dropped
 RAW_S, ROLLED_S, HOUR_S, DAY_S = 15, 300, 3600, 86400
-# What a step is kept for: with these an object takes at most 14,112 steps of 4 bytes for each of its numbers.
+# Retention by step: with these an object takes at most 14,112 steps of 4 bytes for each of its numbers.
 KEPT = {RAW_S: timedelta(hours=2), ROLLED_S: timedelta(days=14), HOUR_S: timedelta(days=400)}
 PART = 256  # objects in a block
 AT_ONCE = 1000  # rows of a statement: of 11 values at most, and PostgreSQL takes 65,535
 
 
 class Shape(BaseModel):
-    """One row: which version's tables these are."""
+    """Version of the tables, in one row."""
 
     number = IntegerField(primary_key=True)
 
 
 class LastMeasure(BaseModel):
-    """The newest counters of a VM, as its host told them, and the sums that rates are made of."""
+    """Newest counters of a VM, as reported by its host, and the sums for rates."""
 
     vm_id = CharField(primary_key=True, max_length=36)
     project_id = CharField(max_length=36)
@@ -39,7 +42,7 @@ class LastMeasure(BaseModel):
 
 
 class Tracked(BaseModel):
-    """Who has a place in its kind's blocks, nobody when it is free. Before `since` it was another's."""
+    """Owner of a place in its kind's blocks, null if free; since `since`."""
 
     kind = CharField(max_length=8)
     place = IntegerField()
@@ -52,10 +55,10 @@ class Tracked(BaseModel):
 
 
 class Block(BaseModel):
-    """The objects at the places `part` * PART …, over `step_s` seconds up to `at`.
+    """Values of the objects at places `part` * PART …, for `step_s` seconds to `at`.
 
-    `cells` are little-endian 4-byte floats: `row_bytes` for each object, in it one number for each of `names` (divided
-    by commas); NaN is no data. Places after the last object that was measured are left out.
+    `cells` are little-endian 4-byte floats: `row_bytes` for each object, one number for each of `names` (separated by
+    commas); NaN is no data. Places after the last measured object are left out.
     """
 
     kind = CharField(max_length=8)
@@ -72,7 +75,7 @@ class Block(BaseModel):
 
 
 class ProcessMeters(BaseModel):
-    """What a process that nobody can scrape counted of itself."""
+    """Metrics of a process that Prometheus cannot scrape."""
 
     process = CharField(primary_key=True, max_length=127)
     at = UtcField()

@@ -1,4 +1,4 @@
-"""Jobs, their steps and undo entries, and the schedule's memory."""
+"""Jobs, their steps and undo entries, and the schedule's last runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Make the tables."""
+    """Create the tables."""
 
     class Job(Model):
         id = CharField(primary_key=True, max_length=36)

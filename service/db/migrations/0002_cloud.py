@@ -1,4 +1,4 @@
-"""Hosts, pools, flavors, networks, images, VMs and what they are made of, decisions, tokens, audit."""
+"""Hosts, pools, flavors, networks, images, VMs, decisions, tokens, audit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Make the tables."""
+    """Create the tables."""
 
     class Token(Model):
         id = CharField(primary_key=True, max_length=36)

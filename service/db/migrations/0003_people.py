@@ -1,4 +1,7 @@
-"""Users, projects, quotas, host groups. What was there goes to the project `default`, a token to a user of its name."""
+"""Users, projects, quotas, host groups.
+
+Existing objects go to the project `default`, a token to a user of its name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ GIB = 1 << 30
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Make the tables, add the columns, fill them."""
+    """Create the tables, add the columns, fill them."""
 
     class Project(Model):
         id = CharField(primary_key=True, max_length=36)
@@ -174,15 +177,15 @@ def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
 
 def _add_columns(migrator: SchemaMigrator, project: Any) -> None:
     owner = ForeignKeyField(project, field=project.id, default=PROJECT_ID, on_delete="RESTRICT")
-    nobody = CharField(null=True, max_length=36)
+    project_id = CharField(null=True, max_length=36)
     migrator.migrate(
         migrator.drop_index("vm", "vm_name"),
         migrator.drop_index("image", "image_name"),
         *(migrator.add_column(table, "project_id", owner) for table in ("vm", "image", "volume")),
-        # Everybody saw every image so far.
+        # Until now every image was visible to all.
         migrator.add_column("image", "visibility", CharField(default="public", max_length=8)),
         *(migrator.add_index(table, ("project_id", "name"), unique=True) for table in ("vm", "image")),
-        *(migrator.add_column(table, "project_id", nobody) for table in ("placement", "job", "audit")),
+        *(migrator.add_column(table, "project_id", project_id) for table in ("placement", "job", "audit")),
         migrator.add_column("audit", "source", CharField(default="", max_length=45)),
         migrator.add_column("audit", "reason", TextField(default="")),
         migrator.add_column("audit", "before", TextField(null=True)),
@@ -194,7 +197,7 @@ def _add_columns(migrator: SchemaMigrator, project: Any) -> None:
 
 
 def _used(db: AnyDatabase) -> dict[str, int]:
-    """What is there counts from the first day on; a seed is the service's own and counts for nothing."""
+    """Return the current use; a seed belongs to the service and is not counted."""
 
     class Vm(Model):
         vcpus = BigIntegerField()
@@ -241,7 +244,7 @@ def _used(db: AnyDatabase) -> dict[str, int]:
 
 
 def _now(db: AnyDatabase) -> int:
-    """Microseconds since 1970. SQLite answers with text in UTC, PostgreSQL with an instant."""
+    """Return µs since 1970. SQLite returns text in UTC, PostgreSQL an instant."""
     now: Any = db.execute_sql("SELECT CURRENT_TIMESTAMP").fetchone()[0]  # type: ignore[no-untyped-call]
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC) if isinstance(now, str) else now
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

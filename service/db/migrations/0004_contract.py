@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Make the tables."""
+    """Create the tables."""
 
     class Event(Model):
         id = BigAutoField()

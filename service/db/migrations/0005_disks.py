@@ -1,4 +1,4 @@
-"""Disks of many kinds, volumes that are on no VM, CD-ROM drives, and what else a VM may be asked to be."""
+"""Disks of many kinds, volumes without a VM, CD-ROM drives, more options of VMs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Add columns and tables; what is there gets what it has had so far."""
+    """Add columns and tables; existing rows get the values in effect so far."""
 
     class Image(Model):
         id = CharField(primary_key=True, max_length=36)

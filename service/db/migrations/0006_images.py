@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Add columns and a table; every image so far is a disk that came as a plain file."""
+    """Add columns and a table; every existing image is an uncompressed disk."""
 
     class Project(Model):
         id = CharField(primary_key=True, max_length=36)

@@ -1,4 +1,4 @@
-"""What a host was found to be before its use, which pools are for what, and VMs that are only looked at."""
+"""Results of host checks, uses of pools, and adopted VMs that are read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Add the columns. A pool that was there is one of the settings' own, which need no mark."""
+    """Add the columns. Existing pools are named in the settings, which need no mark."""
     del db
     hosts = {
         "libvirt_uuid": CharField(null=True, max_length=36),

@@ -1,4 +1,4 @@
-"""What lists are sorted by has an index together with the id, so that a page costs the same wherever it begins."""
+"""Indexes of sort columns together with the id, so that every page costs the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Room for a pool's name wherever the id or the name of an object stands."""
+"""Columns of object ids and names, wide enough for a pool's name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playhouse.migrate import SchemaMigrator
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Widen the columns: PostgreSQL means the length that it was told."""
+    """Widen the columns: PostgreSQL enforces the length."""
     del db
     wide = CharField(max_length=127)
     migrator.migrate(

@@ -1,4 +1,4 @@
-"""What is promised of a host and when it last changed is on its row; decisions are kept short."""
+"""Allocated capacity and last change on the host's row; shortened decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 5
 
 
 def up(migrator: SchemaMigrator, db: AnyDatabase) -> None:
-    """Add the columns and fill them from what is there. Old decisions keep their best hosts and lose the others."""
+    """Add the columns and fill them. Old decisions keep their best hosts only."""
 
     class PlacementVersion(Model):
         id = IntegerField(primary_key=True)
@@ -117,5 +117,5 @@ def _shorten_placements(db: AnyDatabase) -> None:
     for (row_id,) in list(cast(Any, Placement.select(Placement.id).tuples())):
         old: Mapping[str, Any] = json.loads(Placement.get_by_id(row_id).decision)
         top = [verdict for verdict in old.get("verdicts", ()) if not verdict["reasons"]][:SHOWN]
-        told = json.dumps(top, sort_keys=True, separators=(",", ":"))
-        Placement.update(algorithm=old.get("algorithm", ""), top=told).where(Placement.id == row_id).execute()
+        text = json.dumps(top, sort_keys=True, separators=(",", ":"))
+        Placement.update(algorithm=old.get("algorithm", ""), top=text).where(Placement.id == row_id).execute()

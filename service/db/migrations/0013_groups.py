@@ -1,4 +1,4 @@
-"""Rules about VMs that shall run on one host, or never on one."""
+"""Placement groups: VMs that must run on one host, or on different ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables: the one truth about what people asked for, beside the last that was observed of it.
+"""Tables: the only source of truth on desired state, with the last observations.
 
 Desired and observed state are two columns, never one. Ids are UUID text; names are for people.
 """

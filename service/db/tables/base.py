@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""Base of all tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.db.engine.database import BaseModel, UtcField
 
 
 class Row(BaseModel):
-    """Every object people know has an id, and the time it was made."""
+    """An object that users know: an id and its creation time."""
 
     id = CharField(primary_key=True, max_length=36)
     created_at = UtcField()

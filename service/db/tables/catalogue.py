@@ -1,4 +1,4 @@
-"""What the cloud offers to every project: sizes of VM and guest networks."""
+"""Flavors and guest networks, for all projects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.db.tables.base import Row
 
 
 class Flavor(Row):
-    """A size of VM. The maxima are the ceiling of what can be added while it runs."""
+    """A size of VM. The maxima limit hot-plugging."""
 
     name = CharField(unique=True, max_length=63)
     vcpus = IntegerField()
@@ -20,7 +20,7 @@ class Flavor(Row):
 
 
 class Network(Row):
-    """A guest network: a bridge of the same name on every host, and the addresses to give out on it."""
+    """A guest network: a bridge of every host, with addresses to assign."""
 
     name = CharField(unique=True, max_length=63)
     bridge = CharField(max_length=15)

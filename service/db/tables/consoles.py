@@ -1,4 +1,4 @@
-"""Permits for looking at a VM: each opens one console, once, within seconds."""
+"""Tickets for consoles: each opens one console, once, within seconds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from service.db.engine.database import BaseModel, UtcField
 
 
 class ConsoleTicket(BaseModel):
-    """A ticket that nobody has used yet: using it takes the row away. `id` is the SHA-256 of its secret, in hex."""
+    """An unused ticket; using it deletes the row. `id`: SHA-256 of its secret, hex."""
 
     id = CharField(primary_key=True, max_length=64)
     expires_at = UtcField(index=True)
-    vm_id = CharField(max_length=36)  # no reference: a VM may go first
+    vm_id = CharField(max_length=36)  # no reference: the VM may be deleted first
     kind = CharField(max_length=8)  # vnc, serial
     actor = CharField(max_length=63)
 

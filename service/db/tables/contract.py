@@ -1,4 +1,4 @@
-"""What the API promises its clients: an answer that can be asked for again, a stream of what happened, exact counts."""
+"""Events, idempotency keys and counts of ended jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from service.db.engine.database import BaseModel, JsonField, UtcField
 
 
 class Event(BaseModel):
-    """Something that happened. Ids grow in the order of commits: every writer holds the write lock when it gets one."""
+    """An event. Ids grow in the order of commits.
+
+    Every writer holds the write lock when it gets an id.
+    """
 
     id = BigAutoField()
     created_at = UtcField(index=True)
@@ -23,7 +26,10 @@ class Event(BaseModel):
 
 
 class IdempotencyKey(BaseModel):
-    """The answer to a POST that was done. `id` is a digest of who asked and of their key, which itself is not kept."""
+    """The answer to a completed POST.
+
+    `id` is a digest of the actor and its key; the key itself is not stored.
+    """
 
     id = CharField(primary_key=True, max_length=64)
     created_at = UtcField(index=True)
@@ -31,11 +37,11 @@ class IdempotencyKey(BaseModel):
     status = IntegerField()
     location = CharField(null=True, max_length=255)
     job_id = CharField(null=True, max_length=36)
-    body = BlobField()  # encrypted: nobody reads it without the key
+    body = BlobField()  # encrypted with a key that is not stored
 
 
 class Tally(BaseModel):
-    """How many jobs of a kind ended how, and how long they took: counts that no purge takes away."""
+    """Number and total duration of ended jobs, by kind and state; never purged."""
 
     id = CharField(primary_key=True, max_length=127)  # <kind>:<state>
     kind = CharField(max_length=63)

@@ -1,4 +1,4 @@
-"""Rules about VMs that shall run on one host, or never on one."""
+"""Placement groups: VMs that must run on one host, or on different ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from service.db.tables.vms import Vm
 
 
 class PlacementGroup(Row):
-    """A rule of a project: its VMs together (affinity) or apart (anti_affinity). No placement breaks a `hard` one."""
+    """A rule of a project: VMs together (affinity) or apart (anti_affinity).
+
+    No placement breaks a `hard` one.
+    """
 
     name = CharField(max_length=63)
     project_id: str
@@ -24,7 +27,7 @@ class PlacementGroup(Row):
 
 
 class PlacementGroupMember(BaseModel):
-    """A VM obeys a rule: from its next placement on."""
+    """Membership of a VM in a rule, effective from its next placement."""
 
     group_id: str
     group = ForeignKeyField(PlacementGroup, on_delete="CASCADE")

@@ -1,4 +1,4 @@
-"""Machines that run guests, and the storage cluster, as last observed."""
+"""Hosts, pools and the storage cluster, as last observed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.db.tables.people import Project
 class Host(Row):
     """A machine that runs guests. `generation` guards every claim of its capacity.
 
-    The counters of what is promised are written by db/allocations.py alone, `changed` by db/change_counter.py.
+    Only db/allocations.py writes the counters of allocated capacity, only db/change_counter.py `changed`.
     """
 
     name = CharField(unique=True, max_length=63)
@@ -32,29 +32,30 @@ class Host(Row):
     reserved_memory_mib = IntegerField()
     generation = IntegerField(default=0)
     ceph_user = CharField(max_length=127)
-    virt_type = CharField(null=True, max_length=8)  # kvm | qemu, found out once by booting a kernel
+    virt_type = CharField(null=True, max_length=8)  # kvm | qemu, tested once by booting a kernel
     machine = CharField(null=True, max_length=63)  # newest versioned machine type
     facts = JsonField(null=True)
     observed_at = UtcField(null=True)
     problem = TextField(null=True)  # why the last observation failed
-    libvirt_uuid = CharField(null=True, max_length=36)  # what libvirt calls the host: two alike cannot swap guests
-    hardware = JsonField(null=True)  # CPU model and features, versions: as found before its use
+    libvirt_uuid = CharField(null=True, max_length=36)  # libvirt's host UUID: no migration between hosts with the same
+    hardware = JsonField(null=True)  # CPU model and features, versions: of the check when it was added
     findings = JsonField(null=True)  # of the last check
     checked_at = UtcField(null=True)
     changed = BigIntegerField(default=0, index=True)  # placement_version.value of the last change that matters
     allocated_vcpus = IntegerField(default=0)  # sums over `allocation`
     allocated_memory_mib = IntegerField(default=0)
     vm_count = IntegerField(default=0)
-    storage = JsonField(null=True)  # placement.facts.HostStorage: what Ceph goes through on the host
+    storage = JsonField(null=True)  # placement.facts.HostStorage: Ceph load on the host
     storage_observed_at = UtcField(null=True)
-    usage = JsonField(null=True)  # placement.facts.HostUsage: what the host was seen to use over time
+    usage = JsonField(null=True)  # placement.facts.HostUsage: observed use over time
     usage_observed_at = UtcField(null=True)
 
 
 class PlacementVersion(BaseModel):
-    """One row that every change of a host counts up: who read all hosts up to `value` need not read them again.
+    """Counter of changes of hosts, in one row.
 
-    `removed` counts the hosts that went, which leave no row behind to tell.
+    A reader that has read all hosts up to `value` reads only later changes. `removed` counts removed hosts, which leave
+    no row.
     """
 
     id = IntegerField(primary_key=True)
@@ -63,7 +64,7 @@ class PlacementVersion(BaseModel):
 
 
 class Pool(BaseModel):
-    """A storage pool as last observed. The settings' own pools are in use without a mark."""
+    """A storage pool as last observed. Pools of the settings need no mark."""
 
     name = CharField(primary_key=True, max_length=127)
     facts = JsonField(null=True)
@@ -73,12 +74,12 @@ class Pool(BaseModel):
 
     @property
     def id(self) -> str:
-        """A pool is known by its name only."""
+        """Name of the pool, which has no other id."""
         return str(self.name)
 
 
 class Storage(BaseModel):
-    """The storage cluster's health and OSDs as last observed: one row."""
+    """Health and OSDs of the storage cluster as last observed, in one row."""
 
     id = IntegerField(primary_key=True)
     health = JsonField()
@@ -87,17 +88,17 @@ class Storage(BaseModel):
 
 
 class HostGroup(Row):
-    """Hosts that are spoken of together: for one, those that a project may use."""
+    """A named set of hosts, for example those that a project may use."""
 
     name = CharField(unique=True, max_length=63)
     description = TextField(default="")
-    vcpu_ratio_milli = IntegerField(null=True)  # vCPUs promised per thread, in thousandths; null: the setting
+    vcpu_ratio_milli = IntegerField(null=True)  # vCPUs allocated per thread, in thousandths; null: the setting
     memory_ratio_milli = IntegerField(null=True)
     algorithm = CharField(null=True, max_length=255)  # of placement; null: the setting
 
 
 class HostGroupMember(BaseModel):
-    """A host is in a group."""
+    """Membership of a host in a group."""
 
     group_id: str
     group = ForeignKeyField(HostGroup, on_delete="CASCADE")
@@ -109,7 +110,10 @@ class HostGroupMember(BaseModel):
 
 
 class ProjectHostGroup(BaseModel):
-    """A project's VMs run on these groups' hosts only. A project with none of them may use every host."""
+    """Binding of a project to a group: its VMs run on hosts of its groups only.
+
+    A project without a binding may use every host.
+    """
 
     group_id: str
     project = ForeignKeyField(Project, on_delete="CASCADE")

@@ -1,4 +1,4 @@
-"""Who may ask, for which project, how much of it; and who asked for what."""
+"""Projects, users, tokens, quotas and the audit."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from peewee import BigIntegerField, BooleanField, CharField, CompositeKey, Forei
 from service.db.engine.database import BaseModel, JsonField, UtcField
 from service.db.tables.base import Row
 
-# Made by the migration: where everything is that was made before there were projects.
+# Created by the migration: the project of everything older than projects.
 DEFAULT_PROJECT = "default"
 
 
 class Project(Row):
-    """A tenant: VMs, images and volumes belong to one, and are seen by its members only."""
+    """A tenant: owner of VMs, images and volumes, visible to its members only."""
 
     name = CharField(unique=True, max_length=63)
     description = TextField(default="")
 
 
 class User(Row):
-    """A person or a program. Without a password hash only tokens open the door."""
+    """A person or a program. Without a password hash it can use tokens only."""
 
     name = CharField(unique=True, max_length=63)
     role = CharField(max_length=16)  # admin | operator | user | viewer
@@ -28,7 +28,7 @@ class User(Row):
 
 
 class Membership(BaseModel):
-    """A user works in a project."""
+    """Membership of a user in a project."""
 
     user = ForeignKeyField(User, on_delete="CASCADE")
     project_id: str
@@ -39,7 +39,7 @@ class Membership(BaseModel):
 
 
 class Token(Row):
-    """An API token: only its SHA-256 is kept. It may do no more than its user, and less when it says so."""
+    """An API token, stored as SHA-256. Its permissions are its user's or fewer."""
 
     user_id: str
     user = ForeignKeyField(User, on_delete="CASCADE")
@@ -53,7 +53,7 @@ class Token(Row):
 
 
 class LoginAttempt(BaseModel):
-    """How often somebody tried to log in lately. `id` is a digest of where from and as whom."""
+    """Number of recent login attempts. `id` is a digest of the address and the name."""
 
     id = CharField(primary_key=True, max_length=64)
     began_at = UtcField(index=True)
@@ -61,7 +61,10 @@ class LoginAttempt(BaseModel):
 
 
 class Quota(BaseModel):
-    """What a project may have of a resource, and has. The counter changes in the transaction of what it counts."""
+    """Limit and use of a resource by a project.
+
+    The counter changes in the transaction of the rows that it counts.
+    """
 
     project = ForeignKeyField(Project, on_delete="CASCADE")
     resource = CharField(max_length=140)  # vms vcpus memory_mib volumes addresses gib:<pool>
@@ -73,7 +76,10 @@ class Quota(BaseModel):
 
 
 class Audit(Row):
-    """Who asked for what, from where and why, and what it was before and after. Rows are only ever added."""
+    """A write: actor, address, reason, and the object before and after.
+
+    Rows are never changed or deleted.
+    """
 
     actor = CharField(max_length=63)
     action = CharField(max_length=63)
@@ -83,7 +89,7 @@ class Audit(Row):
     request_id = CharField(max_length=64)
     detail = JsonField()
     project_id = CharField(null=True, max_length=36)  # no reference: it outlives the project
-    source = CharField(default="", max_length=45)  # the address that asked
+    source = CharField(default="", max_length=45)  # the client's address
     reason = TextField(default="")
     before = JsonField(null=True)
     after = JsonField(null=True)

@@ -1,4 +1,4 @@
-"""VMs, what they are made of, what they hold, and why they are where they are."""
+"""VMs with their volumes, drives and cards, allocations and placement decisions."""
 
 from __future__ import annotations
 
@@ -13,50 +13,54 @@ from service.db.tables.people import Project
 
 
 def default_boot() -> list[str]:
-    """A blank disk is no hindrance: what is installed from a CD-ROM then boots by itself."""
+    """Return the disk before the CD-ROM: firmware skips a blank disk.
+
+    So a system installed from a CD-ROM then boots by itself.
+    """
     return ["disk", "cdrom"]
 
 
 class Vm(Row):
-    """A virtual machine. `host` is where it runs or is being started; None when it holds no capacity anywhere.
+    """A virtual machine.
 
-    `pending` are sizes that its next start gives it; `generation` counts the changes of what people define.
+    `host` is where it runs or is being started; None when it has no capacity allocated. `pending` are the sizes of its
+    next start; `generation` counts changes of its definition.
     """
 
     name = CharField(max_length=63)
     flavor_id: str
     flavor = ForeignKeyField(Flavor, on_delete="RESTRICT")
-    image = ForeignKeyField(Image, null=True, on_delete="RESTRICT")  # None: its root disk began blank
+    image = ForeignKeyField(Image, null=True, on_delete="RESTRICT")  # None: its root disk was blank
     host_id: str | None
     host = ForeignKeyField(Host, null=True, on_delete="RESTRICT")
     desired_state = CharField(max_length=16)  # running | paused | stopped
     observed_state = CharField(max_length=16)  # creating running paused io_error crashed stopped unknown deleting
     observed_at = UtcField(null=True)
-    epoch = IntegerField(default=1)  # one more at every start
+    epoch = IntegerField(default=1)  # incremented at every start
     virt_type = CharField(null=True, max_length=8)
     machine = CharField(null=True, max_length=63)
     vcpus = IntegerField()
     max_vcpus = IntegerField()
     memory_mib = IntegerField()
     max_memory_mib = IntegerField()
-    user = CharField(null=True, max_length=32)  # None: nobody is told to the guest
+    user = CharField(null=True, max_length=32)  # created by cloud-init; None: none
     ssh_keys = JsonField()
     created_by = CharField(max_length=63)
     project_id: str
     project = ForeignKeyField(Project, on_delete="RESTRICT")
     description = TextField(default="")
     tags = JsonField(default=list)
-    user_data = TextField(null=True)  # may hold secrets: shown to nobody but the guest
+    user_data = TextField(null=True)  # may contain secrets: shown to the guest only
     firmware = CharField(default="bios", max_length=8)  # bios | uefi
     chipset = CharField(default="q35", max_length=8)  # q35 | pc
     clock = CharField(default="utc", max_length=16)  # utc | localtime
     video = CharField(default="vga", max_length=16)  # vga | virtio | cirrus
-    boot = JsonField(default=default_boot)  # kinds of devices, the first to be tried first
+    boot = JsonField(default=default_boot)  # kinds of devices in boot order
     pending = JsonField(null=True)
     generation = IntegerField(default=1)
     vnc_nonce = CharField(null=True, max_length=64)
     vnc_expires_at = UtcField(null=True)
-    managed = BooleanField(default=True)  # False: adopted, and only looked at until somebody confirms it
+    managed = BooleanField(default=True)  # False: adopted and read-only until it is confirmed
 
     class Meta:
         indexes = ((("project", "name"), True), (("name", "id"), False), (("created_at", "id"), False))
@@ -67,7 +71,7 @@ class Volume(Row):
 
     vm = ForeignKeyField(Vm, null=True, on_delete="RESTRICT")
     role = CharField(max_length=8)  # root | data | seed | nvram | medium
-    target = CharField(null=True, max_length=8)  # vda, sda …; None of what is no disk, or on no VM
+    target = CharField(null=True, max_length=8)  # vda, sda …; None if it is no disk, or on no VM
     pool = CharField(max_length=127)
     storage_name = CharField(unique=True, max_length=127)
     size_bytes = BigIntegerField()
@@ -75,8 +79,8 @@ class Volume(Row):
     project = ForeignKeyField(Project, on_delete="RESTRICT")
     name = CharField(null=True, max_length=63)  # of a data volume
     bus = CharField(default="virtio", max_length=8)  # virtio | scsi | sata | ide
-    image = ForeignKeyField(Image, null=True, on_delete="RESTRICT")  # what it is a clone of
-    serial = CharField(null=True, max_length=36)  # None: from its id
+    image = ForeignKeyField(Image, null=True, on_delete="RESTRICT")  # it is a clone of
+    serial = CharField(null=True, max_length=36)  # None: derived from its id
     state = CharField(default="ready", max_length=16)  # creating ready deleting
 
     class Meta:
@@ -84,7 +88,7 @@ class Volume(Row):
 
 
 class Drive(Row):
-    """A VM's CD-ROM drive, the image in it, and the clone of it that QEMU opens, which it does for writing."""
+    """A VM's CD-ROM drive, its image, and the clone of that which QEMU opens (writable)."""
 
     vm = ForeignKeyField(Vm, on_delete="RESTRICT")
     target = CharField(max_length=8)
@@ -99,7 +103,7 @@ class Drive(Row):
 
 
 class Screenshot(BaseModel):
-    """The last picture of a VM's screen."""
+    """Last screenshot of a VM."""
 
     vm = ForeignKeyField(Vm, primary_key=True, on_delete="CASCADE")
     taken_at = UtcField(index=True)
@@ -113,7 +117,7 @@ class Nic(Row):
     vm = ForeignKeyField(Vm, on_delete="RESTRICT")
     network = ForeignKeyField(Network, on_delete="RESTRICT")
     mac = CharField(unique=True, max_length=17)
-    address = CharField(null=True, max_length=45)  # None: of an adopted VM that nobody has told
+    address = CharField(null=True, max_length=45)  # None: an adopted VM's, not given
     model = CharField(default="virtio", max_length=16)  # virtio | e1000 | e1000e | rtl8139
 
     class Meta:
@@ -121,7 +125,7 @@ class Nic(Row):
 
 
 class Allocation(Row):
-    """A host's capacity promised to a VM; a VM that moves holds two for a while."""
+    """Capacity of a host allocated to a VM; during a migration a VM has two."""
 
     vm = ForeignKeyField(Vm, on_delete="RESTRICT")
     host_id: str
@@ -134,9 +138,9 @@ class Allocation(Row):
 
 
 class Placement(Row):
-    """A decision as it was made: what was asked, by which policy on which facts, the best hosts, why not the others.
+    """A placement decision: request, policy, facts' version, best hosts, reasons.
 
-    The facts are in a journal (placer/facts_journal.py) under a number of its own, for as long as they are kept.
+    The facts themselves are in a journal (placer/facts_journal.py) under that version, until they are purged.
     """
 
     vm_id = CharField(index=True, max_length=36)
@@ -145,11 +149,11 @@ class Placement(Row):
     request = JsonField(null=True)  # placement.facts.VmRequest
     algorithm = CharField(default="", max_length=255)
     policy_hash = CharField(default="", max_length=64)  # of the algorithm and its weights
-    fallback = TextField(null=True)  # why another algorithm than the one that was asked decided
+    fallback = TextField(null=True)  # why another algorithm than the requested one decided
     facts_version = BigIntegerField(null=True)
     journal = CharField(null=True, max_length=36)
     top = JsonField(default=list)  # the best hosts with every term
-    reasons = JsonField(default=dict)  # filter → hosts that it ruled out
+    reasons = JsonField(default=dict)  # filter → number of hosts that it ruled out
 
     class Meta:
         indexes = ((("created_at", "id"), False), (("project_id", "created_at", "id"), False))

@@ -54,7 +54,7 @@ def issue(ctx: Context, actor: Actor, new: NewToken) -> tuple[Token, str]:
     _check_permissions(new.permissions or ())
     with transaction(ctx.db):
         user = _user_for(actor, new.user)
-        if new.name in RESERVED or people.living_token(user.id, new.name, ctx.clock.now()) is not None:
+        if new.name in RESERVED or people.valid_token(user.id, new.name, ctx.clock.now()) is not None:
             raise ConflictError(f"{user.name} has a token '{new.name}' already: revoke it.", code="token.name_taken")
         _delete_long_ended(ctx, user)
         token, secret = make(
@@ -106,7 +106,7 @@ def visible(ctx: Context, actor: Actor, ref: str) -> Token:
     """
     token = people.token_by_id(ref)
     if token is None or (token.user_id != actor.user_id and actor.role != "admin"):
-        token = people.living_token(actor.user_id or "", ref, ctx.clock.now())
+        token = people.valid_token(actor.user_id or "", ref, ctx.clock.now())
     if token is None:
         raise queries.not_found("token", ref)
     return token

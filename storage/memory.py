@@ -1,7 +1,7 @@
-"""The storage contract in RAM: for unit tests, demos and simulation. Exact in results and errors, and thread-safe.
+"""The storage contract in RAM, for unit tests, demos and simulation.
 
-Switches stand in for the world: `set_reachable`, `set_full`, `hold` (somebody has a volume open), `set_osds`,
-`set_hosts`.
+It is exact in results and errors, and thread-safe. Faults are switched on by `set_reachable`, `set_full`, `hold` (a
+client has a volume open), `set_osds`, `set_hosts`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SELF = "127.0.0.1:0/1"  # the watcher that an import in progress is
 
 @dataclass(slots=True)
 class _Golden:
-    """A snapshot: the content as it was, and its size."""
+    """A snapshot: its content and size."""
 
     content: SparseBytes
     size_bytes: int
@@ -33,7 +33,7 @@ class _Golden:
 
 @dataclass(slots=True)
 class _Device:
-    """An RBD image in Ceph's sense: what images and volumes both are."""
+    """A block device (an RBD image in Ceph's sense), of an image or a volume."""
 
     size_bytes: int
     content: SparseBytes = field(default_factory=SparseBytes)
@@ -75,36 +75,36 @@ class MemoryStorage:
     # The world outside.
 
     def set_reachable(self, reachable: bool) -> None:
-        """While unreachable, every call raises UnreachableError and changes nothing."""
+        """Set reachability; while unreachable, every call raises UnreachableError."""
         self._reachable = reachable
 
     def set_full(self, pool: str, full: bool) -> None:
-        """A full pool takes no new device and no data; deletes work."""
+        """Set a pool full or not; a full one takes no new device and no data."""
         with self._lock:
             (self._full.add if full else self._full.discard)(pool)
 
     def add_pool(self, pool: str, *, denied: bool = False) -> None:
-        """One more pool in the cluster; `denied`: that the control plane's user may not use."""
+        """Add a pool; `denied`: the control plane's user may not use it."""
         with self._lock:
             self._devices[pool] = {}
             (self._denied.add if denied else self._denied.discard)(pool)
 
     def drop_pool(self, pool: str) -> None:
-        """The pool is gone, with all that was in it."""
+        """Remove a pool with its content."""
         with self._lock:
             del self._devices[pool]
 
     def set_osds(self, osds: tuple[OsdFacts, ...]) -> None:
-        """What osds() answers from now on."""
+        """Set the result of osds()."""
         self._osds = osds
 
     def set_hosts(self, *hosts: HostStorage) -> None:
-        """What hosts() answers for these hosts from now on, whatever their OSDs say."""
+        """Set the results of hosts() for these hosts, independent of their OSDs."""
         self._hosts = {host.host: host for host in hosts}
 
     @contextmanager
     def hold(self, volume: VolumeRef, watcher: str = "10.0.0.1:0/1") -> Iterator[None]:
-        """Have the volume open under that address while inside. NotFoundError when there is none."""
+        """Hold the volume open by that watcher during the block. Raises NotFoundError."""
         device = self._device(volume)
         with self._lock:
             device.watchers.append(watcher)
@@ -148,7 +148,7 @@ class MemoryStorage:
         return self._osds
 
     def hosts(self, osds: tuple[OsdFacts, ...]) -> tuple[HostStorage, ...]:
-        """See Storage.hosts. Calm, and every pool has a copy everywhere, unless set_hosts() said otherwise."""
+        """See Storage.hosts. No load, all copies local, unless set_hosts() was called."""
         self._answer()
         names = sorted({osd.host for osd in osds if osd.host})
         return tuple(self._hosts.get(name) or self._calm(name, osds) for name in names)
@@ -183,7 +183,7 @@ class MemoryStorage:
             raise ConflictError(f"{image} is there with {found} bytes, not {size_bytes}")
         device = self._begin(image, size_bytes)
         try:
-            # Not under the lock: whoever delivers the chunks may take its time.
+            # Not under the lock: the source of the chunks may be slow.
             for offset, piece in nonzero_pieces(chunks, size_bytes=size_bytes, what=str(image), progress=progress):
                 with self._lock:
                     self._make_room(image.pool)
@@ -244,7 +244,7 @@ class MemoryStorage:
 
     def create_volume(self, volume: VolumeRef, *, size_bytes: int, job_id: str, writeback: bool = False) -> None:
         """See Storage.create_volume."""
-        del writeback  # nothing here is ever late
+        del writeback  # writes in RAM are immediate
         with self._lock:
             there = self._pool(volume.pool).get(volume.name)
             if there is None:

@@ -1,1 +1,1 @@
-"""HTTP on sockets: gunicorn as this service needs it. What is asked and answered is none of its business."""
+"""HTTP on sockets by gunicorn, independent of the application."""

@@ -1,4 +1,4 @@
-"""One client's connection: what was gathered of its next request, and what it has not yet taken of an answer."""
+"""A client's connection: data of its next request, and unsent data of an answer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ clock = SystemClock()
 HEAD_BYTES = 64 << 10
 UNSENT_BYTES = 1 << 20  # beyond that a thread waits for its client
 PIECE_BYTES = 64 << 10
-# What a thread reads must come: nobody keeps one of the few slots for such bodies by sending now and then a byte.
+# Least speed of a body that a thread reads: no client may hold one of the few slots by sending a byte now and then.
 SLOW_S, LEAST_BYTES_PER_S = 20.0, 4096
-STUCK_S = 30.0  # a stream ends when its client takes nothing for so long
+STUCK_S = 30.0  # a stream ends when its client reads nothing for so long
 
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 READ_BY_THREAD = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
 
 
 class Outbox(socket.socket):
-    """A client's socket. sendall() keeps what the client does not take at once: flush() sends it later.
+    """A client's socket with a send buffer: flush() sends what sendall() could not.
 
-    From expect_body() on recv() wants some speed.
+    After expect_body() recv() requires a least speed.
     """
 
     def __init__(self, accepted: socket.socket) -> None:
@@ -39,11 +39,11 @@ class Outbox(socket.socket):
         self._body_bytes = 0
 
     def expect_body(self) -> None:
-        """A thread is going to read a body that may come slowly."""
+        """Start measuring the speed of a body that a thread reads."""
         self._body_since = clock.monotonic()
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As every socket's. Raises OSError when a body drips for over SLOW_S, too."""
+        """Receive. Raises OSError also when a body has been too slow for over SLOW_S."""
         data = super().recv(size, flags)
         if self._body_since is not None:
             self._body_bytes += len(data)
@@ -53,7 +53,10 @@ class Outbox(socket.socket):
         return data
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """Send, or keep. Waits only while more than UNSENT_BYTES are kept. Raises OSError when the client has gone."""
+        """Send or buffer. Waits only while more than UNSENT_BYTES are buffered.
+
+        Raises OSError when the client has disconnected.
+        """
         sent = 0 if self.unsent else self._send_now(data)
         if sent == len(data):
             return
@@ -63,12 +66,12 @@ class Outbox(socket.socket):
             try:
                 sent = self.send(bytes(self.unsent[:PIECE_BYTES]), flags)
             except BlockingIOError as silence:
-                raise BrokenPipeError("the client takes nothing") from silence
+                raise BrokenPipeError("the client reads nothing") from silence
             del self.unsent[:sent]
         self._check_stuck()
 
     def flush(self) -> None:
-        """Send what the kernel takes now. Raises OSError when the client has gone."""
+        """Send what the kernel accepts now. Raises OSError after a disconnect."""
         while self.unsent:
             with memoryview(self.unsent) as unsent:
                 sent = self._send_now(unsent)
@@ -89,17 +92,17 @@ class Outbox(socket.socket):
         now = clock.monotonic()
         self._stuck_since = self._stuck_since or now
         if now - self._stuck_since > STUCK_S:
-            raise BrokenPipeError("the client takes nothing")
+            raise BrokenPipeError("the client reads nothing")
 
 
 class BodyByThread:
-    """The body of a request that a thread reads: no proper chunks are an OSError, as a silent client is."""
+    """Body of a request, read by a thread. Bad chunks or a stalled client: OSError."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer at the end. Raises OSError."""
+        """Read up to `size` bytes; fewer at the end. Raises OSError."""
         try:
             return bytes(self._reader.read(size))
         except ParseException as failure:
@@ -107,22 +110,25 @@ class BodyByThread:
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """gunicorn's connection, with what was gathered of the next request."""
+    """gunicorn's connection, with a buffer of the next request."""
 
     def __init__(self, cfg: Any, accepted: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, Outbox(accepted), client, server)
         self.gathered = bytearray()
-        self.is_whole = False  # whether a thread can read all of the request without waiting for the client
-        self.is_kept = False  # whether the client may send another request
-        self._needed: int | None = None  # bytes to gather; None until the head is there
+        self.is_whole = False  # the whole request is buffered: a thread need not wait for the client
+        self.is_kept = False  # keep-alive: the client may send another request
+        self._needed: int | None = None  # bytes to gather; None until the head is complete
 
     @property
     def has_head(self) -> bool:
-        """Whether the end of the head was seen."""
+        """True if the head is complete."""
         return self._needed is not None
 
     def gather(self) -> bool:
-        """Read what is there. Whether a thread may have the request now. Raises OSError, EOFError."""
+        """Read available data; return True if a thread may have the request now.
+
+        Raises OSError, EOFError.
+        """
         try:
             data = self.sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -133,7 +139,7 @@ class Connection(TConn):  # type: ignore[misc]
         return self.is_ready()
 
     def is_ready(self) -> bool:
-        """Whether enough is gathered: the head, and the body where it is an ordinary one; or a head without end."""
+        """True if the head and an ordinary body are complete, or the head is too long."""
         if self._needed is None:
             end = self.gathered.find(b"\r\n\r\n")
             if end < 0:
@@ -143,7 +149,7 @@ class Connection(TConn):  # type: ignore[misc]
         return len(self.gathered) >= self._needed
 
     def hand_over(self) -> None:
-        """Give gunicorn's parser what was gathered."""
+        """Give the buffered data to gunicorn's parser."""
         self.sock.setblocking(True)
         if not self.is_whole:
             self.sock.expect_body()
@@ -153,12 +159,15 @@ class Connection(TConn):  # type: ignore[misc]
         self._needed = None
 
     def end(self) -> None:
-        """Say that nothing more will be sent. Raises OSError when the client has gone."""
+        """Shut down sending. Raises OSError when the client has disconnected."""
         self.sock.setblocking(False)
         self.sock.shutdown(socket.SHUT_WR)
 
     def drain(self) -> None:
-        """Throw away what still comes. Raises EOFError when the client has ended, OSError when it has gone."""
+        """Discard received data.
+
+        Raises EOFError when the client has closed, OSError when it has disconnected.
+        """
         try:
             if not self.sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT):
                 raise EOFError
@@ -167,7 +176,7 @@ class Connection(TConn):  # type: ignore[misc]
 
 
 def _ordinary_body(head: bytes) -> tuple[int, bool]:
-    """How many bytes of body to gather, and whether that is all of it."""
+    """Return the bytes of body to gather, and True if that is the whole body."""
     found = CONTENT_LENGTH.search(head)
     length = int(found[1]) if found else 0
     if length > READ_AHEAD_BYTES or READ_BY_THREAD.search(head):

@@ -1,4 +1,4 @@
-"""gunicorn's own log lines, in the same form as everybody's."""
+"""gunicorn's log lines in the service's form."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gunicorn.glogging import Logger
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """gunicorn's own lines go where everybody's go."""
+    """gunicorn's logger that uses the root logger."""
 
     def setup(self, cfg: Any) -> None:
-        """Called by gunicorn once it knows its settings."""
+        """Set up. Called by gunicorn with its settings."""
         super().setup(cfg)
         for logger in (self.error_log, self.access_log):
             logger.handlers.clear()

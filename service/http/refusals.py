@@ -1,4 +1,4 @@
-"""What the server refuses before the API sees it, as problem documents (RFC 9457) like the API's own."""
+"""Refusals by the server before the API, as problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ REFUSALS: tuple[tuple[type[BaseException], tuple[int, str, str]], ...] = (
     (InvalidResponseHeaderName, FAULT),
     (LimitRequestLine, (414, "request.path_too_long", "The path and query are longer than 8190 bytes.")),
     (LimitRequestHeaders, (431, "request.headers_too_large", "The headers are too many, or too long.")),
-    (ExpectationFailed, (417, "request.expectation", "'Expect' knows '100-continue' only.")),
-    (UnsupportedTransferCoding, (501, "request.transfer_coding", "'Transfer-Encoding' knows 'chunked' only.")),
+    (ExpectationFailed, (417, "request.expectation", "'Expect' may be '100-continue' only.")),
+    (UnsupportedTransferCoding, (501, "request.transfer_coding", "'Transfer-Encoding' may be 'chunked' only.")),
     (ParseException, MALFORMED),
 )
 
 
 def refusal(failure: BaseException, request_id: str) -> tuple[int, bytes]:
-    """The status and the whole answer, which ends the connection."""
-    status, code, detail = next((told for kind, told in REFUSALS if isinstance(failure, kind)), FAULT)
+    """Return the status and the whole answer, which ends the connection."""
+    status, code, detail = next((answer for kind, answer in REFUSALS if isinstance(failure, kind)), FAULT)
     title = HTTPStatus(status).phrase
     document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
     body = json.dumps({**document, "request_id": request_id}).encode()

@@ -1,4 +1,4 @@
-"""gunicorn as this service needs it: one process, a fixed number of threads, none of them for a client that is slow."""
+"""gunicorn with one process and a fixed number of threads, none for slow clients."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from gunicorn.app.base import BaseApplication
 from service.http.logger import GunicornLogger
 from service.http.worker import PatientWorker
 
-# While a thread reads a large body or writes a long answer, a client that is silent for so long is hung up on.
+# While a thread reads a large body or writes a long answer, a client idle for so long is disconnected.
 CLIENT_SILENCE_S = 30
 MOST_CONNECTIONS = 4096
 HEADER_LINE_BYTES = 8190
 HEADER_LINES = 64
-GARBAGE_AFTER = 10_000  # objects: a request makes and drops some hundreds, most of them in no cycle
+GARBAGE_AFTER = 10_000  # objects: a request creates and frees some hundreds, most of them in no cycle
 
 
 def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]:
-    """The settings of the server, by gunicorn's names."""
+    """Return the server's settings by gunicorn's names."""
     return {
         "bind": f"{address}:{port}",
-        "workers": 1,  # the bindings hold no locks that a fork would copy
+        "workers": 1,  # the bindings have no locks yet that a fork would copy
         "worker_class": PatientWorker,
         "threads": threads,
         "worker_connections": MOST_CONNECTIONS,
@@ -43,7 +43,7 @@ def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]
 
 
 class HttpServer(BaseApplication):  # type: ignore[misc]
-    """A WSGI application behind gunicorn. `make_app` is called in the process that serves, after the fork."""
+    """WSGI application behind gunicorn; `make_app` is called after the fork."""
 
     def __init__(self, make_app: Callable[[], Callable[..., Any]], options: dict[str, Any]) -> None:
         self._make_app = make_app
@@ -51,20 +51,20 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Called by gunicorn."""
+        """Implement gunicorn's hook."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        """Called by gunicorn."""
+        """Implement gunicorn's hook."""
         app = self._make_app()
-        gc.freeze()  # all that is there now stays: it need not be looked through for garbage again and again
+        gc.freeze()  # all current objects are permanent: exempt them from garbage collection
         gc.set_threshold(GARBAGE_AFTER)
         return app
 
 
 def _prepare(server: Any) -> None:
-    """Room for all connections, and deadlines: Linux hands a listener's own on to the connections it accepts."""
+    """Set backlog and deadlines of listeners; connections inherit the deadlines."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     limit = struct.pack("@ll", CLIENT_SILENCE_S, 0)

@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, made patient: a slow client costs a connection, never a thread.
+"""gunicorn's threaded worker, changed so that a slow client holds no thread.
 
-The main loop gathers a request (its head, and a body of ordinary size) before a thread gets it, sends what a client did
-not take at once, and waits for clients to hang up. gunicorn's own worker reads in its threads and lingers in its main
-loop, so that a few dozen clients that dribble stop it. Here a thread reads from a client only what is larger than
-READ_AHEAD_BYTES or of unknown length: the API has slots for such requests (service/edge/slots.py).
+The main loop gathers a request (its head, and a body of ordinary size) before a thread gets it, sends what a client
+did not read at once, and waits for clients to close. gunicorn's own worker reads in its threads and lingers in its
+main loop, so a few dozen slow clients block it. Here a thread reads from a client only bodies larger than
+READ_AHEAD_BYTES or of unknown length: the API limits such requests by slots (service/edge/slots.py).
 """
 
 from __future__ import annotations
@@ -31,29 +31,35 @@ NOTIFY_S = 1.0
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
-    """Every connection is in one place: gathering, in a thread, answering, kept alive or lingering."""
+    """Worker in which a connection has one state at a time.
 
-    REQUEST_S = 20.0  # from a connection's first moment, or from a request's first byte, to its last
-    ANSWER_S = 60.0  # for a client to take what is left of an answer once its thread has ended
-    LINGER_S = 2.0  # for a client to hang up after us
+    The states are gathering, in a thread, answering, kept alive and lingering.
+    """
+
+    REQUEST_S = 20.0  # from the accept, or from a request's first byte, to its last
+    ANSWER_S = 60.0  # for a client to read the rest of an answer once its thread has ended
+    LINGER_S = 2.0  # for a client to close after the server has
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # gunicorn's pending_conns and these are each sorted by deadline: all that enter one get the same time.
+        # gunicorn's pending_conns and these are each sorted by deadline, because all entries get the same time.
         self.answering: deque[Connection] = deque()
         self.lingering: deque[Connection] = deque()
         self._notified_at = -math.inf
 
     def notify(self) -> None:
-        """Tell the arbiter that the main loop turns: once a second. It is a write to a file, as dear as a small query,
-        and gunicorn does it at every turn, of which each request makes several."""
+        """Notify the arbiter that the main loop runs, at most once a second.
+
+        It is a write to a file, as expensive as a small query, and gunicorn does it in every iteration, several times
+        per request.
+        """
         now = clock.monotonic()
         if now - self._notified_at >= NOTIFY_S:
             self._notified_at = now
             super().notify()
 
     def accept(self, listener: Any) -> None:
-        """A new connection. When there are too many, the one that has dribbled longest goes."""
+        """Accept a connection; if there are too many, close the slowest one."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -64,13 +70,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._hang_up(self.pending_conns[0], self.pending_conns)
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
-        """A kept-alive connection begins its next request, or ends."""
+        """Handle a kept-alive connection that begins its next request, or ends."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._gather(conn)
 
     def on_pending_socket_readable(self, conn: Connection, _client: Any) -> None:
-        """More of a request."""
+        """Read more of a request."""
         try:
             if not conn.gather():
                 return
@@ -81,19 +87,19 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._serve(conn)
 
     def handle(self, conn: Connection) -> Any:
-        """In a thread: read the request from what was gathered, and answer it."""
+        """Parse the buffered request and answer it, in a thread."""
         conn.hand_over()
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        """In a thread. What may be left of a large body is not waited for: the connection ends."""
+        """Answer, in a thread; close if a large body was not read to its end."""
         if not conn.is_whole:
             req.force_close()
             req.body = Body(BodyByThread(req.body.reader))
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """In a thread: what is no proper request gets a problem document, like every other refusal."""
+        """Answer an invalid request with a problem document, in a thread."""
         request_id = ids.uuid()
         status, answer = refusal(exc, request_id)
         address = addr[0] if addr else ""
@@ -104,27 +110,27 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         client.sendall(answer)
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
-        """A thread has ended with this connection."""
+        """Continue with a connection after its thread has ended."""
         conn.is_kept = not fs.cancelled() and fs.exception() is None and bool(fs.result())
         if conn.is_kept:
             conn.gathered += conn.parser.unreader.take_buffered()
         self._finish_answer(conn)
 
     def murder_pending(self) -> None:
-        """Hang up on those whose time is over. gunicorn calls it every second."""
+        """Close connections past their deadline. Called by gunicorn every second."""
         now = clock.monotonic()
         for queue in (self.pending_conns, self.answering, self.lingering):
             while queue and queue[0].timeout <= now:
                 self._hang_up(queue[0], queue)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The service stops: who has not sent a request by now need not be waited for."""
+        """Shorten the deadlines of idle connections, as the service stops."""
         super()._cap_keepalive(deadline)
         while self.pending_conns:
             self._hang_up(self.pending_conns[0], self.pending_conns)
 
     def _gather(self, conn: Connection) -> None:
-        """Read what is there of a request; the rest is waited for in the main loop."""
+        """Read available data of a request; the main loop waits for the rest."""
         try:
             is_ready = conn.is_ready() or conn.gather()
         except (OSError, EOFError):
@@ -174,7 +180,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._enter(conn, self.keepalived_conns, keepalive_s, selectors.EVENT_READ, self.on_client_socket_readable)
 
     def _linger(self, conn: Connection) -> None:
-        """Say that we have ended, then wait for the client to: closing at once could tear the answer away from it."""
+        """Shut down sending, then wait for the client to close.
+
+        Closing at once could destroy the answer on its way.
+        """
         try:
             conn.end()
         except OSError:

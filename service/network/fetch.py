@@ -1,8 +1,8 @@
-"""Fetches a file from a URL that somebody named, without being led to where only this computer can go.
+"""Download from a user's URL, protected against server-side request forgery.
 
-Every name of every hop is resolved once, every one of its addresses is checked, and the connection is made to a
-checked address itself: what a resolver answers a second time does not matter. Nothing from the environment (proxies,
-netrc) is used.
+The name of every hop is resolved once, all of its addresses are checked, and the connection is made to a checked
+address itself, so that a later answer of the resolver does not matter. Nothing from the environment (proxies, netrc)
+is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HEADERS = (("User-Agent", "nacre"), ("Accept", "*/*"), ("Accept-Encoding", "iden
 
 @dataclass(frozen=True, slots=True)
 class Fetcher:
-    """How to fetch: over what, within which bounds. `monotonic` gives seconds; `timeout_s` is for all of one fetch."""
+    """Downloader with its limits. `timeout_s` is for a whole download."""
 
     outside: Outside
     reach: Reach
@@ -40,14 +40,14 @@ class Fetcher:
 
     @contextmanager
     def open(self, text: str) -> Iterator[RemoteFile]:
-        """The file behind a URL and its redirects.
+        """Open the file of a URL, following redirects.
 
         Raises InvalidError with a `url.*` code: invalid, scheme, credentials, port, address, not_resolved, unreachable,
         bad_answer, too_slow, too_large, redirects, downgrade.
         """
         deadline = self.monotonic() + self.timeout_s
         url, hops = parse(text, self.ports), 0
-        with _told(url):
+        with _translated(url):
             while True:
                 with self._answer(url, deadline) as answer:
                     if answer.status not in REDIRECTS:
@@ -58,12 +58,15 @@ class Fetcher:
                     raise InvalidError(f"Over {MOST_REDIRECTS} redirects: give the last URL.", code="url.redirects")
 
     def check(self, url: RemoteUrl) -> tuple[Address, ...]:
-        """The addresses to try, every one allowed. Raises InvalidError (`url.address`, `url.not_resolved`)."""
+        """Return the addresses to try, all of them allowed.
+
+        Raises InvalidError (`url.address`, `url.not_resolved`).
+        """
         for address in (addresses := self._addresses(url)):
             self.reach.check(url.host, address)
             if self.outside.is_own(address):
-                told = f"{url.host} leads to this service's own computer: name another host."
-                raise InvalidError(told, code="url.address")
+                detail = f"{url.host} leads to this service's own computer: name another host."
+                raise InvalidError(detail, code="url.address")
         return addresses
 
     def _addresses(self, url: RemoteUrl) -> tuple[Address, ...]:
@@ -94,9 +97,9 @@ class Fetcher:
 
     def _file(self, url: RemoteUrl, answer: httpcore.Response) -> RemoteFile:
         if answer.status != 200:
-            raise InvalidError(f"{url.host} answers {answer.status}: look at the URL.", code="url.bad_answer")
+            raise InvalidError(f"{url.host} answers {answer.status}: check the URL.", code="url.bad_answer")
         if _header(answer, b"content-encoding") not in ("", "identity"):
-            raise InvalidError(f"{url.host} sends something else than the file itself.", code="url.bad_answer")
+            raise InvalidError(f"{url.host} sends encoded content: give the file's own URL.", code="url.bad_answer")
         length = _header(answer, b"content-length")
         file = RemoteFile(answer, int(length) if length.isdigit() else None, self.max_bytes)
         file.check(file.size_bytes or 0)
@@ -104,7 +107,7 @@ class Fetcher:
 
 
 class RemoteFile:
-    """A file that is being sent. `size_bytes` is None when the server does not say."""
+    """A file being downloaded. `size_bytes` is None when the server does not state it."""
 
     def __init__(self, answer: httpcore.Response, size_bytes: int | None, max_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -112,7 +115,10 @@ class RemoteFile:
         self._max_bytes = max_bytes
 
     def chunks(self) -> Iterator[bytes]:
-        """Its bytes. Raises InvalidError (`url.too_large`); what else goes wrong comes out of Fetcher.open."""
+        """Yield its bytes. Raises InvalidError (`url.too_large`).
+
+        Other errors are raised by the context of Fetcher.open().
+        """
         received = 0
         for chunk in self._answer.iter_stream():
             received += len(chunk)
@@ -120,28 +126,28 @@ class RemoteFile:
             yield chunk
 
     def check(self, size_bytes: int) -> None:
-        """Raises InvalidError when that is too much."""
+        """Check the size against the limit. Raises InvalidError."""
         if size_bytes > self._max_bytes:
-            raise InvalidError(f"The file has over {self._max_bytes} bytes, which are allowed.", code="url.too_large")
+            raise InvalidError(f"The file has more than the allowed {self._max_bytes} bytes.", code="url.too_large")
 
 
 @contextmanager
-def _told(url: RemoteUrl) -> Iterator[None]:
-    """Errors of the connection as our own."""
+def _translated(url: RemoteUrl) -> Iterator[None]:
+    """Translate errors of the connection."""
     try:
         yield
     except httpcore.TimeoutException as failure:
-        told = f"{url.host} took too long: try again, or upload the file."
-        raise InvalidError(told, code="url.too_slow") from failure
+        detail = f"{url.host} took too long: retry, or upload the file."
+        raise InvalidError(detail, code="url.too_slow") from failure
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as failure:
-        told = f"{url.host} does not answer as a web server does, or ended early."
-        raise InvalidError(told, code="url.bad_answer") from failure
+        detail = f"{url.host} does not answer in HTTP, or ended early: check the URL."
+        raise InvalidError(detail, code="url.bad_answer") from failure
     except httpcore.NetworkError as failure:
-        raise InvalidError(f"{url.host} cannot be reached, or broke off.", code="url.unreachable") from failure
+        raise InvalidError(f"{url.host} is unreachable, or broke the connection.", code="url.unreachable") from failure
 
 
 class _Dialler(httpcore.NetworkBackend):
-    """Connects to one of the checked addresses, whatever the name means now."""
+    """Network backend that connects to a checked address instead of resolving again."""
 
     def __init__(self, fetcher: Fetcher, url: RemoteUrl, addresses: tuple[Address, ...], deadline: float) -> None:
         self._fetcher = fetcher
@@ -157,7 +163,7 @@ class _Dialler(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: object = None,
     ) -> httpcore.NetworkStream:
-        """See httpcore.NetworkBackend; the host is not asked again."""
+        """See httpcore.NetworkBackend; the name is not resolved again."""
         del host, timeout, local_address, socket_options
         failure: Exception = httpcore.ConnectError(f"{self._url.host} has no address")
         for address in self._addresses[:MOST_ADDRESSES]:
@@ -166,12 +172,12 @@ class _Dialler(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
                 continue
-            return _Hurried(stream, self._fetcher.monotonic, self._deadline)
+            return _DeadlineStream(stream, self._fetcher.monotonic, self._deadline)
         raise failure
 
 
-class _Hurried(httpcore.NetworkStream):
-    """A connection that ends at a deadline, however steadily it drips."""
+class _DeadlineStream(httpcore.NetworkStream):
+    """Connection that ends at a deadline, even if data arrives steadily."""
 
     def __init__(self, inner: httpcore.NetworkStream, monotonic: Callable[[], float], deadline: float) -> None:
         self._inner = inner
@@ -195,7 +201,7 @@ class _Hurried(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """See httpcore.NetworkStream."""
         inner = self._inner.start_tls(ssl_context, server_hostname, self._left(timeout))
-        return _Hurried(inner, self._monotonic, self._deadline)
+        return _DeadlineStream(inner, self._monotonic, self._deadline)
 
     def get_extra_info(self, info: str) -> object:
         """See httpcore.NetworkStream."""
@@ -204,10 +210,10 @@ class _Hurried(httpcore.NetworkStream):
     def _left(self, timeout: float | None) -> float:
         left = self._deadline - self._monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("the time for all of it is over")
+            raise httpcore.ReadTimeout("the deadline of the download has passed")
         return min(left, SILENCE_S if timeout is None else timeout)
 
 
 def _header(answer: httpcore.Response, name: bytes) -> str:
-    """The first header of that name, "" when there is none."""
+    """Return the first header of that name, "" when there is none."""
     return next((value.decode("latin-1").strip() for key, value in answer.headers if key.lower() == name), "")

@@ -1,9 +1,8 @@
-"""URLs that people name and this service opens: what a URL may be, and which addresses may lie behind it.
+"""Validation of URLs that users name for download, and of their addresses.
 
-Whoever makes a server open a URL reaches what only that server reaches. So a URL is taken apart here, once and
-strictly, and an address is refused unless the whole internet could reach it, or an operator listed its network. The
-cloud's own networks are refused even then. Sources: RFC 3986, and the IANA special-purpose registries as `ipaddress`
-knows them.
+A user who makes a server open a URL reaches what only that server can reach. So a URL is parsed here, once and
+strictly, and an address is refused unless it is public or an operator listed its network. The cloud's own networks are
+always refused. Sources: RFC 3986, and the IANA special-purpose registries as in `ipaddress`.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ LONGEST_URL = 2048
 LONGEST_HOST = 253
 LONGEST_PORT = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# RFC 3986's characters and no others: no space, no backslash, nothing that does not print, nothing outside ASCII.
+# RFC 3986's characters only: no space, backslash, control or non-ASCII character.
 CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<target>[^#]*)")
 AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]+)(?::(?P<port>[0-9]*))?")
-# A label may end in digits only where a name goes on: so no decimal, octal or hexadecimal spelling of an address fits.
+# The last label must not end in digits, so that no decimal, octal or hexadecimal spelling of an address matches.
 NAME = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?"
 )
-# IPv6 addresses that carry an IPv4 one in their last 32 bits (mapped, NAT64): the IPv4 one is what is judged.
+# IPv6 addresses with an IPv4 one in their last 32 bits (mapped, NAT64): the IPv4 address is checked.
 CARRIERS = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
-# What is not for everybody and not marked as such there: other carriers (compatible, 6to4, Teredo, local NAT64, 6to4's
-# relays), site-local, documentation, segment routing.
+# Not public, but not marked as such there: other embedded IPv4 (compatible, 6to4, Teredo, local NAT64, 6to4 relays),
+# site-local, documentation, segment routing.
 NOT_PUBLIC: tuple[Network, ...] = (
     *(IPv6Network(text) for text in ("::/96", "2002::/16", "2001::/32", "64:ff9b:1::/48", "fec0::/10")),
     *(IPv6Network(text) for text in ("3fff::/20", "5f00::/16")),
@@ -43,7 +42,7 @@ NOT_PUBLIC: tuple[Network, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class RemoteUrl:
-    """A URL that was taken apart. `target` is path and query, percent-encoded; `host` a name or an address."""
+    """A parsed URL. `target`: path and query, percent-encoded; `host`: name or address."""
 
     scheme: str
     host: str
@@ -52,13 +51,13 @@ class RemoteUrl:
 
     @property
     def authority(self) -> str:
-        """Host and port as they stand in a URL."""
+        """Host and port as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def address(self) -> Address | None:
-        """The host when it is an address; None when it is a name."""
+        """Address of the host; None when it is a name."""
         return _address(self.host)
 
     def __str__(self) -> str:
@@ -67,20 +66,21 @@ class RemoteUrl:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where the service may go: what is public, and `allowed`, but never to `own`."""
+    """Networks that may be connected to: public ones and `allowed`, but never `own`."""
 
     allowed: tuple[Network, ...] = ()
     own: tuple[Network, ...] = ()
 
     def check(self, host: str, address: Address) -> None:
-        """Raises InvalidError (`url.address`) when the address behind `host` may not be connected to.
+        """Check that the address of `host` may be connected to.
 
-        It is not told which address a name has: whoever asks may not know the names of this network.
+        Raises InvalidError (`url.address`). The error does not contain the address: users may not resolve names of this
+        network through the service.
         """
         why = self._why_not(address)
         if why:
-            told = f"{host} leads to an address that {why}: name a host with public addresses only."
-            raise InvalidError(told, code="url.address")
+            detail = f"{host} leads to an address that {why}: name a host with public addresses only."
+            raise InvalidError(detail, code="url.address")
 
     def _why_not(self, address: Address) -> str | None:
         if any(_within(address, carrier) for carrier in CARRIERS):
@@ -88,19 +88,22 @@ class Reach:
         if any(_within(address, network) for network in self.own):
             return "belongs to this cloud"
         if address.is_unspecified or address.is_multicast or address.is_loopback or address.is_link_local:
-            return "means another computer everywhere"
+            return "is local to each computer"
         if any(_within(address, network) for network in self.allowed):
             return None
         public = address.is_global and not address.is_reserved
         if not public or any(_within(address, network) for network in NOT_PUBLIC):
-            return "not everybody can reach"
+            return "is not public"
         return None
 
 
 def parse(text: str, ports: Collection[int]) -> RemoteUrl:
-    """Take a URL apart. Raises InvalidError: `url.invalid`, `url.scheme`, `url.credentials`, `url.port`."""
+    """Parse a URL.
+
+    Raises InvalidError: `url.invalid`, `url.scheme`, `url.credentials`, `url.port`.
+    """
     if len(text) > LONGEST_URL or not CHARACTERS.fullmatch(text):
-        raise _invalid(f"it is longer than {LONGEST_URL} characters, or has some that no URL has")
+        raise _invalid(f"it is longer than {LONGEST_URL} characters, or has invalid ones")
     parts = PARTS.fullmatch(text)
     if parts is None:
         raise _invalid("it is not 'https://host/path', without a fragment")
@@ -108,12 +111,12 @@ def parse(text: str, ports: Collection[int]) -> RemoteUrl:
     if scheme not in DEFAULT_PORTS:
         raise InvalidError(f"'{scheme[:20]}' is not fetched: only http and https are.", code="url.scheme")
     if "@" in parts["authority"]:
-        told = "A URL with a user or a password is not fetched: others would see it."
-        raise InvalidError(told, code="url.credentials")
+        detail = "A URL with a user or a password is not fetched: others would see it."
+        raise InvalidError(detail, code="url.credentials")
     host, port = _authority(parts["authority"], DEFAULT_PORTS[scheme])
     if port not in ports:
-        told = ", ".join(str(each) for each in sorted(ports))
-        raise InvalidError(f"Port {port} is not fetched from: only {told} are.", code="url.port")
+        allowed = ", ".join(str(each) for each in sorted(ports))
+        raise InvalidError(f"Port {port} is not fetched from: only {allowed} are.", code="url.port")
     target = parts["target"]
     return RemoteUrl(scheme, host, port, target if target.startswith("/") else f"/{target}")
 
@@ -126,7 +129,7 @@ def _authority(text: str, default_port: int) -> tuple[str, int]:
     bare = host.strip("[]").lower() if host.startswith("[") else host.lower()
     is_address = _address(bare) is not None and host.startswith("[") == (":" in bare)
     if not is_address and (host.startswith("[") or len(host) > LONGEST_HOST or not NAME.fullmatch(host)):
-        raise _invalid("its host is neither a name nor an address as it is usually written")
+        raise _invalid("its host is neither a name nor an address in its usual form")
     return bare, int(found["port"] or default_port)
 
 

@@ -1,1 +1,1 @@
-"""Ceph RBD behind the storage contract. The only package that imports rados and rbd (Debian's own bindings)."""
+"""Ceph RBD behind the storage contract; only this package imports rados and rbd."""

@@ -1,4 +1,4 @@
-"""CephStorage: the contract on a Ceph cluster, verb by verb."""
+"""The storage contract on a Ceph cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.refs import Attachment, HostRef, ImageRef, Rbd, VolumeInfo, VolumeR
 
 
 class CephStorage:
-    """A Storage on Ceph RBD. Nothing is opened before the first call; threads and forked children may share it.
+    """Storage on Ceph RBD, connected at the first call.
 
     `client_name` is the full cephx name ("client.nacre"); see storage.ceph.cluster for the capabilities it needs.
     `secret_uuid` is that of the libvirt secret which holds, on every host, the key of the host's own cephx user.
@@ -43,11 +43,11 @@ class CephStorage:
         pool_check.check(self._cluster, name)
 
     def osds(self) -> tuple[OsdFacts, ...]:
-        """See Storage.osds. The manager measures these: UnreachableError when none is alive."""
+        """See Storage.osds. Raises UnreachableError when no manager daemon is up."""
         return facts.osds(self._cluster.ask)
 
     def hosts(self, osds: tuple[OsdFacts, ...]) -> tuple[HostStorage, ...]:
-        """See Storage.hosts. The manager counts: UnreachableError when none is alive, or a new one has not yet."""
+        """See Storage.hosts. Raises UnreachableError when no manager has the counters."""
         return hosts.hosts(self._cluster.ask, osds)
 
     def import_image(
@@ -101,5 +101,5 @@ class CephStorage:
         return Rbd(volume.pool, volume.name, user=host.user, secret_uuid=self._secret_uuid)
 
     def close(self) -> None:
-        """Drop the connection; the next call makes a new one."""
+        """Close the connection; the next call opens a new one."""
         self._cluster.close()

@@ -1,13 +1,13 @@
-"""One connection to a Ceph cluster: made when first needed, one per process, every call with a deadline.
+"""Connection to a Ceph cluster, opened when first needed, one per process.
 
-What its cephx user needs, and no more (Ceph 16.2; `images` and `vms` stand for the pools in use):
+Every call has a deadline. Its cephx user needs (Ceph 16.2; `images` and `vms` stand for the pools in use):
 
     mon 'profile rbd'
     osd 'profile rbd pool=images, profile rbd pool=vms'
 
-That covers every fact about pools, OSDs and hosts as well. There is no mgr capability: every command goes to a monitor,
-which hands the manager's ones on. A dead manager then costs the monitor deadline, while a command sent to it directly
-ends with no deadline that holds.
+That includes all facts about pools, OSDs and hosts. There is no mgr capability: every command goes to a monitor, which
+forwards those of the manager. If the manager is down, a command then ends at the monitor deadline; one sent to the
+manager directly would have no effective deadline.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from storage.errors import NotFoundError, StorageError, UnreachableError
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds until a silent cluster becomes an UnreachableError.
+    """Deadlines in seconds, after which calls raise UnreachableError.
 
-    `io_s` holds for one operation on an OSD. A verb cut off in the middle meets it again while it lets go of what it
-    had open: a write ends after about five times `io_s`, an import after about twelve times.
+    `io_s` is for one operation on an OSD. An interrupted call waits for it again while it closes what it had open: a
+    write ends after about five times `io_s`, an import after about twelve times.
     """
 
     connect_s: int = 5
@@ -45,14 +45,14 @@ class Timeouts:
 
 @dataclass(slots=True)
 class _Link:
-    """An open connection and its pools. librados lets threads share both."""
+    """An open connection and its pools; threads may share both."""
 
     handle: rados.Rados
     ioctxs: dict[str, rados.Ioctx] = field(default_factory=dict)
 
 
 class Cluster:
-    """Pools and commands of one cluster, for any number of threads, before and after a fork."""
+    """Pools and commands of a cluster, for any threads, before and after a fork."""
 
     def __init__(self, conf_path: str, keyring_path: str, client_name: str, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
@@ -65,14 +65,14 @@ class Cluster:
         _clusters.add(self)
 
     def ioctx(self, pool: str) -> rados.Ioctx:
-        """The open pool. NotFoundError when it does not exist, DeniedError, UnreachableError."""
+        """Return the open pool. Raises NotFoundError, DeniedError, UnreachableError."""
         link = self._connected()
         if pool not in link.ioctxs:
             link.ioctxs.setdefault(pool, self._open_pool(link, pool))
         return link.ioctxs[pool]
 
     def ask(self, prefix: str, **arguments: str | list[str]) -> Any:
-        """The parsed answer to a cluster command. UnreachableError when nobody answered in time."""
+        """Run a cluster command and return its parsed answer. Raises UnreachableError."""
         command = json.dumps({"prefix": prefix, "format": "json", **arguments})
         handle = self._connected().handle
         with translated(prefix):
@@ -86,7 +86,7 @@ class Cluster:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Translate errors inside; a connection that the cluster has shut out is given up for a new one."""
+        """Translate errors inside; drop a connection that the cluster has blocklisted."""
         try:
             with translated(what):
                 yield
@@ -96,7 +96,7 @@ class Cluster:
             raise
 
     def close(self) -> None:
-        """Drop the connection; the next call makes a new one."""
+        """Close the connection; the next call opens a new one."""
         with self._lock:
             link, self._link = self._link, None
         if link:
@@ -105,12 +105,12 @@ class Cluster:
             link.handle.shutdown()
 
     def _open_pool(self, link: _Link, pool: str) -> rados.Ioctx:
-        # Asked first, since opening a pool that is not there waits for a newer map with no deadline at all.
+        # Check first: opening a pool that does not exist waits for a newer map without a deadline.
         if pool not in {each["poolname"] for each in self.ask("osd lspools")}:
             raise NotFoundError(f"the cluster has no pool {pool}")
         with translated(f"open pool {pool}"):
             ioctx = link.handle.open_ioctx(pool)
-        # On a full pool writes now fail at once instead of waiting for space, and removals go through.
+        # Then on a full pool writes fail at once instead of waiting for space, and removals work.
         ioctx.set_osdmap_full_try()
         with translated(f"open pool {pool}"):
             devices.make_trash(ioctx)
@@ -121,10 +121,10 @@ class Cluster:
         if link := self._link:
             return link
         with self._lock:
-            if link := self._link:  # made by the thread before this one
+            if link := self._link:  # opened by the previous thread
                 return link
             if self._failure and self._failures > failures_seen:
-                # The attempt that this thread has waited for failed: another one would double its deadline.
+                # The attempt that this thread waited for failed: another one would double its deadline.
                 raise type(self._failure)(str(self._failure)) from self._failure
             return self._connect()
 
@@ -149,17 +149,17 @@ class Cluster:
                 "rados_mon_op_timeout": str(limits.command_s),
                 "rados_osd_op_timeout": str(limits.io_s),
                 "rbd_default_clone_format": "2",
-                "rbd_cache": "false",  # a write that returned is on the disks; nothing is left for close() to lose
+                "rbd_cache": "false",  # a write that returned is on the disks: close() can lose nothing
             }
             handle = rados.Rados(conffile=conf, name=self._client_name, conf=settings)
             handle.connect()
         return handle
 
     def _abandon(self) -> None:
-        # The parent's handle has no threads here: even its destructor would hang, so it must never run.
+        # The parent's handle has no threads in a child: even its destructor would hang, so it must never run.
         if self._link:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._link))
-        self._lock = threading.Lock()  # a thread that is not here may hold the old one
+        self._lock = threading.Lock()  # a thread of the parent may hold the old one
         self._link = None
 
 

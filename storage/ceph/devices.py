@@ -1,4 +1,4 @@
-"""What images and volumes share: the features of a block device, and how a half-made one is told and cleared away."""
+"""Block devices of images and volumes: features, completeness and removal."""
 
 from __future__ import annotations
 
@@ -23,31 +23,32 @@ FEATURES = (
 
 
 def create(ioctx: rados.Ioctx, rbd_name: str, size_bytes: int) -> None:
-    """Make a blank device. rbd.ImageExists when the name is taken, by a half-made one too."""
+    """Create a blank device. Raises rbd.ImageExists, also for an incomplete one."""
     rbd.RBD().create(ioctx, rbd_name, size_bytes, old_format=False, features=FEATURES)
 
 
 def is_whole(ioctx: rados.Ioctx, rbd_name: str) -> bool:
-    """Whether the device was made to its end; False for what a death in the middle of making it left behind.
+    """Return True if the device is complete; False for one left by a crash.
 
-    librbd makes a device in several writes (directory, id, header, parent, the parent's list of children), and a
-    clone cut off among them may look complete while its parent does not know it. So only the job's mark counts.
+    librbd creates a device in several writes (directory, id, header, parent, the parent's list of children), and a
+    clone that was interrupted among them may look complete while it is not in its parent's list. So only the job's mark
+    counts.
     """
     try:
         with rbd.Image(ioctx, rbd_name, read_only=True) as device:
             if JOB_KEY in dict(device.metadata_list()):
                 return True
             if _has_data(device) or any(True for _ in device.list_snaps()):
-                raise ConflictError(f"{rbd_name} holds data of somebody else")
+                raise ConflictError(f"{rbd_name} has data of another origin")
     except rbd.ImageNotFound:  # a directory entry without a header
         return False
     return False
 
 
 def make_trash(ioctx: rados.Ioctx) -> None:
-    """Make the object through which librbd removes devices, while there is room for it.
+    """Create the object that librbd needs to remove devices, while there is room.
 
-    librbd makes it at a pool's first removal; where the pool is full by then, every removal fails.
+    librbd creates it at a pool's first removal; if the pool is full by then, every removal fails.
     """
     try:
         ioctx.stat(TRASH)
@@ -57,16 +58,19 @@ def make_trash(ioctx: rados.Ioctx) -> None:
                 operation.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
                 ioctx.operate_write_op(operation, TRASH)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # full already: remove() tells, all else works
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # full already: only remove() fails then
                 raise
 
 
 def remove(ioctx: rados.Ioctx, rbd_name: str) -> None:
-    """Remove a device, half-made too; silent when it is not there. rbd.ImageBusy: try again, for 30 s at least."""
+    """Remove a device, complete or not; does nothing if it does not exist.
+
+    Raises rbd.ImageBusy: retry for 30 s at least.
+    """
     try:
         rbd.RBD().remove(ioctx, rbd_name)
     except rbd.ImageNotFound as error:
-        # Also what librbd says when it could not make the trash: only the pool's directory knows what is there.
+        # librbd raises this also when it could not create the trash: check the pool's directory.
         if rbd_name in rbd.RBD().list(ioctx):
             raise FullError(f"{rbd_name} cannot be removed: its pool is full and has no {TRASH} yet") from error
     except rbd.ImageBusy:
@@ -75,7 +79,7 @@ def remove(ioctx: rados.Ioctx, rbd_name: str) -> None:
 
 
 def parent_of(device: rbd.Image) -> tuple[str, str, str] | None:
-    """(pool, image, snapshot) of a clone."""
+    """Return (pool, image, snapshot) of a clone."""
     try:
         pool, image, snapshot = device.parent_info()
     except rbd.ImageNotFound:

@@ -1,4 +1,4 @@
-"""Health, pools and OSDs from the cluster's own answers, two commands each. `ask` does the talking."""
+"""Health, pools and OSDs by cluster commands; `ask` runs a command."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _QUOTA_NEAR_FULL = 0.85
 
 
 def health(ask: Ask) -> StorageHealth:
-    """The cluster's verdict of itself, one line per failing check."""
+    """Return the cluster's health, one line per failing check."""
     verdict, version = ask("health"), ask("version")["version"]
     checks = tuple(f"{code}: {check['summary']['message']}" for code, check in sorted(verdict["checks"].items()))
     return StorageHealth(status=verdict["status"], checks=checks, version=version.split()[2])
 
 
 def pools(ask: Ask) -> tuple[PoolFacts, ...]:
-    """The pools that are enabled for RBD, by name."""
+    """Return the pools that are enabled for RBD, by name."""
     use = {pool["name"]: pool["stats"] for pool in ask("df", detail="detail")["pools"]}
     details = {pool["pool_name"]: pool for pool in ask("osd pool ls", detail="detail")}
     rules = {rule["rule_id"]: rule for rule in ask("osd crush rule dump")}
     ours = [name for name, pool in sorted(details.items()) if "rbd" in pool["application_metadata"]]
-    counted = [name for name in ours if name in use]  # one may be newer than the count
+    counted = [name for name in ours if name in use]  # a pool may be newer than the usage
     return tuple(_pool(details[name], use[name], rules.get(details[name].get("crush_rule"), {})) for name in counted)
 
 
@@ -47,13 +47,13 @@ def _pool(detail: dict[str, Any], use: dict[str, Any], rule: dict[str, Any]) -> 
 
 
 def _device_class(rule: dict[str, Any]) -> str | None:
-    """CRUSH names the part of a tree that holds one class of disks `root~class`."""
+    """Return the rule's device class: CRUSH names such a subtree `root~class`."""
     classes = {name.partition("~")[2] for step in rule.get("steps", ()) if (name := step.get("item_name"))}
     return classes.pop() or None if len(classes) == 1 else None
 
 
 def osds(ask: Ask) -> tuple[OsdFacts, ...]:
-    """Every OSD by number, with its CRUSH host; "" for one that stands under no host."""
+    """Return every OSD by number, with its CRUSH host; "" for one under no host."""
     tree = ask("osd df", output_method="tree")
     latencies = {entry["id"]: entry["perf_stats"] for entry in _perf_infos(ask("osd perf"))}
     hosts = dict(_hosts_of_osds(tree["nodes"]))
@@ -62,7 +62,7 @@ def osds(ask: Ask) -> tuple[OsdFacts, ...]:
 
 
 def _perf_infos(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Where the list stands differs between versions of Ceph."""
+    """Return the list, whose place differs between versions of Ceph."""
     found: list[dict[str, Any]] = answer.get("osdstats", answer)["osd_perf_infos"]
     return found
 
@@ -80,7 +80,7 @@ def _osd(node: dict[str, Any], host: str, latency: dict[str, int]) -> OsdFacts:
         host=host,
         up=up,
         in_cluster=node["reweight"] > 0,
-        # The last numbers of a dead OSD stand for ever.
+        # The last numbers of an OSD that is down are reported for ever.
         commit_latency_ms=_milliseconds(latency, "commit") if up else None,
         apply_latency_ms=_milliseconds(latency, "apply") if up else None,
         used_bytes=node["kb_used"] * 1024,
@@ -91,4 +91,4 @@ def _osd(node: dict[str, Any], host: str, latency: dict[str, int]) -> OsdFacts:
 
 def _milliseconds(latency: dict[str, int], kind: str) -> float | None:
     nanoseconds = latency.get(f"{kind}_latency_ns", 0)
-    return nanoseconds / 1e6 if nanoseconds else None  # an idle OSD says 0: no data
+    return nanoseconds / 1e6 if nanoseconds else None  # an idle OSD reports 0: no data

@@ -1,7 +1,7 @@
-"""What the storage goes through on every host: five questions for the whole cluster, joined by the OSDs' hosts.
+"""Ceph load of every host: five cluster commands, joined by the OSDs' hosts.
 
-Ceph tells of OSDs and of placement groups (PGs), never of hosts. Written for Ceph 16.2; fields that other versions
-leave out count as not told.
+Ceph reports OSDs and placement groups (PGs), never hosts. Written for Ceph 16.2; fields that other versions leave out
+count as no data.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from storage.errors import UnreachableError
 from storage.facts import HostStorage, OsdFacts
 
 Ask = Callable[..., Any]
-# Every OSD tells of each of its peers: the answer grows with the square of a small cluster's OSDs, to 600 bytes a pair.
+# Every OSD reports each of its peers: the answer grows with the square of a small cluster's OSDs, 600 bytes a pair.
 _MOST_OSDS_FOR_PINGS = 300
 _RECOVERING = ("recover", "backfill")  # "recovering", "recovery_wait", "backfilling", "backfill_wait", "…_toofull"
 _DEGRADED = ("degraded", "undersized")
-_WHOLE_COPIES = 1  # the type of a replicated pool: a shard of an erasure-coded one answers no read alone
+_WHOLE_COPIES = 1  # the type of a replicated pool: a shard of an erasure-coded one serves no read alone
 
 
 @dataclass(slots=True)
@@ -91,11 +91,11 @@ def _by_host(osds: Iterable[OsdFacts]) -> dict[str, list[OsdFacts]]:
 
 
 def _counted(answer: Any, key: str) -> list[dict[str, Any]]:
-    """A list that only the manager has; versions before 14 answer with the bare list."""
+    """Return a list of the manager's; versions before 14 answer with the list itself."""
     if isinstance(answer, list):
         return answer
     if not answer.get("pg_ready", True):
-        raise UnreachableError("pg dump: the manager has started lately and not yet heard of every placement group")
+        raise UnreachableError("pg dump: the manager has restarted and has no report of some placement groups yet")
     listed: list[dict[str, Any]] = answer.get(key, [])
     return listed
 
@@ -109,7 +109,10 @@ def _pool_of(pg: Mapping[str, Any]) -> int:
 
 
 def _pgs(listed: list[dict[str, Any]], host_of: Mapping[int, str]) -> defaultdict[str, _Pgs]:
-    """Each PG once for every host that has, or gets, a copy; a place that nobody fills has a number of its own."""
+    """Return PGs by host: each PG once for every host that has, or gets, a copy.
+
+    A place without an OSD has a special number.
+    """
     found: defaultdict[str, _Pgs] = defaultdict(lambda: _Pgs(0, 0, 0, Counter()))
     for pg in listed:
         state, pool = pg["state"], _pool_of(pg)
@@ -132,7 +135,7 @@ def _local_reads(pgs: _Pgs, in_pool: Mapping[int, int], names: Mapping[int, str]
 
 
 def _pings(ask: Ask, osds: tuple[OsdFacts, ...], host_of: Mapping[int, str]) -> dict[str, float]:
-    """None of a cluster that is too large to ask: what it finds slow itself is in its health."""
+    """Return pings by host; none in a large cluster, whose health lists slow pings."""
     if len(osds) > _MOST_OSDS_FOR_PINGS:
         return {}
     alive = {osd.osd_id: host_of[osd.osd_id] for osd in osds if osd.up and osd.osd_id in host_of}

@@ -1,4 +1,4 @@
-"""Images: filled once, sealed by the golden snapshot, cloned for ever after."""
+"""Images: filled once, completed by the golden snapshot, then cloned."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _write_all(device: rbd.Image, pieces: Iterable[tuple[int, bytes]]) -> None:
         while under_way:
             _finish(under_way.popleft())
     finally:
-        for write in under_way:  # after an error: nothing may still be in flight when the device is closed
+        for write in under_way:  # also after an error: no write may be in flight when the device is closed
             write.wait_for_complete_and_cb()
     device.flush()
 
@@ -88,8 +88,8 @@ def image_size(cluster: Cluster, image: ImageRef) -> int | None:
 
 
 def _golden_size(device: rbd.Image, image: ImageRef) -> int | None:
-    # Read off the snapshot's entry: closing an image that was opened at a snapshot, read only, now and then kills the
-    # whole process in librbd 16 (once in some 2000 times; never in 16000 when opened without one).
+    # Read the size from the snapshot's entry: in librbd 16 closing an image that was opened at a snapshot, read only,
+    # sometimes aborts the process (once in some 2000 times; never in 16000 when opened without one).
     return next((int(each["size"]) for each in device.list_snaps() if each["name"] == image.snapshot), None)
 
 
@@ -104,11 +104,11 @@ def remove_image(cluster: Cluster, image: ImageRef) -> None:
 
 
 def _is_sealed_and_unused(ioctx: rados.Ioctx, image: ImageRef) -> bool:
-    # Asked before anything is touched: a golden snapshot with clones would vanish into the trash without an error.
+    # Check before any change: a golden snapshot with clones would be moved to the trash without an error.
     try:
         with rbd.Image(ioctx, image.name, read_only=True) as device:
             sealed = _golden_size(device, image) is not None
-            # Clone format 2 keeps this flag up for as long as any snapshot has a clone.
+            # Clone format 2 keeps this flag set as long as any snapshot has a clone.
             cloned = bool(device.op_features() & rbd.RBD_OPERATION_FEATURE_CLONE_PARENT)
             watchers = sum(1 for _ in device.watchers_list())
     except rbd.ImageNotFound:

@@ -1,7 +1,8 @@
-"""How much memory each OSD is allowed, from the monitors' configuration database.
+"""Memory limit of each OSD, from the monitors' configuration database.
 
-An OSD's own ceph.conf can say otherwise, unseen. Where several entries fit, a mask wins over none, even over the entry
-of the OSD itself, a host's mask over a disk class's (so Ceph 16.2.15 does), then the more particular section.
+An OSD's own ceph.conf can override it, which is not visible here. Of several matching entries one with a mask wins,
+even over the entry of the OSD itself, a host's mask over a disk class's (as in Ceph 16.2.15), then the more specific
+section.
 https://docs.ceph.com/en/pacific/rados/configuration/ceph-conf/#sections-and-masks
 """
 
@@ -17,7 +18,7 @@ _DEFAULT_BYTES = 4 << 30  # Ceph's own
 
 
 def by_osd(config: Iterable[Mapping[str, Any]], osds: Iterable[OsdFacts]) -> dict[int, int]:
-    """OSD → bytes. `config` as `config dump` tells it."""
+    """Return OSD → bytes. `config` is the output of `config dump`."""
     entries = [entry for entry in config if entry["name"] == _OPTION]
     return {osd.osd_id: _target(entries, osd) for osd in osds}
 

@@ -1,4 +1,4 @@
-"""How slow each host's network is, from the OSDs' own heartbeats to each other."""
+"""Network latency of each host, from the heartbeats between OSDs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 
 def by_host(osd_stats: Iterable[Mapping[str, Any]], host_of: Mapping[int, str]) -> dict[str, float]:
-    """Host → milliseconds; `osd_stats` as `pg dump osds` tells them, `host_of` every living OSD's host.
+    """Return host → milliseconds.
 
-    A pair of hosts has one number, the median of its OSDs'. A host has the median of its pairs: where one of several
-    hosts has a slow link all others see one slow pair and it sees nothing else. (Two hosts cannot be told apart.)
+    `osd_stats` is the output of `pg dump osds`, `host_of` has the host of every OSD that is up. A pair of hosts has one
+    number, the median of its OSDs'. A host has the median of its pairs: if one of several hosts has a slow link, the
+    others have one slow pair and it has only slow ones. (Of two hosts the slow one cannot be identified.)
     """
     pairs: defaultdict[frozenset[str], list[float]] = defaultdict(list)
     for ends, milliseconds in _measured(osd_stats, host_of):
@@ -27,12 +28,12 @@ def by_host(osd_stats: Iterable[Mapping[str, Any]], host_of: Mapping[int, str]) 
 def _measured(
     osd_stats: Iterable[Mapping[str, Any]], host_of: Mapping[int, str]
 ) -> Iterator[tuple[frozenset[str], float]]:
-    """(both hosts, milliseconds) of every pair of living OSDs on different hosts."""
+    """Yield (both hosts, milliseconds) of every pair of OSDs that are up on two hosts."""
     for stats in osd_stats:
         here = host_of.get(stats["osd"])
         for peer in stats.get("network_ping_times", ()):
             there = host_of.get(peer["osd"])
-            # The slower of the two networks, by the last ping: the averages beside it are minutes old.
+            # The slower of the two networks, by the last ping: the averages are minutes old.
             last = [float(network["last"]) for network in peer.get("interfaces", ()) if "last" in network]
             if here is not None and there is not None and here != there and last:
                 yield frozenset({here, there}), max(last)

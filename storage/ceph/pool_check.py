@@ -1,4 +1,4 @@
-"""May a pool be used? By trying, whatever the cluster's version and the user's capabilities say."""
+"""Check of a pool by using it, independent of versions and capabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIZE_BYTES = 4 << 20
 
 
 def check(cluster: Cluster, pool: str) -> None:
-    """See Storage.check_pool. What an earlier check left behind is removed first."""
+    """See Storage.check_pool. Leftovers of an earlier check are removed first."""
     with cluster.doing(f"check pool {pool}"):
         ioctx = cluster.ioctx(pool)
         _remove(ioctx)
@@ -28,7 +28,7 @@ def _make(ioctx: rados.Ioctx) -> None:
     with rbd.Image(ioctx, ORIGIN) as device:
         device.write(b"nacre", 0)
         device.create_snap(SNAPSHOT)
-    # Of a snapshot that nobody has protected: only clone format 2 allows it.
+    # Of an unprotected snapshot: only clone format 2 allows it.
     rbd.RBD().clone(ioctx, ORIGIN, SNAPSHOT, ioctx, CLONE, features=devices.FEATURES)
 
 

@@ -1,4 +1,4 @@
-"""Which OSDs have operations that take too long, from what the monitors complain of."""
+"""Slow operations of OSDs, from the cluster's health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _CHECK = "SLOW_OPS"
 
 
 def by_osd(health: Mapping[str, Any]) -> dict[int, int]:
-    """OSD → slow operations. The sum is all that is told: each OSD gets an even share, rounded up."""
+    """Return OSD → slow operations.
+
+    Health reports only the sum: each OSD gets an even share, rounded up.
+    """
     check = health.get("checks", {}).get(_CHECK)
     if check is None:
         return {}

@@ -1,4 +1,4 @@
-"""Volumes: clones of images and blank devices, made whole or made again."""
+"""Volumes: clones of images and blank devices, complete or created again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from storage.errors import ConflictError
 from storage.pieces import check_inside
 from storage.refs import ImageRef, VolumeInfo, VolumeRef, is_name
 
-# librbd takes these from the device itself. The usual cache passes every write on at once, and one to the same block
-# waits for it: a firmware that writes byte by byte would boot in minutes.
+# librbd reads these settings from the device itself. The default cache passes every write on at once, and the next
+# write to the same block waits for it: a firmware that writes byte by byte would take minutes to boot.
 WRITEBACK = {"conf_rbd_cache_policy": "writeback", "conf_rbd_cache_writethrough_until_flush": "false"}
 
 
 def clone(cluster: Cluster, image: ImageRef, volume: VolumeRef, *, size_bytes: int, job_id: str) -> None:
     """See Storage.clone."""
-    # No look at the image beforehand, which would cost a fifth of the time: a clone starts with its image's size.
+    # The image is not checked first, which would take a fifth of the time: a clone starts with its image's size.
     with cluster.doing(f"clone {image} to {volume}"):
         ioctx = cluster.ioctx(volume.pool)
         try:
@@ -88,7 +88,7 @@ def create_volume(
             if writeback:
                 for key, value in WRITEBACK.items():
                     device.metadata_set(key, value)
-            device.metadata_set(JOB_KEY, job_id)  # last: with it the device is whole
+            device.metadata_set(JOB_KEY, job_id)  # last: it marks the device as complete
 
 
 def _refuse_other(ioctx: rados.Ioctx, volume: VolumeRef, size_bytes: int) -> None:
@@ -126,7 +126,7 @@ def read(cluster: Cluster, volume: VolumeRef, *, offset: int, length: int) -> by
 
 
 def look(cluster: Cluster, volume: VolumeRef) -> VolumeInfo | None:
-    """See Storage.volume. Read only, so that the look is no watcher."""
+    """See Storage.volume. Opened read-only, so that it adds no watcher."""
     with cluster.doing(f"look at {volume}"):
         try:
             with rbd.Image(cluster.ioctx(volume.pool), volume.name, read_only=True) as device:
@@ -147,7 +147,7 @@ def _info(device: rbd.Image, volume: VolumeRef) -> VolumeInfo:
 
 
 def names(cluster: Cluster, pool: str) -> tuple[VolumeRef, ...]:
-    """See Storage.volumes: the pool's directory, nothing is opened. What no ref can name is none of ours."""
+    """See Storage.volumes. Reads the pool's directory; skips names that no ref allows."""
     with cluster.doing(f"list pool {pool}"):
         found = sorted(rbd.RBD().list(cluster.ioctx(pool)))
     return tuple(VolumeRef(pool, name) for name in found if is_name(name))

@@ -91,7 +91,7 @@ def test_without_a_count_the_hosts_facts_grow_old(cloud, osds):
 
     def not_counted(moment):
         if moment == "before hosts":
-            raise UnreachableError("pg dump: the manager has started lately")
+            raise UnreachableError("pg dump: the manager has restarted")
 
     cloud.hook = not_counted
     look(cloud, after_s=60)

@@ -35,5 +35,5 @@ class Actor:
         return self.scope.project_id
 
 
-ANONYMOUS = Actor(name="anonymous", role="nobody", request_id="", scope=NOTHING)
+ANONYMOUS = Actor(name="anonymous", role="anonymous", request_id="", scope=NOTHING)
 SERVICE = Actor(name="nacre", role="admin", request_id="-", scope=EVERYTHING)

@@ -219,7 +219,7 @@ def test_a_slot_is_held_as_long_as_its_console(cloud, console, screen):
 def test_a_later_serial_line_ends_an_earlier_one(cloud, console):
     first = opened(console, ticket(cloud))
     with opened(console, ticket(cloud)):
-        assert last_word(first) == "the serial console was closed, or somebody else has opened it"
+        assert last_word(first) == "the serial console was closed, or another client has opened it"
 
 
 def test_a_screen_is_left_when_its_viewer_goes(cloud, console, screen):

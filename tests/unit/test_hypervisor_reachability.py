@@ -109,7 +109,7 @@ def test_a_host_that_greets_and_then_hangs_costs_the_process_and_not_us(prober: 
     hangs = listen(ADDRESSES[20], greets=True)
     prober.ask([HostEndpoint("nobody", NOBODY)])
     first = prober.pid
-    assert prober.ask([hangs]) == {hangs: "it greets, but libvirt does not open"}
+    assert prober.ask([hangs]) == {hangs: "TLS works, but libvirt does not open"}
     wait_until(lambda: not alive(first))
     assert prober.ask([HostEndpoint("nobody", NOBODY)]).popitem()[1] == "Connection refused"
     assert prober.pid not in (None, first)
@@ -119,7 +119,7 @@ def test_many_that_hang_do_not_keep_the_others_from_an_answer(prober: Reachabili
     hang = [listen(address, greets=True) for address in ADDRESSES[:20]]
     silent = [listen(ADDRESSES[21])]
     told = prober.ask(hang + silent)
-    assert {told[one] for one in hang} == {"it greets, but libvirt does not open"}
+    assert {told[one] for one in hang} == {"TLS works, but libvirt does not open"}
     assert told[silent[0]] == "no answer in time"
 
 

@@ -131,7 +131,7 @@ def test_a_shard_of_an_erasure_coded_pool_answers_no_read_alone() -> None:
 
 
 def test_a_manager_that_has_not_counted_yet_is_no_answer() -> None:
-    with pytest.raises(UnreachableError, match="started lately"):
+    with pytest.raises(UnreachableError, match="has restarted"):
         hosts.hosts(lambda *_, **__: {"pg_ready": False}, TWO)
 
 

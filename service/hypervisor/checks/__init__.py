@@ -1,1 +1,1 @@
-"""Checks of a host before it is taken in: its settings, and whether a kernel boots with KVM."""
+"""Checks of a host before it is added: its settings, and a kernel boot with KVM."""

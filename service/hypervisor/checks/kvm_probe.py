@@ -1,4 +1,4 @@
-"""Does KVM really run a guest on this host? libvirt believes /dev/kvm; this boots a kernel and believes the guest."""
+"""Test of KVM on a host by booting a kernel; libvirt only checks /dev/kvm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FAILED = ("crashed", "rebooted", "stopped", LOST)
 
 
 class Probe:
-    """A stock kernel whose init does nothing but power off: a reset, a crash or silence is a failure."""
+    """Probe by a stock kernel whose init powers off; a reset, crash or timeout fails."""
 
     def __init__(self, endpoint: HostEndpoint, connection: HostConnection, hub: EventHub, machine: str) -> None:
         self._endpoint = endpoint
@@ -32,7 +32,10 @@ class Probe:
         self._machine = machine
 
     def run(self) -> VirtType:
-        """The type that works. Raises DomainRefusedError when the probe guest runs under neither: it proves nothing."""
+        """Return the type that works.
+
+        Raises DomainRefusedError when the probe guest boots with neither: the test is then inconclusive.
+        """
         reason = self._boot("kvm")
         if reason is None:
             return "kvm"
@@ -40,12 +43,12 @@ class Probe:
         if control is not None:
             raise DomainRefusedError(
                 f"the probe guest boots on host {self._endpoint.name} neither with KVM ({reason}) "
-                f"nor without ({control}): look at {PROBE_FOLDER} there"
+                f"nor without ({control}): check {PROBE_FOLDER} there"
             )
         return "qemu"
 
     def _boot(self, virt_type: VirtType) -> str | None:
-        """None when the guest reached its init and powered off, else why not."""
+        """Boot; return None if the guest reached its init and powered off, or the failure."""
         vm_id = str(uuid.uuid4())
         xml = render_probe(
             virt_type, uuid=vm_id, name=f"nacre-probe-{vm_id[:8]}", machine=self._machine, folder=PROBE_FOLDER
@@ -66,7 +69,7 @@ class Probe:
         def end(connection: libvirt.virConnect) -> None:
             domain = domain_state.find(connection, vm_id)
             if domain is not None:
-                with suppress(libvirt.libvirtError):  # it may end by itself at this very moment
+                with suppress(libvirt.libvirtError):  # it may end by itself at this moment
                     domain.destroyFlags(0)
 
         self._connection.call(end)
@@ -79,4 +82,4 @@ def _wait(watch: Watch, deadline_s: float) -> str | None:
             return None
         if signal.kind in _FAILED:
             return signal.kind
-    return f"silent for {deadline_s:g} s"
+    return f"no event for {deadline_s:g} s"

@@ -1,7 +1,7 @@
-"""Look at a host before it is used: everything that is wrong at once, each with how to mend it.
+"""Preflight checks of a host: all problems at once, each with its fix.
 
-Configuration is not read but tried: a guest that starts paused with the network card or the disk in question proves
-the bridge, the secret, the key and Ceph's configuration in one, and QEMU says itself what is missing.
+Configuration is tested, not read: a guest that starts paused with the network card or the disk proves the bridge, the
+secret, the key and Ceph's configuration together, and QEMU's error names what is missing.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from service.hypervisor.values import HypervisorFacts
 from storage.refs import Attachment, Rbd
 
 OLDEST_LIBVIRT, OLDEST_QEMU = (7, 0, 0), (5, 2, 0)  # Debian 11's: TLS migration, virtio hot-plug and JSON -blockdev
-SKEW_WARN_S, SKEW_FAIL_S = 2.0, 10.0  # the guest's clock, which is what is read, counts whole seconds
+SKEW_WARN_S, SKEW_FAIL_S = 2.0, 10.0  # the guest's clock, which is read, has whole seconds
 START_TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)
 class _Findings:
-    """Collects; a check that itself fails is a finding, too."""
+    """Collector of findings; a check that raises is a finding, too."""
 
     made: list[Finding] = field(default_factory=list)
 
-    def add(self, check: str, verdict: Verdict, told: str, mend: str = "") -> None:
-        self.made.append(Finding(check, verdict, told, mend))
+    def add(self, check: str, verdict: Verdict, detail: str, mend: str = "") -> None:
+        self.made.append(Finding(check, verdict, detail, mend))
 
 
 class Preflight:
-    """One look at one host. `probe` boots a kernel and tells whether KVM works."""
+    """Preflight of one host. `probe` boots a kernel and returns the working type."""
 
     def __init__(self, connection: HostConnection, probe: Callable[[], VirtType]) -> None:
         self._connection = connection
@@ -53,7 +53,7 @@ class Preflight:
         self._began_s = time.monotonic()
 
     def run(self, want: Expectations) -> HostReport:
-        """Never raises: a host that cannot be reached has that as its only finding."""
+        """Run the checks. Never raises: an unreachable host has that as its only finding."""
         try:
             hostname, host_uuid, facts = self._connection.call(_identity)
         except NacreError as error:
@@ -99,9 +99,11 @@ class Preflight:
         for name, theirs in want.cpu_features.items():
             lacking = sorted(theirs - mine)
             if lacking:
-                told = f"lacks CPU features that {name} has: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}"
+                detail = (
+                    f"lacks CPU features that {name} has: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}"
+                )
                 mend = "Set guest_cpu_model in the settings to one that all hosts have, or no guest comes from there."
-                self._found.add("cpu", "warn", told, mend)
+                self._found.add("cpu", "warn", detail, mend)
                 return
         self._found.add("cpu", "ok", f"{facts.cpu_model}, {facts.cpus} CPUs, {facts.memory_mib} MiB")
 
@@ -173,10 +175,10 @@ class Preflight:
 
     def _try(self, check: str, look: Callable[[libvirt.virConnect], bool], missing: str, mend: str, fine: str) -> None:
         try:
-            good, told = self._connection.call(look, timeout_s=START_TIMEOUT_S), missing
+            good, detail = self._connection.call(look, timeout_s=START_TIMEOUT_S), missing
         except NacreError as error:
-            good, told = False, _last_words(error.detail)
-        self._found.add(check, "ok" if good else "fail", fine if good else told, "" if good else mend)
+            good, detail = False, _qemu_error(error.detail)
+        self._found.add(check, "ok" if good else "fail", fine if good else detail, "" if good else mend)
 
 
 def _identity(connection: libvirt.virConnect) -> tuple[str, str, HypervisorFacts]:
@@ -184,8 +186,8 @@ def _identity(connection: libvirt.virConnect) -> tuple[str, str, HypervisorFacts
     return connection.getHostname(), capabilities.findtext("host/uuid") or "", host_facts.read(connection)
 
 
-def _last_words(detail: str) -> str:
-    """QEMU repeats its whole command before it says what is wrong."""
+def _qemu_error(detail: str) -> str:
+    """Return the end of QEMU's error, which repeats the whole command first."""
     command, found, words = detail.rpartition("}: ")
     return f"QEMU: {words.strip()}" if found and "-blockdev" in command else detail
 
@@ -205,8 +207,8 @@ def _mend_volume(source: Attachment, pool: str) -> str:
     )
 
 
-def _mend_reach(told: str) -> str:
-    """The next step for what a TLS greeting says went wrong; the words are OpenSSL's and the kernel's."""
+def _mend_reach(detail: str) -> str:
+    """Return the next step for a failed TLS handshake, by the error's text."""
     for words, mend in (
         ("refused", "Start libvirtd-tls.socket on the host, and open port 16514 to the control plane."),
         ("IP address mismatch", "Issue the host a certificate whose subjectAltName has this address."),
@@ -220,7 +222,7 @@ def _mend_reach(told: str) -> str:
         ),
         ("no answer in time", "Check the address, that the host is up, and that no firewall drops port 16514."),
     ):
-        if words in told:
+        if words in detail:
             return mend
     return "Check that libvirtd listens with TLS on port 16514 there and that both sides' certificates fit."
 
@@ -234,9 +236,9 @@ def _paused(
     bridge: str | None = None,
     source: Attachment | None = None,
 ) -> Iterator[libvirt.virDomain]:
-    """A tiny guest with one thing in it, for as long as the block lasts; it never runs.
+    """Create a tiny paused guest with one device for the duration of the block.
 
-    One that a killed process left behind goes first: it would hold its volume open for ever.
+    One left by a killed process is ended first: it would hold its volume open for ever.
     """
     _end(connection, guest_id)
     xml = render_preflight(
@@ -260,10 +262,13 @@ def _end(connection: libvirt.virConnect, guest_id: str) -> None:
 
 
 def _guest_clock(domain: libvirt.virDomain) -> datetime:
-    """A guest's real-time clock begins as its host's. Like C's struct tm: years from 1900, months from 0."""
+    """Return a guest's real-time clock, which starts as its host's.
+
+    QEMU's answer is like C's struct tm: years from 1900, months from 0.
+    """
     ask = {"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}
-    told = json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps(ask), 0))["return"]
+    clock = json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps(ask), 0))["return"]
     return datetime(
-        told["tm_year"] + 1900, told["tm_mon"] + 1, told["tm_mday"],
-        told["tm_hour"], told["tm_min"], told["tm_sec"], tzinfo=UTC,
+        clock["tm_year"] + 1900, clock["tm_mon"] + 1, clock["tm_mday"],
+        clock["tm_hour"], clock["tm_min"], clock["tm_sec"], tzinfo=UTC,
     )  # fmt: skip

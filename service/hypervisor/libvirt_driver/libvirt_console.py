@@ -1,4 +1,4 @@
-"""A domain's serial console as libvirt's stream: what the guest says is gathered by the event loop."""
+"""A domain's serial console as a libvirt stream, read by the event loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.hypervisor.errors import ConsoleClosedError, DomainNotFoundError, H
 from service.hypervisor.libvirt_link import domain_state
 from service.hypervisor.libvirt_link.connection import HostConnection
 
-MOST_WAITING_BYTES = 1024 * 1024  # of a guest that talks while nobody reads, the latest are kept
+MOST_WAITING_BYTES = 1024 * 1024  # of unread output; older bytes are dropped
 SEND_S = 30.0
 CLOSE_S = 5.0
 _READ = libvirt.VIR_STREAM_EVENT_READABLE | libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
@@ -19,12 +19,12 @@ _NOT_NOW = -2
 
 
 class LibvirtConsole:
-    """Open from the start; has a connection of its own, so that it ends without anybody else's."""
+    """Open serial console, with a connection of its own that is closed with it."""
 
     def __init__(self, host: HostConnection, vm_id: str) -> None:
         self._host = host
         self._changed = threading.Condition()
-        self._heard = bytearray()
+        self._output = bytearray()
         self._ended: str | None = None
         self._writable = False
         self._closed = False
@@ -32,11 +32,11 @@ class LibvirtConsole:
 
     def read(self, timeout_s: float) -> bytes:
         with self._changed:
-            self._changed.wait_for(lambda: self._heard or self._ended, timeout_s)
-            if not self._heard and self._ended:
+            self._changed.wait_for(lambda: self._output or self._ended, timeout_s)
+            if not self._output and self._ended:
                 raise ConsoleClosedError(self._ended)
-            heard, self._heard = bytes(self._heard), bytearray()
-            return heard
+            output, self._output = bytes(self._output), bytearray()
+            return output
 
     def write(self, data: bytes) -> None:
         while data:
@@ -55,8 +55,8 @@ class LibvirtConsole:
         if not self._closed:
             self._closed = True
             self._end("the serial console was closed")
-            with suppress(HostUnreachableError):  # a host that is silent now is left all the same
-                self._host.bounded(self._hang_up, timeout_s=CLOSE_S)
+            with suppress(HostUnreachableError):  # also if the host is unreachable now
+                self._host.bounded(self._abort, timeout_s=CLOSE_S)
 
     def _open(self, connection: libvirt.virConnect, vm_id: str) -> tuple[libvirt.virConnect, libvirt.virStream]:
         domain = domain_state.find(connection, vm_id)
@@ -68,7 +68,7 @@ class LibvirtConsole:
         return connection, stream
 
     def _on_event(self, stream: libvirt.virStream, events: int, _opaque: object) -> None:
-        """Called by the event loop, which an exception would not reach anybody from."""
+        """Handle a stream event, in the event loop: it would swallow an exception."""
         if events & libvirt.VIR_STREAM_EVENT_WRITABLE:
             stream.eventUpdateCallback(_READ)
             with self._changed:
@@ -93,8 +93,8 @@ class LibvirtConsole:
             stream.eventRemoveCallback()
             return
         with self._changed:
-            self._heard += piece
-            del self._heard[:-MOST_WAITING_BYTES]
+            self._output += piece
+            del self._output[:-MOST_WAITING_BYTES]
             self._changed.notify_all()
 
     def _wait_writable(self) -> None:
@@ -103,14 +103,14 @@ class LibvirtConsole:
         self._stream.eventUpdateCallback(_READ | libvirt.VIR_STREAM_EVENT_WRITABLE)
         with self._changed:
             if not self._changed.wait_for(lambda: self._writable or self._ended, SEND_S):
-                raise ConsoleClosedError(f"the serial console took nothing for {SEND_S:g} s")
+                raise ConsoleClosedError(f"the serial console accepted no input for {SEND_S:g} s")
 
     def _end(self, reason: str) -> None:
         with self._changed:
             self._ended = self._ended or reason
             self._changed.notify_all()
 
-    def _hang_up(self) -> None:
+    def _abort(self) -> None:
         with suppress(libvirt.libvirtError):  # it may have ended by itself
             self._stream.eventRemoveCallback()
         with suppress(libvirt.libvirtError):

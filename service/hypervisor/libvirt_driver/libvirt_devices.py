@@ -1,4 +1,4 @@
-"""Changes of running domains through libvirt: live only, since a transient domain has no other definition."""
+"""Live changes of running domains by libvirt; a transient domain has no others."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from service.hypervisor.errors import (
     DomainRefusedError,
     HotAddRefusedError,
 )
-from service.hypervisor.libvirt_driver.libvirt_part import LibvirtPart, find_disk, live_tree, tell_qemu
+from service.hypervisor.libvirt_driver.libvirt_part import LibvirtPart, find_disk, live_tree, run_qmp
 from service.hypervisor.render import render_dimm, render_disk
 from service.hypervisor.spec import MEMORY_STEP_MIB, DiskSpec
 from service.hypervisor.spec_check import check_text
 
 DETACH_S = 30.0  # a busy guest under emulation answers within seconds; one that has no driver never does
-ASK_AGAIN_S = 3.0  # a guest that is still booting does not hear the first request
+ASK_AGAIN_S = 3.0  # a guest that is still booting ignores the first request
 LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
-# A guest's firmware that resets the drive shuts its tray without a word: libvirt goes on thinking that it is open.
+# If the guest's firmware resets the drive, the tray closes without an event: libvirt still has it as open.
 TRAY_SHUT, TRAY_TRIES = re.compile(r"Tray of (the )?device .*is not open"), 10
 _NEVER = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 
 
 class LibvirtDevices(LibvirtPart):
-    """Disks, media, processors, memory and name of running domains."""
+    """Changes of disks, media, vCPUs, memory and name of running domains."""
 
     def attach_disk(self, vm_id: str, disk: DiskSpec) -> None:
         xml = render_disk(disk)
@@ -51,10 +51,10 @@ class LibvirtDevices(LibvirtPart):
             while self._has_disk(vm_id, target):
                 if time.monotonic() > deadline:
                     raise DetachRefusedError(
-                        f"the guest of domain {vm_id} has not let go of {target} in {DETACH_S:g} s: "
-                        f"unmount it there and try again{complaint}"
+                        f"the guest of domain {vm_id} has not released {target} in {DETACH_S:g} s: "
+                        f"unmount it there and retry{complaint}"
                     )
-                complaint = self._ask_for(vm_id, target)
+                complaint = self._request_detach(vm_id, target)
                 watch.next(ASK_AGAIN_S)
 
     def grow_disk(self, vm_id: str, target: str, size_bytes: int) -> None:
@@ -77,13 +77,13 @@ class LibvirtDevices(LibvirtPart):
                 if not TRAY_SHUT.search(error.detail):
                     raise
             self._with_domain(vm_id, lambda domain: _open_tray(domain, disk.target))
-        raise DomainRefusedError(f"the guest of domain {vm_id} shuts the tray of {disk.target} each time: try again")
+        raise DomainRefusedError(f"the guest of domain {vm_id} closes the tray of {disk.target} each time: retry")
 
     def set_vcpus(self, vm_id: str, vcpus: int) -> None:
         def add(domain: libvirt.virDomain) -> None:
             present = domain.info()[3]
             if vcpus < present:
-                raise DomainRefusedError("a processor cannot be taken out of a running guest")
+                raise DomainRefusedError("a vCPU cannot be removed from a running guest")
             if vcpus > present:
                 domain.setVcpusFlags(vcpus, LIVE)
 
@@ -115,10 +115,10 @@ class LibvirtDevices(LibvirtPart):
         except DomainNotFoundError:
             return False
 
-    def _ask_for(self, vm_id: str, target: str) -> str:
-        """Ask the guest to let go; what libvirt said when it would not pass that on just now.
+    def _request_detach(self, vm_id: str, target: str) -> str:
+        """Request the detach from the guest; return libvirt's text if it cannot now.
 
-        Raises DomainRefusedError when this disk can never be unplugged.
+        Raises DomainRefusedError when this disk can never be detached.
         """
 
         def ask(domain: libvirt.virDomain) -> str:
@@ -145,7 +145,7 @@ def _change(domain: libvirt.virDomain, xml: str) -> None:
 def _open_tray(domain: libvirt.virDomain, target: str) -> None:
     drive = find_disk(domain, target)
     if drive is not None:
-        tell_qemu(domain, "blockdev-open-tray", {"id": _alias(drive), "force": True})
+        run_qmp(domain, "blockdev-open-tray", {"id": _alias(drive), "force": True})
 
 
 def _holds(domain: libvirt.virDomain, target: str, xml: str) -> bool:
@@ -163,8 +163,8 @@ def _alias(disk: etree._Element) -> str:
 def _check_growth(domain: libvirt.virDomain, memory_mib: int, more_mib: int) -> None:
     ceiling_kib = int(live_tree(domain).findtext("maxMemory") or 0)
     if more_mib < 0:
-        raise DomainRefusedError("memory cannot be taken out of a running guest")
+        raise DomainRefusedError("memory cannot be removed from a running guest")
     if memory_mib > ceiling_kib // 1024:
-        raise DomainRefusedError(f"it started with a ceiling of {ceiling_kib // 1024} MiB")
+        raise DomainRefusedError(f"it was started with at most {ceiling_kib // 1024} MiB")
     if more_mib % MEMORY_STEP_MIB:
         raise DomainRefusedError(f"memory is added in steps of {MEMORY_STEP_MIB} MiB, {more_mib} MiB are none")

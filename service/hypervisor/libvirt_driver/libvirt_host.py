@@ -1,4 +1,7 @@
-"""The contract on a real host: libvirt over TLS. Domains are transient, so what has stopped is gone."""
+"""The hypervisor contract on a real host, by libvirt over TLS.
+
+Domains are transient: a stopped one does not exist.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ START_TIMEOUT_S = 90.0
 
 
 class LibvirtHost(LibvirtDevices, LibvirtScreen):
-    """One host. Made by LibvirtHypervisors.on(); connects at the first call."""
+    """One host. Created by LibvirtHypervisors.on(); connects at the first call."""
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class LibvirtHost(LibvirtDevices, LibvirtScreen):
         return there
 
     def _with_any_domain(self, vm_id: str, action: Callable[[libvirt.virDomain], object]) -> None:
-        """A domain that is gone, or goes meanwhile, is fine."""
+        """Call the action on a domain; ignore that it is gone, or goes meanwhile."""
         with suppress(DomainNotFoundError):
             self._with_domain(vm_id, action)
 

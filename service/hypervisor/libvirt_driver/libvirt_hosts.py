@@ -1,4 +1,4 @@
-"""All hosts of the cloud through libvirt: one lazy connection each, one event hub for all."""
+"""Hosts of the cloud by libvirt: one lazy connection each, one event hub for all."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ SPARED_S = 60.0
 
 
 class LibvirtHypervisors:
-    """Hypervisors over `qemu+tls`. `pki_path`: folder with cacert.pem, clientcert.pem, clientkey.pem.
+    """Hypervisors over `qemu+tls`.
 
-    Nothing connects before the first call, so an object made before a fork may be used after it, in one process only.
+    `pki_path`: folder with cacert.pem, clientcert.pem, clientkey.pem. Nothing connects before the first call, so an
+    object created before a fork may be used after it, in one process only.
     """
 
     def __init__(
@@ -37,18 +38,18 @@ class LibvirtHypervisors:
         self._connections: dict[HostEndpoint, HostConnection] = {}
 
     def on(self, endpoint: HostEndpoint) -> Hypervisor:
-        """The hypervisor of one host. Never connects by itself: the first call does."""
+        """Return the hypervisor of one host; only its first call connects."""
         return LibvirtHost(endpoint, self._connection(endpoint), self._hub, side=self._side)
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> None:
-        """Call `handler`, in a thread of the driver, for every domain event of every host that is connected.
+        """Call `handler` for every domain event of connected hosts, in a thread.
 
-        A host whose connection was lost is silent until the next call to it connects again.
+        A host whose connection was lost reports no events until the next call reconnects.
         """
         self._hub.listen(handler)
 
     def reach(self, endpoints: Collection[HostEndpoint]) -> dict[HostEndpoint, str | None]:
-        """Asks the prober's process: see Hypervisors."""
+        """See Hypervisors.reach; the prober's process does it."""
         troubles = self._prober.ask(endpoints)
         return {
             endpoint: None if trouble is None else unreachable(endpoint, trouble)
@@ -56,10 +57,10 @@ class LibvirtHypervisors:
         }
 
     def keep(self, endpoints: Collection[HostEndpoint]) -> None:
-        """Drop the connections to all other hosts: they are no longer the cloud's."""
+        """Close the connections to all other hosts: they have left the cloud."""
         wanted = frozenset(endpoints)
         with self._lock:
-            # A host that is being looked at, to be added perhaps, is spared.
+            # Keep one that is in use: a host that is being checked before it is added.
             outdated = [
                 endpoint
                 for endpoint, connection in self._connections.items()
@@ -70,7 +71,7 @@ class LibvirtHypervisors:
             connection.close()
 
     def close(self) -> None:
-        """Drop all connections."""
+        """Close all connections."""
         with self._lock:
             connections = tuple(self._connections.values())
         for connection in connections:

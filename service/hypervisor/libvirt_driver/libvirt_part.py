@@ -1,4 +1,4 @@
-"""What every half of the libvirt driver stands on: one host's connection, and a domain found or told missing."""
+"""Base of the parts of the libvirt driver: a host's connection and domain look-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 
 
 class LibvirtPart:
-    """One host."""
+    """Base class of one host's driver."""
 
     def __init__(self, endpoint: HostEndpoint, connection: HostConnection, hub: EventHub) -> None:
         self._endpoint = endpoint
@@ -32,11 +32,11 @@ class LibvirtPart:
         self._hub = hub
 
     def watch(self, vm_id: str) -> AbstractContextManager[Watch]:
-        """Signals of one domain of this host."""
+        """Subscribe to one domain of this host."""
         return self._hub.watch(self._endpoint.name, vm_id)
 
     def _with_domain(self, vm_id: str, action: Callable[[libvirt.virDomain], Result]) -> Result:
-        """`action(domain)`. Raises DomainNotFoundError, also when the domain goes meanwhile."""
+        """Return `action(domain)`. Raises DomainNotFoundError, also if it ends meanwhile."""
 
         def run(connection: libvirt.virConnect) -> Result:
             domain = domain_state.find(connection, vm_id)
@@ -52,8 +52,11 @@ class LibvirtPart:
         return self._connection.call(run, timeout_s=STOP_TIMEOUT_S)
 
 
-def tell_qemu(domain: libvirt.virDomain, command: str, arguments: Mapping[str, str | bool]) -> None:
-    """Raises DomainRefusedError with QEMU's own words; neither they nor libvirt's name the arguments."""
+def run_qmp(domain: libvirt.virDomain, command: str, arguments: Mapping[str, str | bool]) -> None:
+    """Run a QMP command.
+
+    Raises DomainRefusedError with QEMU's message; neither it nor libvirt's contains the arguments.
+    """
     question = json.dumps({"execute": command, "arguments": arguments})
     answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
     if "error" in answer:
@@ -61,12 +64,12 @@ def tell_qemu(domain: libvirt.virDomain, command: str, arguments: Mapping[str, s
 
 
 def live_tree(domain: libvirt.virDomain) -> etree._Element:
-    """The running domain's XML."""
+    """Return the running domain's XML."""
     return schema.parse(domain.XMLDesc(0))
 
 
 def find_disk(domain: libvirt.virDomain, target: str) -> etree._Element | None:
-    """The disk or drive at `target`; None when there is none."""
+    """Return the disk or drive at `target`; None when there is none."""
     return next((disk for disk in live_tree(domain).findall("devices/disk") if _target(disk) == target), None)
 
 

@@ -1,4 +1,4 @@
-"""VNC, screenshots and the serial console through libvirt."""
+"""VNC, screenshots and the serial console by libvirt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import libvirt
 
 from service.hypervisor.contract import Console
 from service.hypervisor.libvirt_driver.libvirt_console import LibvirtConsole
-from service.hypervisor.libvirt_driver.libvirt_part import LibvirtPart, live_tree, tell_qemu
+from service.hypervisor.libvirt_driver.libvirt_part import LibvirtPart, live_tree, run_qmp
 from service.hypervisor.picture import png_of_ppm
 from service.hypervisor.values import Display
 from service.hypervisor.vnc_password import check_password
@@ -17,10 +17,10 @@ MOST_SCREEN_BYTES = 128 * 1024 * 1024
 
 
 class LibvirtScreen(LibvirtPart):
-    """What a person sees of a running domain, and types.
+    """Screen and consoles of running domains.
 
-    The password goes to QEMU itself: told by way of its XML, libvirtd would keep it in a file, and send it along when
-    the domain moves.
+    The password is set in QEMU directly: in the XML libvirtd would store it in a file, and send it along with a
+    migration.
     """
 
     def set_vnc_password(self, vm_id: str, password: str | None, *, expires_at: datetime | None = None) -> None:
@@ -29,10 +29,10 @@ class LibvirtScreen(LibvirtPart):
         expiry = "never" if expires_at is None else str(int(expires_at.timestamp()))
 
         def change(domain: libvirt.virDomain) -> None:
-            tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": "now"})  # no moment with half a change
-            tell_qemu(domain, "set_password", secret)
+            run_qmp(domain, "expire_password", {"protocol": "vnc", "time": "now"})  # locked until both are set
+            run_qmp(domain, "set_password", secret)
             if password is not None:
-                tell_qemu(domain, "expire_password", {"protocol": "vnc", "time": expiry})
+                run_qmp(domain, "expire_password", {"protocol": "vnc", "time": expiry})
 
         self._with_domain(vm_id, change)
 
@@ -54,7 +54,7 @@ class LibvirtScreen(LibvirtPart):
 
 
 def _screen(domain: libvirt.virDomain) -> bytes:
-    """The first screen, in the format that QEMU writes."""
+    """Return the first screen, in QEMU's format."""
     stream = domain.connect().newStream(0)
     picture = bytearray()
     try:

@@ -1,1 +1,1 @@
-"""Connections to libvirtd: TLS, deadlines, events, reachability, and what libvirt reports as plain values."""
+"""Connections to libvirtd: TLS, deadlines, events, reachability, values."""

@@ -1,6 +1,6 @@
-"""Calls that nothing can interrupt, made under a deadline all the same: a few threads per host, never one per try.
+"""Deadlines for calls that cannot be interrupted, by a few threads per host.
 
-Threads are shared by all hosts and belong to one only while it is at work: ten thousand idle hosts have none.
+Threads are shared by all hosts and assigned to one only while it has calls: ten thousand idle hosts have none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_PER_HOST = 8
 
 
 class Crew:
-    """Threads that wait for something to do: one is started when none is free, and ends when it was idle for long."""
+    """Pool of threads: started when none is free, ended after a long idle time."""
 
     def __init__(self, name: str = "calls") -> None:
         self._name = name
@@ -25,7 +25,7 @@ class Crew:
         self._idle = 0
 
     def start(self, function: Callable[[], None]) -> None:
-        """Run `function`, which raises nothing, in one of the threads, at once."""
+        """Run `function`, which must not raise, in one of the threads, at once."""
         with self._changed:
             self._todo.append(function)
             if self._idle >= len(self._todo):
@@ -57,18 +57,21 @@ class _Call(Generic[Result]):
         if not self.abandoned:
             try:
                 self._result = self._function()
-            except BaseException as error:  # noqa: BLE001  handed to the caller, who waits
+            except BaseException as error:  # noqa: BLE001  passed on to the waiting caller
                 self._error = error
         self.done.set()
 
     def outcome(self) -> Result:
         if self._error is not None:
             raise self._error
-        return self._result  # type: ignore[return-value]  # set whenever there is no error
+        return self._result  # type: ignore[return-value]  # always set if there is no error
 
 
 class BoundedCalls:
-    """At most `most` calls at once. One that hangs keeps its thread; its caller goes on at the deadline."""
+    """Runner of at most `most` calls at once.
+
+    A call that hangs keeps its thread; its caller continues at the deadline.
+    """
 
     def __init__(self, crew: Crew, *, most: int = MOST_PER_HOST) -> None:
         self._crew = crew
@@ -78,7 +81,7 @@ class BoundedCalls:
         self._at_work = 0  # threads of the crew
 
     def run(self, function: Callable[[], Result], *, timeout_s: float) -> Result:
-        """`function()`, or TimeoutError after `timeout_s`; the function may still be running then."""
+        """Return `function()`. Raises TimeoutError after `timeout_s`; it may still run."""
         call = _Call(function)
         with self._lock:
             self._waiting.append(call)  # type: ignore[arg-type]  # results are of any type
@@ -96,7 +99,7 @@ class BoundedCalls:
             call.run()
 
     def _next(self) -> _Call[object] | None:
-        """The next call; None when this thread is to go back to the crew."""
+        """Return the next call; None when this thread must return to the crew."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

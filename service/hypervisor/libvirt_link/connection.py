@@ -1,7 +1,7 @@
-"""One host's libvirt connections: opened when first needed, reopened after a loss, every call under a deadline.
+"""A host's libvirt connections: opened when needed, a deadline for every call.
 
-A connection serves one call at a time: when a shared one is lost, libvirt 9's client leaves the second waiter behind
-and later crashes on it, and a call beside a long one waits for the next keepalive. So each call takes one for itself.
+A connection serves one call at a time: when a shared one is lost, libvirt 9's client abandons the second waiter and
+later crashes on it, and a call in parallel with a long one waits for the next keepalive. So each call takes its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from service.hypervisor.errors import DomainNotFoundError, DomainRefusedError, H
 from service.hypervisor.events import EventHub
 from service.hypervisor.libvirt_link import event_loop
 from service.hypervisor.libvirt_link.bounded import BoundedCalls, Crew
-from service.hypervisor.libvirt_link.close_stuck_socket import hang_up
+from service.hypervisor.libvirt_link.close_stuck_socket import shut_down_stuck
 from service.hypervisor.libvirt_link.libvirt_events import subscribe
 from service.hypervisor.libvirt_link.pki import TLS_PORT, Pki
 from service.hypervisor.libvirt_link.reachability import Reachability
@@ -31,13 +31,13 @@ Result = TypeVar("Result")
 KNOCK_TIMEOUT_S = 4.0
 OPEN_WAIT_S = 6.0  # how long one caller waits for another caller's attempt to open
 CALL_TIMEOUT_S = 15.0
-OPEN_S = 10.0  # one that hears nothing for so long while it opens is lost
+OPEN_S = 10.0  # a connection without data for so long while it opens is lost
 KEEPALIVE = (5, 3)  # seconds between probes, probes unanswered before the connection counts as lost
-MOST_IDLE = 2  # connections kept for the next call
+MOST_IDLE = 2  # idle connections kept for the next call
 
 
 class HostConnection:
-    """`call()` is the only way to a host. Safe from any thread; not across a fork."""
+    """Connections to one host. Safe from any thread; not across a fork."""
 
     def __init__(self, endpoint: HostEndpoint, pki: Pki, hub: EventHub, *, crew: Crew, prober: Reachability) -> None:
         self.endpoint = endpoint
@@ -48,7 +48,7 @@ class HostConnection:
         self._idle: deque[libvirt.virConnect] = deque()
         self._opening = threading.Lock()
         self._opening_since_s: float | None = None
-        self._ears: libvirt.virConnect | None = None  # carries events and nothing else
+        self._event_connection: libvirt.virConnect | None = None  # for events only
         self._failed: tuple[float, HostUnreachableError] | None = None
         self._closed = False
         self._used_s = time.monotonic()
@@ -59,17 +59,20 @@ class HostConnection:
         return time.monotonic() - self._used_s
 
     def call(self, action: Callable[[libvirt.virConnect], Result], *, timeout_s: float = CALL_TIMEOUT_S) -> Result:
-        """`action(connection)`, with libvirt's errors translated.
+        """Return `action(connection)`, with libvirt's errors translated.
 
         Raises HostUnreachableError at the deadline or when the connection breaks meanwhile, DomainNotFoundError, and
-        DomainRefusedError with libvirt's own sentence for everything else.
+        DomainRefusedError with libvirt's message for everything else.
         """
         event_loop.ensure_running()
         self._used_s = time.monotonic()
         return self.bounded(lambda: self._on_one(action), timeout_s=timeout_s)
 
     def alone(self, action: Callable[[libvirt.virConnect], Result]) -> Result:
-        """`action(connection)` in the caller's thread and without a deadline, for what may rightly take hours."""
+        """Return `action(connection)`, in the caller's thread, without a deadline.
+
+        For actions that may take hours.
+        """
         connection = self._connect()
         try:
             return self._attempt(action, connection)
@@ -77,7 +80,10 @@ class HostConnection:
             connection.close()
 
     def dedicated(self, action: Callable[[libvirt.virConnect], Result]) -> Result:
-        """`action(connection)` on a connection that is nobody else's and stays open when the action has worked."""
+        """Return `action(connection)` on a connection of the caller's own.
+
+        It stays open when the action has succeeded.
+        """
         event_loop.ensure_running()
 
         def run() -> Result:
@@ -91,7 +97,10 @@ class HostConnection:
         return self.bounded(run, timeout_s=CALL_TIMEOUT_S)
 
     def bounded(self, function: Callable[[], Result], *, timeout_s: float) -> Result:
-        """`function()`, which speaks to this host. Raises HostUnreachableError at the deadline."""
+        """Return `function()`, which calls this host.
+
+        Raises HostUnreachableError at the deadline.
+        """
         try:
             return self._calls.run(function, timeout_s=timeout_s)
         except TimeoutError as error:
@@ -101,12 +110,12 @@ class HostConnection:
             ) from error
 
     def close(self) -> None:
-        """Drop the connections; nothing opens them again."""
+        """Close the connections for good."""
         self._closed = True
-        ears, self._ears = self._ears, None
-        with suppress(TimeoutError, libvirt.libvirtError):  # a host that is silent now is left all the same
-            if ears is not None:
-                self._calls.run(lambda: _leave(ears), timeout_s=KNOCK_TIMEOUT_S)
+        event_connection, self._event_connection = self._event_connection, None
+        with suppress(TimeoutError, libvirt.libvirtError):  # also if the host is unreachable now
+            if event_connection is not None:
+                self._calls.run(lambda: _leave(event_connection), timeout_s=KNOCK_TIMEOUT_S)
             self._calls.run(lambda: self._close_idle(leave=0), timeout_s=KNOCK_TIMEOUT_S)
 
     def _attempt(self, action: Callable[[libvirt.virConnect], Result], connection: libvirt.virConnect) -> Result:
@@ -132,23 +141,23 @@ class HostConnection:
             self._close_idle(leave=0 if self._closed else MOST_IDLE)
 
     def _close_idle(self, *, leave: int) -> None:
-        """Only what has broken, or is too much."""
+        """Close broken and surplus idle connections."""
         while len(self._idle) > leave:
             with suppress(IndexError, libvirt.libvirtError):  # another thread has taken the last one, or it is lost
                 self._idle.popleft().close()
 
     def _ready(self) -> libvirt.virConnect:
-        """A connection that is nobody else's now, opened if need be; and the ears open."""
+        """Take an idle connection or open one, and make sure the event connection is open."""
         try:
             mine = self._idle.pop()
         except IndexError:
             mine = None
-        if mine is not None and _alive(mine) and _alive(self._ears):
+        if mine is not None and _alive(mine) and _alive(self._event_connection):
             return mine
         return self._open(mine)
 
     def _open(self, mine: libvirt.virConnect | None) -> libvirt.virConnect:
-        """One attempt per host at a time; who waited for one that failed shares its failure."""
+        """Open a connection; one attempt per host at a time, whose failure waiters share."""
         asked_s = time.monotonic()
         if not self._opening.acquire(timeout=OPEN_WAIT_S):
             self._free_the_opener()
@@ -156,8 +165,8 @@ class HostConnection:
         self._opening_since_s = time.monotonic()
         try:
             self._share_failure(since_s=asked_s)
-            if not _alive(self._ears):
-                self._ears = self._listen(self._connect())
+            if not _alive(self._event_connection):
+                self._event_connection = self._listen(self._connect())
             return mine if mine is not None and _alive(mine) else self._connect()
         except HostUnreachableError as error:
             self._failed = (time.monotonic(), error)
@@ -167,10 +176,10 @@ class HostConnection:
             self._opening.release()
 
     def _free_the_opener(self) -> None:
-        """libvirt.open() has no deadline: when the host fell silent within it, its socket is taken away."""
+        """Shut down the socket of a libvirt.open() that hangs: it has no deadline."""
         since_s = self._opening_since_s
         if since_s is not None and time.monotonic() - since_s >= OPEN_S:
-            hang_up(self.endpoint.address, TLS_PORT, silent_for_s=OPEN_S - 1)
+            shut_down_stuck(self.endpoint.address, TLS_PORT, silent_for_s=OPEN_S - 1)
 
     def _share_failure(self, *, since_s: float) -> None:
         if self._failed is not None and self._failed[0] > since_s:
@@ -188,8 +197,8 @@ class HostConnection:
         return connection
 
     def _check_it_opens(self) -> None:
-        """Nothing is opened here that another process has not opened first, or that is open already."""
-        if not _alive(self._ears):
+        """Check in another process that the host opens, unless a connection is open."""
+        if not _alive(self._event_connection):
             trouble = self._prober.ask([self.endpoint])[self.endpoint]
             if trouble is not None:
                 raise HostUnreachableError(unreachable(self.endpoint, trouble))

@@ -1,4 +1,4 @@
-"""What libvirt says of a domain, in the contract's words."""
+"""libvirt's state of a domain as the contract's values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES: dict[int, DomainStateName] = {
 
 
 def find(connection: libvirt.virConnect, vm_id: str) -> libvirt.virDomain | None:
-    """The domain's handle; None when the host has none of that UUID."""
+    """Return the domain's handle; None when the host has none of that UUID."""
     try:
         return connection.lookupByUUIDString(vm_id)
     except libvirt.libvirtError as error:
@@ -31,7 +31,7 @@ def find(connection: libvirt.virConnect, vm_id: str) -> libvirt.virDomain | None
 
 
 def read(domain: libvirt.virDomain) -> DomainState | None:
-    """The domain's state; None when it has ended between the look-up and now."""
+    """Return the domain's state; None when it has ended since the look-up."""
     try:
         state = state_name(domain)
         if state is None:
@@ -55,7 +55,7 @@ def read(domain: libvirt.virDomain) -> DomainState | None:
 
 
 def state_name(domain: libvirt.virDomain) -> DomainStateName | None:
-    """The state alone, in one call; None for a domain that is shut off: a transient one's last moment."""
+    """Return the state name, by one call; None for a domain that is just shut off."""
     try:
         state, reason = domain.state()
     except libvirt.libvirtError as error:
@@ -66,7 +66,7 @@ def state_name(domain: libvirt.virDomain) -> DomainStateName | None:
 
 
 def state_of(state: int, reason: int) -> DomainStateName | None:
-    """libvirt's two numbers as one word; None for a domain that is shut off."""
+    """Return the name of libvirt's state and reason; None for a shut-off domain."""
     if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         return "io_error"
     return _STATES.get(state)

@@ -1,4 +1,4 @@
-"""Counters of all domains of a host, from libvirt's one call for them."""
+"""Counters of all domains of a host, by one call of libvirt."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ WANTED = (
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
-# A domain that is busy (moving, say) answers with what libvirt itself knows.
+# For a busy domain (being migrated for example) libvirt returns what it knows itself.
 FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 Numbers = dict[str, Any]
 
 
 def read(connection: libvirt.virConnect) -> tuple[DomainStatistics, ...]:
-    """Every running domain, one round trip in all. Source of the names: virConnectGetAllDomainStats."""
+    """Return every running domain's counters, by one round trip.
+
+    Source of the names: virConnectGetAllDomainStats.
+    """
     return tuple(
         _domain(domain.UUIDString(), domain.name(), _nested(numbers))
         for domain, numbers in connection.getAllDomainStats(WANTED, FLAGS)
@@ -31,7 +34,7 @@ def read(connection: libvirt.virConnect) -> tuple[DomainStatistics, ...]:
 
 
 def _nested(flat: dict[str, int]) -> Numbers:
-    """libvirt's {"block.0.rd.bytes": 4096} as {"block": {"0": {"rd": {"bytes": 4096}}}}."""
+    """Return {"block.0.rd.bytes": 4096} as {"block": {"0": {"rd": {"bytes": 4096}}}}."""
     numbers: Numbers = {}
     for key, value in flat.items():
         *path, last = key.split(".")
@@ -49,7 +52,7 @@ def _domain(vm_id: str, name: str, numbers: Numbers) -> DomainStatistics:
         vm_id=vm_id,
         name=name,
         state=state_of(state.get("state", -1), state.get("reason", 0)),
-        cpu_time_s=cpu["time"] / 1e9 if "time" in cpu else sum(vcpu_times_s),  # a host without cgroups tells none
+        cpu_time_s=cpu["time"] / 1e9 if "time" in cpu else sum(vcpu_times_s),  # a host without cgroups has none
         vcpu_times_s=vcpu_times_s,
         memory=_memory(numbers.get("balloon", {})),
         disks=tuple(map(_disk, _numbered(numbers, "block", "count"))),
@@ -58,7 +61,7 @@ def _domain(vm_id: str, name: str, numbers: Numbers) -> DomainStatistics:
 
 
 def _numbered(numbers: Numbers, kind: str, count: str) -> list[Numbers]:
-    """The parts called "0", "1", … that are there."""
+    """Return the existing parts named "0", "1", …."""
     parts = numbers.get(kind, {})
     return [parts[str(number)] for number in range(parts.get(count, 0)) if str(number) in parts]
 

@@ -1,4 +1,7 @@
-"""libvirt's event loop in a thread of its own: keepalive and events live on it, so it runs before the first open."""
+"""libvirt's event loop in a thread, started before the first open.
+
+Keepalive and events need it.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ _owner: int | None = None
 
 
 def ensure_running() -> None:
-    """Start the loop once per process. libvirt's loop does not survive a fork, so a forked child is told so."""
+    """Start the loop once per process.
+
+    libvirt's loop does not survive a fork: raises RuntimeError in a forked child.
+    """
     global _owner
     with _starting:
         if _owner == os.getpid():
             return
         if _owner is not None:
             raise RuntimeError("libvirt was used before this process was forked: connect only after the fork")
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)  # errors are raised; do not print them too
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)  # errors are raised: do not also print them
         libvirt.virEventRegisterDefaultImpl()
         _owner = os.getpid()
         threading.Thread(target=_loop, name="libvirt-events", daemon=True).start()

@@ -1,4 +1,4 @@
-"""libvirt's domain events in the contract's words."""
+"""libvirt's domain events as the contract's values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import libvirt
 
 from service.hypervisor.events import DEVICES, POWERED_OFF, EventHub
 
-# QEMU itself was told to end, by a signal; what libvirt says of the end that follows is no different then.
+# QEMU was ended by a signal; libvirt's event of the end that follows does not show that.
 _BY_HOST = (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST)
 
 
@@ -20,7 +20,7 @@ def subscribe(connection: libvirt.virConnect, host: str, hub: EventHub) -> None:
             ended_by_host.add(vm_id)
         elif event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             if vm_id in ended_by_host and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
-                kind = "crashed"  # nobody wanted this end: the host is going down, say
+                kind = "crashed"  # neither guest nor call requested this end: the host is shutting down, for example
             ended_by_host.discard(vm_id)
         if kind is not None:
             hub.publish(host, vm_id, kind)
@@ -38,7 +38,7 @@ def subscribe(connection: libvirt.virConnect, host: str, hub: EventHub) -> None:
 
 
 def lifecycle_kind(event: int, detail: int) -> str | None:
-    """libvirt's lifecycle event in the contract's words; None for one that says nothing new."""
+    """Return the contract's kind of a lifecycle event; None for one without news."""
     special = {
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR): "io_error",
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED): "migrated",

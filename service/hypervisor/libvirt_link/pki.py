@@ -1,5 +1,7 @@
-"""The certificates that libvirt's TLS is spoken with, and the port it is spoken at. Imports nothing of this project:
-the prober's process stays small."""
+"""Certificates and port of libvirt's TLS.
+
+Imports nothing of this project, to keep the prober's process small.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,27 @@ WELCOME = b"\x01"  # what the daemon sends once it has accepted the client's cer
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """Folder with cacert.pem, clientcert.pem and clientkey.pem, as libvirt's `pkipath` wants it."""
+    """Folder of cacert.pem, clientcert.pem, clientkey.pem, for libvirt's `pkipath`."""
 
     folder: Path
 
     def context(self) -> ssl.SSLContext:
-        """A TLS client that trusts only this CA. The daemon's name is checked by address, as libvirt does."""
+        """Return a TLS client context that trusts only this CA.
+
+        The daemon's certificate is checked by address, as in libvirt.
+        """
         context = ssl.create_default_context(cafile=self.folder / "cacert.pem")
         context.load_cert_chain(self.folder / "clientcert.pem", self.folder / "clientkey.pem")
         return context
 
     def url(self, address: str, port: int = TLS_PORT) -> str:
-        """Where libvirt on that host is opened."""
+        """Return the URL of libvirt on that host."""
         at = address if port == TLS_PORT else f"{address}:{port}"
         return f"qemu+tls://{at}/system?pkipath={quote(str(self.folder))}&no_tty=1"
 
 
 def trouble(error: OSError) -> str:
-    """Why a greeting failed, in the kernel's words or OpenSSL's."""
+    """Return the reason of a failed handshake, as the kernel's or OpenSSL's text."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     plain = error.errno is not None and not isinstance(error, ssl.SSLError)

@@ -1,8 +1,8 @@
-"""Process that checks TLS of hosts, opens libvirt where a host responds, and is killed when it hangs.
+"""Prober process: checks TLS of hosts and opens libvirt; killed when it hangs.
 
-Speaks JSON, one object per line, any number at a time: {"id", "address", "port", "timeout_s"} in; out {"id",
-"problem"}, where no problem is null; with "stuck" when libvirt.open() has not come back in time: its thread is lost
-then, and when enough are, whoever started the process ends it; {"id", "busy"} when all threads are: ask another one.
+The protocol is JSON, one object per line, any number at a time: {"id", "address", "port", "timeout_s"} in; out {"id",
+"problem"}, where no problem is null; with "stuck" when libvirt.open() has not returned in time: its thread is lost
+then, and when enough are, the parent ends the process; {"id", "busy"} when all threads are lost: use another process.
 
 It exits when its standard input ends. Imports as little as it can. Started with the folder of keys and how many TLS
 checks and libvirt connections it may have open at a time:
@@ -33,7 +33,7 @@ LONGEST_LINE = 1 << 16
 
 
 class Tls:
-    """One TLS connection over a socket that does not block."""
+    """TLS connection over a non-blocking socket."""
 
     def __init__(self, context: ssl.SSLContext, plain: socket.socket, address: str) -> None:
         self._plain = plain
@@ -41,7 +41,7 @@ class Tls:
         self.talk = context.wrap_bio(self._coming, self._going, server_hostname=address)
 
     async def until_done(self, action: Callable[[], Result]) -> Result:
-        """`action()` of `talk`, as often as it needs more to come."""
+        """Repeat `action()` of `talk` until it needs no more data."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -56,18 +56,18 @@ class Tls:
 
 
 class Probing:
-    """Answers on standard output."""
+    """Prober that answers on standard output."""
 
     def __init__(self, pki: Pki, *, knocks: int, opens: int) -> None:
         self._pki = pki
         self._tls = pki.context()
         self._knocks = asyncio.Semaphore(knocks)
-        self._opens = asyncio.Semaphore(opens)  # a thread that hangs keeps its place
+        self._opens = asyncio.Semaphore(opens)  # a thread that hangs never releases it
         self._threads = ThreadPoolExecutor(opens)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until standard input ends, or nobody has asked for a while."""
+        """Answer until standard input ends, or no request came for a while."""
         reader = asyncio.StreamReader(limit=LONGEST_LINE)
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await self._next(reader):
@@ -84,8 +84,8 @@ class Probing:
                     return b""
 
     async def _answer(self, asked: Mapping[str, Any]) -> None:
-        told = {"id": asked["id"], **await self._probe(asked["address"], asked["port"], asked["timeout_s"])}
-        os.write(sys.stdout.fileno(), json.dumps(told).encode() + b"\n")  # one line, whole
+        answer = {"id": asked["id"], **await self._probe(asked["address"], asked["port"], asked["timeout_s"])}
+        os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")  # one write, so that lines do not mix
 
     async def _probe(self, address: str, port: int, timeout_s: float) -> dict[str, Any]:
         async with self._knocks:
@@ -101,12 +101,12 @@ class Probing:
         opening = asyncio.get_running_loop().run_in_executor(self._threads, self._open, address, port)
         done, _ = await asyncio.wait((opening,), timeout=timeout_s)
         if not done:
-            return {"problem": "it greets, but libvirt does not open", "stuck": True}
+            return {"problem": "TLS works, but libvirt does not open", "stuck": True}
         self._opens.release()
         return {"problem": opening.result()}
 
     async def _check_tls(self, address: str, port: int) -> None:
-        """As tls_check.py does it; asyncio's own TLS holds a quarter of a MiB for each unresponsive host."""
+        """Check TLS as tls_check.py does; asyncio's TLS takes 0.25 MiB per stalled host."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family) as plain:
@@ -129,4 +129,4 @@ if __name__ == "__main__":
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     folder, knocks, opens = sys.argv[1:]
     asyncio.run(Probing(Pki(Path(folder)), knocks=int(knocks), opens=int(opens)).run())
-    os._exit(0)  # threads that hang in libvirt are not waited for
+    os._exit(0)  # without waiting for threads that hang in libvirt

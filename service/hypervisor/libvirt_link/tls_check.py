@@ -1,4 +1,7 @@
-"""Is a libvirt daemon really there? A whole TLS greeting under a deadline, because libvirt.open() has none."""
+"""Check of a libvirt daemon by a TLS handshake with a deadline.
+
+libvirt.open() has no deadline.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from service.hypervisor.libvirt_link.pki import TLS_PORT, WELCOME, Pki, trouble
 
 
 def check_tls(endpoint: HostEndpoint, pki: Pki, *, timeout_s: float) -> None:
-    """Return when the daemon answers and accepts the certificate; HostUnreachableError says what happened instead."""
+    """Check that the daemon answers and accepts the certificate.
+
+    Raises HostUnreachableError with the reason.
+    """
     try:
         with (
             socket.create_connection((endpoint.address, TLS_PORT), timeout=timeout_s) as plain,
@@ -24,5 +30,5 @@ def check_tls(endpoint: HostEndpoint, pki: Pki, *, timeout_s: float) -> None:
 
 
 def unreachable(endpoint: HostEndpoint, trouble: str) -> str:
-    """The sentence for a host that nobody answers at."""
+    """Return the error text for an unreachable host."""
     return f"libvirt on host {endpoint.name} ({endpoint.address}:{TLS_PORT}) cannot be reached: {trouble}"

@@ -1,4 +1,4 @@
-"""The contract in RAM: hosts and domains of a pretended cloud, with the faults of a real one on order."""
+"""The hypervisor contract in RAM: hosts and domains with switchable faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ from service.hypervisor.values import (
 
 
 class MemoryHypervisors:
-    """All hosts of a MemoryCloud. Several of these on one cloud are several processes of one control plane."""
+    """Hypervisors of a MemoryCloud.
+
+    Several of these on one cloud simulate several processes of one control plane.
+    """
 
     def __init__(self, cloud: MemoryCloud) -> None:
         self._cloud = cloud
@@ -54,7 +57,7 @@ class MemoryHypervisors:
         self._cloud.kept = frozenset(endpoints)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
 
 class MemoryHypervisor(MemoryDevices, MemoryScreen):
@@ -84,7 +87,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
             return tuple(statistics(state, host.hardware[state.vm_id]) for state in host.domains.values())
 
     def start(self, spec: DomainSpec, *, paused: bool = False) -> DomainState:
-        render(spec)  # what cannot be written as XML is refused here too
+        render(spec)  # refuse what cannot be written as XML, too
         there = self._same(self._host(), spec)
         if there is not None:
             return there
@@ -98,7 +101,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
                 raise DomainRefusedError(f"host {host.name} would not start {spec.vm_id}: {host.refuses}")
             state = host.domains[spec.vm_id] = _started(spec, "paused" if paused else "running")
             host.hardware[spec.vm_id] = Hardware.of(spec)
-        self._cloud.tell(host, spec.vm_id, "started")
+        self._cloud.emit(host, spec.vm_id, "started")
         return state
 
     def shut_down(self, vm_id: str) -> None:
@@ -111,7 +114,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
 
     def reset(self, vm_id: str) -> None:
         self._hardware(vm_id)
-        self._cloud.tell(self._host(), vm_id, "rebooted")
+        self._cloud.emit(self._host(), vm_id, "rebooted")
 
     def suspend(self, vm_id: str) -> None:
         self._switch(vm_id, "paused", "suspended")
@@ -136,7 +139,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
         move = self._begin_or_join(target, spec)
         if move is not None:
             self._await(move, progress)
-        return self._tell(target, spec, round((self._cloud.clock.monotonic() - begun) * 1000), move)
+        return self._result(target, spec, round((self._cloud.clock.monotonic() - begun) * 1000), move)
 
     def cancel_migration(self, vm_id: str) -> None:
         self._host()
@@ -148,7 +151,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
     def definition(self, vm_id: str) -> ForeignDomain:
         foreign = self._host().foreign.get(vm_id)
         if foreign is None:
-            raise DomainNotFoundError(f"host {self._host().name} has no domain {vm_id} of somebody else")
+            raise DomainNotFoundError(f"host {self._host().name} has no foreign domain {vm_id}")
         return foreign
 
     def take_over(self, spec: DomainSpec) -> None:
@@ -175,7 +178,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
             before = host.domains[vm_id]
             host.domains[vm_id] = replace(before, state=state)
         if before.state != state:
-            self._cloud.tell(host, vm_id, kind)
+            self._cloud.emit(host, vm_id, kind)
 
     def _same(self, host: MemoryHost, spec: DomainSpec) -> DomainState | None:
         there = host.domains.get(spec.vm_id)
@@ -186,7 +189,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
         return there
 
     def _begin_or_join(self, target: HostEndpoint, spec: DomainSpec) -> Move | None:
-        """The move under way, a new one, or None when there is nothing to move."""
+        """Return the move under way, a new one, or None when there is nothing to move."""
         source, destination = self._host(), MemoryHypervisor(self._cloud, target)._host()
         with self._cloud.lock:
             under_way = self._cloud.moves.get(spec.vm_id)
@@ -201,11 +204,11 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
         progress(MigrationProgress("copying", 0, size, size))
         while not move.ended.is_set():
             self._cloud.clock.wait(move.ended, move.ends_s - self._cloud.clock.monotonic())
-            self._host()  # looks at the clock, which ends the move
+            self._host()  # advances the state by the clock, which ends the move
         progress(MigrationProgress("switching", size, 0, size))
 
-    def _tell(self, target: HostEndpoint, spec: DomainSpec, total_ms: int, move: Move | None) -> MigrationReport:
-        """Both sides are looked at before anything is said, as on real hosts."""
+    def _result(self, target: HostEndpoint, spec: DomainSpec, total_ms: int, move: Move | None) -> MigrationReport:
+        """Return or raise the result by checking both sides, as on real hosts."""
         here, there = self.domain(spec.vm_id), MemoryHypervisor(self._cloud, target).domain(spec.vm_id)
         between = f"VM {spec.vm_id} between {self._endpoint.name} and {target.name}"
         if here is not None and there is not None:
@@ -213,7 +216,7 @@ class MemoryHypervisor(MemoryDevices, MemoryScreen):
         if here is None and there is None:
             raise DomainNotFoundError(f"{between} is on neither")
         if here is not None:
-            raise MigrationFailedError(f"{between} stayed and runs on: {move.failure if move else 'it never left'}")
+            raise MigrationFailedError(f"{between} stayed and runs: {move.failure if move else 'it never left'}")
         return MigrationReport(total_ms, 100 if move else None, move.memory_bytes if move else None)
 
 

@@ -1,6 +1,6 @@
-"""The state behind the memory hypervisors: hosts, domains, moves under way, and the switches that make things fail.
+"""State of the memory hypervisors: hosts, domains, moves and fault switches.
 
-Time comes from outside. A move ends by the clock, not by the thread that began it: like libvirt's, it outlives its
+The clock is injected. A move ends by the clock, not by the thread that began it: like libvirt's, it outlives its
 caller.
 """
 
@@ -22,13 +22,13 @@ MigrationEnd = Literal["works", "fails", "hand_over_lost"]
 
 
 class Clock(Protocol):
-    """Time as the context hands it down."""
+    """Clock of the context."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
+        """Return the seconds since a fixed moment."""
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Wait until the event is set; False when it is not after `timeout_s`."""
+        """Wait until the event is set; False if it is not after `timeout_s`."""
 
 
 def _plain_facts() -> HypervisorFacts:
@@ -47,46 +47,49 @@ def _plain_facts() -> HypervisorFacts:
 
 @dataclass(slots=True)
 class Hardware:
-    """What a running domain is made of by now. The password does not follow it to another host."""
+    """Current devices of a running domain. The password is not moved to another host."""
 
     spec: DomainSpec  # as it was started
     disks: dict[str, DiskSpec]  # by target
     sizes_bytes: dict[str, int] = field(default_factory=dict)  # by target, as far as disks were grown
     vnc_password: str | None = None
     vnc_expires_at: datetime | None = None
-    console: threading.Event = field(default_factory=threading.Event)  # set when whoever has it open loses it
+    console: threading.Event = field(default_factory=threading.Event)  # set when its client is disconnected
 
     @classmethod
     def of(cls, spec: DomainSpec) -> Hardware:
-        """A domain that has just started."""
+        """Return the devices of a domain that has just started."""
         return cls(spec=spec, disks={disk.target: disk for disk in spec.disks})
 
 
 @dataclass(slots=True)
 class MemoryHost:
-    """One pretended host. Everything but `name` and `address` may be changed at any time: that is how things fail."""
+    """A simulated host.
+
+    All fields but `name` and `address` may be changed at any time, to cause faults.
+    """
 
     name: str
     address: str
     facts: HypervisorFacts = field(default_factory=_plain_facts)
     virt_type: VirtType = "qemu"
     reachable: bool = True
-    silence_s: float = 0.0  # how long a call to an unreachable host takes to fail
-    answer_s: float = 0.0  # how long any other call takes
-    busy_s: float = 0.0  # of CPU time, beside the guests'
-    memory_used_mib: int = 0  # beside the guests'
+    silence_s: float = 0.0  # duration of a call to an unreachable host until it fails
+    answer_s: float = 0.0  # duration of any other call
+    busy_s: float = 0.0  # CPU time in addition to the guests'
+    memory_used_mib: int = 0  # in addition to the guests'
     ksm_saved_mib: int | None = None
-    refuses: str | None = None  # why it starts nothing
+    refuses: str | None = None  # reason why it refuses to start domains
     guests_ignore_power_button: bool = False
-    guests_keep_disks: bool = False  # they never let go of one
-    guests_keep_size: bool = False  # neither a processor nor memory can be added
+    guests_keep_disks: bool = False  # they never release a disk
+    guests_keep_size: bool = False  # neither vCPUs nor memory can be added
     start_s: float = 0.0
-    uuid: str = ""  # what its libvirt calls itself
-    findings: tuple[Finding, ...] = ()  # of a look before its use, beside that it answers
-    migration: MigrationEnd = "works"  # of moves that begin here
+    uuid: str = ""  # of its libvirt
+    findings: tuple[Finding, ...] = ()  # of its preflight, in addition to "reach"
+    migration: MigrationEnd = "works"  # of moves from this host
     migration_s: float = 0.0
     domains: dict[str, DomainState] = field(default_factory=dict)
-    foreign: dict[str, ForeignDomain] = field(default_factory=dict)  # what others made, by id; of the domains above
+    foreign: dict[str, ForeignDomain] = field(default_factory=dict)  # foreign ones of the domains above, by id
     hardware: dict[str, Hardware] = field(default_factory=dict)  # of the domains above
 
 
@@ -103,7 +106,7 @@ class Move:
 
     @property
     def memory_bytes(self) -> int:
-        """What there is to copy."""
+        """Bytes to copy."""
         return self.spec.memory_mib * 1024 * 1024
 
 
@@ -121,13 +124,13 @@ class MemoryCloud:
         self._changes: dict[str, threading.Event] = {}
 
     def add_host(self, name: str, address: str) -> MemoryHost:
-        """A new host; change its fields to make it fail."""
+        """Add a host; change its fields to cause faults."""
         with self.lock:
             host = self._hosts[name] = self._by_address[address] = MemoryHost(name, address)
             return host
 
     def at(self, endpoint: HostEndpoint) -> MemoryHost:
-        """The host at that address, with everything that is due by now done."""
+        """Return the host at that address, after applying all that is due by now."""
         self._finish_due()
         host = self._by_address.get(endpoint.address)
         if host is None:
@@ -135,7 +138,7 @@ class MemoryCloud:
         return host
 
     def trouble(self, endpoint: HostEndpoint) -> str | None:
-        """Why the host would not answer; None when it would."""
+        """Return the reason why the host is unreachable; None if it is reachable."""
         try:
             host = self.at(endpoint)
         except HostUnreachableError as error:
@@ -148,17 +151,17 @@ class MemoryCloud:
             self._handlers += (handler,)
 
     def pass_time(self, seconds: float) -> None:
-        """Let `seconds` go by on the clock."""
+        """Wait `seconds` on the clock."""
         if seconds > 0:
             self.clock.wait(threading.Event(), seconds)
 
     def change_of(self, vm_id: str) -> threading.Event:
-        """Set at the next event of this VM, wherever it is."""
+        """Return an event that is set at the next event of this VM on any host."""
         with self.lock:
             return self._changes.setdefault(vm_id, threading.Event())
 
-    def tell(self, host: MemoryHost, vm_id: str, kind: str) -> None:
-        """An event: wake those who wait for this VM, and hand it on unless the host is cut off."""
+    def emit(self, host: MemoryHost, vm_id: str, kind: str) -> None:
+        """Emit an event: wake the VM's waiters; call handlers if the host is reachable."""
         with self.lock:
             changed = self._changes.pop(vm_id, None)
             handlers = self._handlers if host.reachable else ()
@@ -168,23 +171,23 @@ class MemoryCloud:
             handler(DomainEvent(host.name, vm_id, kind))
 
     def end_domain(self, host_name: str, vm_id: str, kind: str) -> None:
-        """A domain ends: `kind` "stopped" (powered off) or "crashed". Silent when there is none."""
+        """End a domain, if it exists: `kind` "stopped" (powered off) or "crashed"."""
         host = self._hosts[host_name]
         with self.lock:
             ended = host.domains.pop(vm_id, None)
             self._drop_hardware(host, vm_id)
         if ended is not None:
-            self.tell(host, vm_id, kind)
+            self.emit(host, vm_id, kind)
 
     def stall(self, host_name: str, vm_id: str) -> None:
-        """The guest stops at a failed write, as `error_policy='stop'` has it."""
+        """Stop the guest at a failed write, as `error_policy='stop'` does."""
         host = self._hosts[host_name]
         with self.lock:
             host.domains[vm_id] = replace(host.domains[vm_id], state="io_error")
-        self.tell(host, vm_id, "io_error")
+        self.emit(host, vm_id, "io_error")
 
     def lose_host(self, host_name: str) -> None:
-        """The host loses power: its domains are gone and nobody hears of it."""
+        """Cut the host's power: its domains are gone without events."""
         with self.lock:
             host = self._hosts[host_name]
             host.reachable = False
@@ -193,14 +196,14 @@ class MemoryCloud:
             host.domains.clear()
 
     def begin_move(self, source: MemoryHost, target: MemoryHost, spec: DomainSpec) -> Move:
-        """A migration that ends by the clock, whoever looks then."""
+        """Begin a migration that ends by the clock."""
         with self.lock:
             move = Move(source, target, spec, ends_s=self.clock.monotonic() + source.migration_s)
             self.moves[spec.vm_id] = move
             return move
 
     def cancel(self, vm_id: str) -> None:
-        """The guest of a move under way stays where it is."""
+        """Cancel a move under way: the guest stays where it is."""
         with self.lock:
             move = self.moves.pop(vm_id, None)
         if move is not None:
@@ -216,10 +219,10 @@ class MemoryCloud:
                 news += [(host, move.spec.vm_id, kind) for host, kind in self._finish(move)]
                 move.ended.set()
         for host, vm_id, kind in news:
-            self.tell(host, vm_id, kind)
+            self.emit(host, vm_id, kind)
 
     def _finish(self, move: Move) -> list[tuple[MemoryHost, str]]:
-        """Move the domain as the faults of the day allow; the events to tell."""
+        """Move the domain as the switched faults allow; return the events to emit."""
         state = move.source.domains.get(move.spec.vm_id)
         broken = move.source.migration == "fails" or not (move.source.reachable and move.target.reachable)
         if state is None or broken:

@@ -1,4 +1,4 @@
-"""Changes of running domains in RAM, and what both halves of the twin stand on."""
+"""Changes of running domains in RAM, and the base of the twin's parts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from service.hypervisor.values import HostEndpoint
 
 
 class MemoryPart:
-    """One host of a MemoryCloud."""
+    """Base class of one host of a MemoryCloud."""
 
     def __init__(self, cloud: MemoryCloud, endpoint: HostEndpoint) -> None:
         self._cloud = cloud
         self._endpoint = endpoint
 
     def _host(self) -> MemoryHost:
-        """The host as it is now; every call begins here."""
+        """Return the host as it is now; every call begins with it."""
         host = self._cloud.at(self._endpoint)
         if not host.reachable:
             self._cloud.pass_time(host.silence_s)
@@ -42,7 +42,7 @@ class MemoryPart:
 
 
 class MemoryDevices(MemoryPart):
-    """Disks, media, processors, memory and name of running domains."""
+    """Changes of disks, media, vCPUs, memory and name of running domains."""
 
     def attach_disk(self, vm_id: str, disk: DiskSpec) -> None:
         render_disk(disk)  # what cannot be written as XML is refused here too
@@ -62,7 +62,7 @@ class MemoryDevices(MemoryPart):
             if vm_id not in host.domains or hardware is None or target not in hardware.disks:
                 return
             if host.guests_keep_disks:
-                raise DetachRefusedError(f"the guest of domain {vm_id} does not let go of {target}: unmount it there")
+                raise DetachRefusedError(f"the guest of domain {vm_id} does not release {target}: unmount it there")
             del hardware.disks[target]
 
     def grow_disk(self, vm_id: str, target: str, size_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Consoles of domains in RAM: a grey screen, and a serial line that echoes."""
+"""Consoles of domains in RAM: a grey screen, and a serial console that echoes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_PORT = 5900
 
 
 class MemoryConsole:
-    """Echoes what is typed."""
+    """Serial console that echoes its input."""
 
     def __init__(self, lost: threading.Event) -> None:
         self._lost = lost
@@ -42,7 +42,7 @@ class MemoryConsole:
 
     def _check_open(self) -> None:
         if self._lost.is_set():
-            raise ConsoleClosedError("the serial console was closed, or somebody else has opened it")
+            raise ConsoleClosedError("the serial console was closed, or another client has opened it")
 
 
 class MemoryScreen(MemoryPart):

@@ -1,4 +1,4 @@
-"""What pretended hosts and guests count."""
+"""Counters of simulated hosts and guests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from service.hypervisor.values import (
     NicStatistics,
 )
 
-UNGROWN_BYTES = 1 << 20  # what a disk that was never grown says of itself
+UNGROWN_BYTES = 1 << 20  # reported size of a disk that was never grown
 
 
 def counters(host: MemoryHost, up_s: float) -> HostCounters:
-    """The host has done what its guests have, and what its fields say."""
+    """Return the host's counters: the sum of its guests' and its own fields."""
     guests_mib = sum(domain.memory_mib for domain in host.domains.values())
     return HostCounters(
         cpus=host.facts.cpus,
@@ -31,7 +31,7 @@ def counters(host: MemoryHost, up_s: float) -> HostCounters:
 
 
 def statistics(state: DomainState, hardware: Hardware) -> DomainStatistics:
-    """Guests in RAM have used their CPU time evenly and have neither read nor sent anything."""
+    """Return a guest's statistics: CPU time spread evenly over vCPUs, and no I/O."""
     size = state.memory_mib * 1024 * 1024
     return DomainStatistics(
         vm_id=state.vm_id,

@@ -1,1 +1,1 @@
-"""Live migration: flags, target XML, hand-over, and the verdict by looking at both hosts."""
+"""Live migration: flags, target XML, hand-over, and the verdict from both hosts."""

@@ -1,4 +1,4 @@
-"""The moment a guest changes hosts, as the events of both sides tell it."""
+"""Hand-over of a guest between hosts, from the events of both sides."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 from service.hypervisor.events import Signal, Watch
 
-EVENT_S = 1.0  # how far an event may be behind the call that caused it
-HAND_OVER_S = 3.0  # from the copy being complete to the source having ended; a few tenths are usual
+EVENT_S = 1.0  # possible delay of an event after the call that caused it
+HAND_OVER_S = 3.0  # from the complete copy to the end of the source; usually a few tenths
 
 
 class HandOver:
-    """What was signalled on the source and on the target since the migration was first looked at."""
+    """Signals of source and target since the migration was first checked."""
 
     def __init__(self, source: Watch, target: Watch) -> None:
         self._source = source
@@ -20,27 +20,34 @@ class HandOver:
         self._landed: list[Signal] = []
 
     def wait(self, timeout_s: float) -> None:
-        """Until something happens on the source, at most `timeout_s`."""
+        """Wait for a signal of the source, at most `timeout_s`."""
         signal = self._source.next(timeout_s)
         if signal is not None:
             self._left.append(signal)
 
     def overdue(self) -> bool:
-        """The target has the whole guest (only then does it signal one of these) and the source should have ended."""
+        """Return True if the target has the whole guest and the source should have ended.
+
+        The target emits these signals only once it has the whole guest.
+        """
         self._drain()
         complete = [signal.at_s for signal in self._landed if signal.kind in ("suspended", "resumed")]
         return bool(complete) and time.monotonic() - complete[0] > HAND_OVER_S
 
-    def source_went_on(self) -> bool:
-        """Whether the original ran again after it had been stopped for the hand-over: the copy is outdated then."""
+    def source_resumed(self) -> bool:
+        """Return True if the original was resumed after its stop for the hand-over.
+
+        The copy is then outdated.
+        """
         self._drain()
         kinds = [signal.kind for signal in self._left]
         return "suspended" in kinds and "resumed" in kinds[kinds.index("suspended") :]
 
     def downtime_ms(self) -> int | None:
-        """From the guest's last moment on the source to its first on the target; None when not both were seen.
+        """Return the time between the guest's stop on the source and resume on the target.
 
-        libvirt's own number ends before a guest that landed paused is resumed, so it is too small.
+        None if not both were observed. libvirt's own number ends before a guest that arrived paused is resumed, so it
+        is too small.
         """
         self._drain()
         before = [signal.at_s for signal in self._left if signal.kind == "suspended"]

@@ -28,7 +28,7 @@ _NO_STATISTICS = (
 
 
 class LibvirtSide:
-    """One host's half. Raises HostUnreachableError like every call to a host."""
+    """One host's side. Every call may raise HostUnreachableError."""
 
     def __init__(
         self, endpoint: HostEndpoint, connection: HostConnection, hub: EventHub, settings: MigrationSettings
@@ -39,11 +39,11 @@ class LibvirtSide:
         self._hub = hub
 
     def watch(self, vm_id: str) -> AbstractContextManager[Watch]:
-        """Signals of the domain on this side."""
+        """Subscribe to the domain on this side."""
         return self._hub.watch(self.endpoint.name, vm_id)
 
     def presence(self, vm_id: str) -> Presence:
-        """Whether the domain is here, acts, or is on its way."""
+        """Return the domain's presence on this host."""
 
         def look(connection: libvirt.virConnect) -> Presence:
             domain = domain_state.find(connection, vm_id)
@@ -55,11 +55,11 @@ class LibvirtSide:
         return self._connection.call(look)
 
     def live_xml(self, vm_id: str) -> str:
-        """The running domain as libvirt would hand it to a target."""
+        """Return the running domain's migratable XML."""
         return self._with_domain(vm_id, lambda domain: str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)))
 
     def send(self, vm_id: str, target: HostEndpoint, xml: str) -> None:
-        """libvirt's whole migration; returns or raises when libvirt says that it has ended. May take hours."""
+        """Run libvirt's migration until libvirt reports its end. May take hours."""
 
         def move(connection: libvirt.virConnect) -> None:
             domain = domain_state.find(connection, vm_id)
@@ -74,7 +74,7 @@ class LibvirtSide:
         self._connection.alone(move)
 
     def progress(self, vm_id: str) -> MigrationProgress | None:
-        """How far the outgoing migration is; None when none is under way."""
+        """Return the progress of the outgoing migration; None when there is none."""
 
         def read(connection: libvirt.virConnect) -> MigrationProgress | None:
             domain = domain_state.find(connection, vm_id)
@@ -91,20 +91,20 @@ class LibvirtSide:
         return self._connection.call(read)
 
     def resume(self, vm_id: str) -> None:
-        """Let a paused domain go on. Raises DomainRefusedError."""
+        """Resume a paused domain. Raises DomainRefusedError."""
         self._with_domain(vm_id, lambda domain: domain.resume())
 
     def destroy(self, vm_id: str) -> None:
-        """End the domain here. Raises DomainRefusedError."""
+        """End the domain on this host. Raises DomainRefusedError."""
         self._with_domain(vm_id, lambda domain: domain.destroyFlags(0))
 
     def cancel(self, vm_id: str) -> None:
-        """Stop an outgoing migration; silent when there is none."""
+        """Cancel an outgoing migration; does nothing when there is none."""
         if self.presence(vm_id) is Presence.LEAVING:
             self._with_domain(vm_id, _abort)
 
     def finished(self, vm_id: str) -> Finished | None:
-        """The numbers of the migration that brought the domain here; None when libvirt does not remember."""
+        """Return the statistics of the migration to this host; None if libvirt has none."""
 
         def read(domain: libvirt.virDomain) -> Finished | None:
             try:
@@ -130,7 +130,10 @@ class LibvirtSide:
 
 
 def _job(domain: libvirt.virDomain) -> Presence | None:
-    """LEAVING, ARRIVING, or None for neither; libvirt gives an incoming migration's numbers to nobody, and says so."""
+    """Return LEAVING, ARRIVING, or None for neither.
+
+    libvirt refuses the statistics of an incoming migration with an error, by which it is recognised.
+    """
     try:
         stats = domain.jobStats()
     except libvirt.libvirtError as error:

@@ -1,4 +1,4 @@
-"""A live migration from the first look to a certain end. Every step looks at both hosts; nothing is taken on trust."""
+"""A live migration to a certain end; every step checks both hosts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.hypervisor.migration.verdict import Presence, Verdict, judge
 from service.hypervisor.render import render
 from service.hypervisor.spec import DomainSpec
 
-SAMPLE_S = 0.5  # how often progress is read: libvirt has no event for it
+SAMPLE_S = 0.5  # between polls of the progress: libvirt has no event for it
 SETTLE_S = 40.0  # longer than libvirtd's own 30 s keepalive towards its peer
 
 
@@ -51,13 +51,13 @@ class Migration:
                 self._sent = True
                 self._send(hand_over, progress)
                 end = self._settle(hand_over, progress)
-            return self._tell(end, hand_over)
+            return self._result(end, hand_over)
 
     def _settle(self, hand_over: HandOver, progress: Callable[[MigrationProgress], None]) -> Verdict:
-        """Look, act, look again, until the two sides agree on one end."""
+        """Check and act until the two sides agree on one end."""
         deadline = time.monotonic() + self._settle_s
         while True:
-            verdict = self._look()
+            verdict = self._check()
             if verdict in (Verdict.MOVED, Verdict.STAYED, Verdict.TWICE, Verdict.GONE):
                 return verdict
             if verdict is Verdict.FOLLOW:
@@ -65,16 +65,16 @@ class Migration:
                 deadline = time.monotonic() + self._settle_s
             elif verdict is Verdict.SETTLE or not self._act(verdict):
                 if time.monotonic() > deadline:
-                    raise MigrationUnclearError(self._sentence("cannot be told to be on one of them yet; look again"))
+                    raise MigrationUnclearError(self._sentence("is not certain to be on one of them yet; retry"))
                 hand_over.wait(SAMPLE_S)
 
-    def _look(self) -> Verdict:
+    def _check(self) -> Verdict:
         before, there = self._source.presence(self._vm_id), self._target.presence(self._vm_id)
         same = before is Presence.GONE or before is self._source.presence(self._vm_id)  # what is gone stays gone
         return judge(before, there) if same else Verdict.SETTLE
 
     def _act(self, verdict: Verdict) -> bool:
-        """Do what the verdict says; False when the host would not do it now."""
+        """Apply the verdict; return False if the host refused that now."""
         actions = {
             Verdict.RESUME_TARGET: self._target.resume,
             Verdict.RESUME_SOURCE: self._source.resume,
@@ -83,7 +83,7 @@ class Migration:
         }
         try:
             actions[verdict](self._vm_id)
-        except (DomainRefusedError, DomainNotFoundError):  # it changed between look and act: look again
+        except (DomainRefusedError, DomainNotFoundError):  # it changed since the check: check again
             return False
         return True
 
@@ -114,30 +114,30 @@ class Migration:
             if seen is not None:
                 progress(seen)
             if self._finish_overdue(hand_over):
-                return  # libvirt will notice by itself, later
+                return  # libvirt detects it later by itself
 
     def _finish_overdue(self, hand_over: HandOver) -> bool:
-        """The copy is complete and the source has not ended: the target's reply is lost.
+        """End a source that should have ended: the target's reply is lost.
 
-        Left alone, the source would wait for it half a minute with the guest stopped, and then let the guest go on
-        beside the copy. So the stopped original is ended here. If it went on at that very moment, the copy goes too.
-        True when something was done.
+        Otherwise the source would wait for it half a minute with the guest stopped, and then resume the guest in
+        addition to the copy. So the stopped original is ended here. If it was resumed at that moment, the copy is ended
+        instead. Returns True if something was done.
         """
         if not hand_over.overdue() or self._source.presence(self._vm_id) is not Presence.LEAVING:
             return False
         self._act(Verdict.CLEAR_SOURCE)
-        if hand_over.source_went_on() and self._target.presence(self._vm_id) is Presence.PAUSED:
+        if hand_over.source_resumed() and self._target.presence(self._vm_id) is Presence.PAUSED:
             self._act(Verdict.CLEAR_TARGET)
         return True
 
-    def _tell(self, end: Verdict, hand_over: HandOver) -> MigrationReport:
+    def _result(self, end: Verdict, hand_over: HandOver) -> MigrationReport:
         if end is Verdict.MOVED:
             return self._report(hand_over)
         if end is Verdict.TWICE:
             raise DomainTwiceError(self._sentence("runs on BOTH: end one of them now"))
         if end is Verdict.GONE:
             raise DomainNotFoundError(self._sentence("is on neither"))
-        raise MigrationFailedError(self._sentence(f"stayed and runs on: {self._failure or 'the migration was ended'}"))
+        raise MigrationFailedError(self._sentence(f"stayed and runs: {self._failure or 'the migration was ended'}"))
 
     def _sentence(self, rest: str) -> str:
         return f"VM {self._vm_id} between {self._source.endpoint.name} and {self._target.endpoint.name} {rest}"

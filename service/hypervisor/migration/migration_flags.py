@@ -1,4 +1,4 @@
-"""MigrationSettings in libvirt's flags and parameters."""
+"""MigrationSettings as libvirt's flags and parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.hypervisor.migration.migration_settings import MigrationSettings
 
 
 def flags(settings: MigrationSettings) -> int:
-    """libvirt's VIR_MIGRATE_ flags. The target never keeps a definition: domains are transient."""
+    """Return libvirt's VIR_MIGRATE_ flags; the target persists no definition."""
     wanted: int = (
         libvirt.VIR_MIGRATE_LIVE
         | libvirt.VIR_MIGRATE_PEER2PEER
@@ -25,7 +25,10 @@ def flags(settings: MigrationSettings) -> int:
 
 
 def parameters(settings: MigrationSettings, address: str, xml: str) -> dict[str, object]:
-    """Without a bandwidth libvirt lifts QEMU's own cap; the target listens on its management address only."""
+    """Return libvirt's parameters.
+
+    Without a bandwidth libvirt lifts QEMU's own limit; the target listens on its management address only.
+    """
     wanted: dict[str, object] = {
         libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{address}",
         libvirt.VIR_MIGRATE_PARAM_LISTEN_ADDRESS: address,

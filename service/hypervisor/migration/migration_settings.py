@@ -1,4 +1,4 @@
-"""How guests move: what an operator may choose."""
+"""Settings of migrations for operators."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class MigrationSettings:
-    """How guests move.
+    """Settings of migrations.
 
     `tls` encrypts the memory stream with the hosts' certificates in /etc/pki/qemu; `channels` > 1 is multifd.
-    `landing`: a guest that lands "paused" is resumed here, once the source has certainly let go of it, so it never runs
-    twice; libvirt takes a few tenths of a second for that. One that lands "running" is down for less; should the reply
-    of the hand-over get lost then, the stopped original is ended within seconds, long before libvirt would wake it,
-    unless nobody watches at that moment or the target's daemon dies in it (DomainTwiceError tells afterwards).
+    `landing`: a guest that arrives "paused" is resumed by the control plane once the source has certainly ended, so it
+    never runs twice; that takes a few tenths of a second. One that arrives "running" has less downtime; if the reply of
+    the hand-over is lost then, the stopped original is ended within seconds, long before libvirt would resume it,
+    unless no worker watches at that moment or the target's daemon exits in it (later DomainTwiceError).
     """
 
     tls: bool = True

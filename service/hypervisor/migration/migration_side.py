@@ -1,4 +1,4 @@
-"""What a migration needs of each of its two hosts."""
+"""Contract of one side of a migration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.hypervisor.migration.verdict import Presence
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The hypervisor's numbers of a finished migration, as its target remembers them."""
+    """Statistics of a finished migration, from its target."""
 
     total_ms: int
     downtime_ms: int | None
@@ -21,32 +21,32 @@ class Finished:
 
 
 class MigrationSide(Protocol):
-    """One host's half. Every call may raise HostUnreachableError."""
+    """One host's side. Every call may raise HostUnreachableError."""
 
     @property
     def endpoint(self) -> HostEndpoint:
-        """Which host this is."""
+        """Endpoint of this host."""
 
     def watch(self, vm_id: str) -> AbstractContextManager[Watch]:
-        """Signals of the domain on this side."""
+        """Subscribe to the domain on this side."""
 
     def presence(self, vm_id: str) -> Presence:
-        """Whether the domain is here, acts, or is on its way."""
+        """Return the domain's presence on this host."""
 
     def live_xml(self, vm_id: str) -> str:
-        """The running domain as the hypervisor would hand it to a target."""
+        """Return the running domain's migratable XML."""
 
     def send(self, vm_id: str, target: HostEndpoint, xml: str) -> None:
-        """The migration itself; returns or raises when the hypervisor says that it has ended. May take hours."""
+        """Run the migration until the hypervisor reports its end. May take hours."""
 
     def progress(self, vm_id: str) -> MigrationProgress | None:
-        """How far the outgoing migration is; None when none is under way."""
+        """Return the progress of the outgoing migration; None when there is none."""
 
     def resume(self, vm_id: str) -> None:
-        """Let a paused domain go on. Raises DomainRefusedError, DomainNotFoundError."""
+        """Resume a paused domain. Raises DomainRefusedError, DomainNotFoundError."""
 
     def destroy(self, vm_id: str) -> None:
-        """End the domain here. Raises DomainRefusedError, DomainNotFoundError."""
+        """End the domain on this host. Raises DomainRefusedError, DomainNotFoundError."""
 
     def finished(self, vm_id: str) -> Finished | None:
-        """The numbers of the migration that brought the domain here; None when nobody remembers."""
+        """Return the statistics of the migration to this host; None if there are none."""

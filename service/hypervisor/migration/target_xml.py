@@ -1,4 +1,4 @@
-"""The XML a migrating domain gets on its target: the guest's own view unchanged, what belongs to a host replaced."""
+"""XML of a migrating domain on its target: host-specific parts are replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def graft(live: str, rendered: str) -> str:
     for path in ("title", "metadata", "devices/graphics"):
         _replace(domain, path, wanted)
     for disk in domain.findall("devices/disk"):
-        for outdated in disk.findall("auth"):  # where libvirt takes it too
+        for outdated in disk.findall("auth"):  # libvirt accepts it there, too
             disk.remove(outdated)
     theirs = list(wanted.iterfind(".//source[@protocol]"))
     for source in domain.iterfind(".//source[@protocol]"):
@@ -60,7 +60,7 @@ def _access(source: etree._Element) -> list[etree._Element]:
 def _pairs(
     domain: etree._Element, wanted: etree._Element, path: str, child: str, attribute: str
 ) -> Iterator[tuple[etree._Element, etree._Element]]:
-    """Elements of both documents that carry the same key."""
+    """Yield pairs of elements of both documents with the same key."""
     theirs = {_key(element, child, attribute): element for element in wanted.findall(path)}
     for element in domain.findall(path):
         twin = theirs.get(_key(element, child, attribute))

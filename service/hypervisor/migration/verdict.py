@@ -1,7 +1,7 @@
-"""What two looks at one VM mean for its migration: a pure table, so that every case is written down and tested.
+"""Verdict on a migration from both sides' presence: a pure table of all cases.
 
-libvirt's migration ends in a hand-over whose last reply can get lost: the source then lets its guest run again while
-the target holds a complete copy. Guests land paused, so that copy never runs by itself: who looks at both decides.
+libvirt's migration ends in a hand-over whose last reply can get lost: the source then resumes its guest while the
+target has a complete copy. Guests arrive paused, so the copy never runs by itself: the control plane decides.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from enum import Enum
 
 
 class Presence(Enum):
-    """A VM on one host."""
+    """Presence of a VM on one host."""
 
     GONE = "gone"
-    RUNNING = "running"  # or stopped by an I/O error, or shutting down: it has begun to act here and may act again
+    RUNNING = "running"  # or stopped by an I/O error, or shutting down: it has run here and may run again
     PAUSED = "paused"
     LEAVING = "leaving"  # an outgoing migration is under way
     ARRIVING = "arriving"  # an incoming one is
 
 
 class Verdict(Enum):
-    """An end (moved, stayed, twice, gone), or what to do before looking again."""
+    """An end (moved, stayed, twice, gone), or an action before the next check."""
 
     MOVED = "moved"
     STAYED = "stayed"
@@ -28,10 +28,10 @@ class Verdict(Enum):
     GONE = "gone"
     FOLLOW = "follow"  # a migration is under way: wait for its end
     SETTLE = "settle"  # one side is about to change by itself
-    RESUME_TARGET = "resume_target"  # the source has let go: the copy is the guest
-    RESUME_SOURCE = "resume_source"  # no copy is left: the original goes on
-    CLEAR_TARGET = "clear_target"  # the original runs, or will: the copy never ran and goes
-    CLEAR_SOURCE = "clear_source"  # the copy runs: what is left of the original must never wake
+    RESUME_TARGET = "resume_target"  # the source has ended: the copy is the guest
+    RESUME_SOURCE = "resume_source"  # no copy is left: resume the original
+    CLEAR_TARGET = "clear_target"  # the original runs, or will: end the copy, which never ran
+    CLEAR_SOURCE = "clear_source"  # the copy runs: the rest of the original must never be resumed
 
 
 _TABLE = {
@@ -48,8 +48,11 @@ _TABLE = {
 
 
 def judge(source: Presence, target: Presence) -> Verdict:
-    """What the two sides together mean. The target must have been looked at between two equal looks at the source:
-    then a copy that is seen paused beside a running original is a dead attempt's, never one that is just arriving."""
+    """Return the verdict for the two sides.
+
+    The target must have been checked between two equal checks of the source: then a paused copy beside a running
+    original belongs to a failed attempt, and is never one that is just arriving.
+    """
     if source is Presence.LEAVING:
         return Verdict.FOLLOW
     return _TABLE.get((source, target), Verdict.SETTLE)

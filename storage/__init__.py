@@ -1,1 +1,1 @@
-"""Block devices for guests: one contract, several backends. Knows nothing of the service above it."""
+"""Block devices for guests: one contract, several backends; independent of service."""

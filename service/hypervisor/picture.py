@@ -1,4 +1,7 @@
-"""A screen's pixels as a PNG, and the PPM that QEMU makes of a screen. Sources: PNG (RFC 2083), netpbm's ppm(5)."""
+"""PNG of a screen's pixels, and conversion of QEMU's PPM screenshots.
+
+Sources: PNG (RFC 2083), netpbm's ppm(5).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _PPM = re.compile(rb"P6\s+(\d{1,5})\s+(\d{1,5})\s+255\s")
 
 
 def png(width: int, height: int, rgb: bytes) -> bytes:
-    """`rgb`: width * height * 3 bytes, row by row from the top."""
+    """Return a PNG; `rgb` has width * height * 3 bytes, row by row from the top."""
     row = width * 3
     rows = b"".join(b"\0" + rgb[start : start + row] for start in range(0, height * row, row))  # 0: no filter
     header = struct.pack(">II", width, height) + _RGB_8_BIT
@@ -22,7 +25,10 @@ def png(width: int, height: int, rgb: bytes) -> bytes:
 
 
 def png_of_ppm(ppm: bytes) -> bytes:
-    """A binary PPM of 8 bits per colour as a PNG; a PNG stays as it is. Raises DomainRefusedError for anything else."""
+    """Return a binary PPM of 8 bits per colour as a PNG; a PNG is returned unchanged.
+
+    Raises DomainRefusedError for anything else.
+    """
     if ppm.startswith(_SIGNATURE):
         return ppm
     header = _PPM.match(ppm)

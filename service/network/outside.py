@@ -1,4 +1,4 @@
-"""The internet as a value to hand down: names, connections, and which addresses are this computer's own."""
+"""Contract of the outside network: names, connections and this computer's addresses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from service.network.remote_url import Address
 
 
 class Outside(Protocol):
-    """What lies beyond the cloud. A test hands down another."""
+    """Access to the outside network, replaced in tests."""
 
     def resolve(self, host: str) -> tuple[Address, ...]:
-        """Every address of a name, in the order to try. Raises OSError when there is none."""
+        """Return all addresses of a name in the order to try. Raises OSError for none."""
 
     def is_own(self, address: Address) -> bool:
-        """Whether this computer itself has the address."""
+        """Return True if this computer itself has the address."""
 
     def connect(self, address: Address, port: int, timeout_s: float) -> httpcore.NetworkStream:
-        """A TCP connection to this very address. Raises httpcore.ConnectError, httpcore.ConnectTimeout."""
+        """Open a TCP connection to this address.
+
+        Raises httpcore.ConnectError, httpcore.ConnectTimeout.
+        """
 
 
 class Internet:

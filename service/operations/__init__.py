@@ -1,1 +1,1 @@
-"""The verbs, one per file: request() inside the call (one transaction), run() inside the job."""
+"""The verbs, one per file: request() in the call (one transaction), run() in the job."""

@@ -35,7 +35,7 @@ _BY_ERRNO: dict[int, type[StorageError]] = {
 
 
 def error_for(number: int | None, message: str) -> StorageError:
-    """The storage's error for a system error number; a plain StorageError for one without a meaning here."""
+    """Return the storage error for an errno, a plain StorageError for an unknown one."""
     return _BY_ERRNO.get(number or 0, StorageError)(message)
 
 

@@ -159,7 +159,7 @@ def test_affinity_to_a_host_that_anti_affinity_forbids_is_told_as_a_contradictio
     assert edit(cloud, "rival", "far").status_code == 200
     cloud.observe()
     refused = expect(cloud.create("new", placement_groups=["near", "far"]), 409, "placement_group.contradiction")
-    assert f"affinity 'near' wants it on {host}, anti-affinity 'far' forbids {host}" in refused["detail"]
+    assert f"affinity 'near' requires {host}, anti-affinity 'far' forbids {host}" in refused["detail"]
 
 
 def test_a_declaration_changes_the_rules_of_a_vm_and_names_them_in_its_difference(cloud):

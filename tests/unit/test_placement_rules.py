@@ -63,12 +63,12 @@ def test_rules_contradict_exactly_when_no_layout_obeys_them(rules):
 
 def test_affinity_to_a_host_that_anti_affinity_forbids_names_both_rules_and_the_host():
     why = clash([tie("affinity", "near", {"h1": ["a"]}), tie("anti_affinity", "far", {"h1": ["b"]})], HOSTS)
-    assert why == "affinity 'near' wants it on host1, anti-affinity 'far' forbids host1"
+    assert why == "affinity 'near' requires host1, anti-affinity 'far' forbids host1"
 
 
 def test_two_affinities_on_different_hosts_leave_no_host():
     why = clash([tie("affinity", "near", {"h1": ["a"]}), tie("affinity", "close", {"h2": ["b"]})], HOSTS)
-    assert why == "affinity 'near' wants it on host1, affinity 'close' wants it on host2"
+    assert why == "affinity 'near' requires host1, affinity 'close' requires host2"
 
 
 def test_a_host_that_one_rule_leaves_open_is_enough():

@@ -93,7 +93,7 @@ def clash(ties: Iterable[Tie], host_names: Mapping[str, str]) -> str | None:
     taken = [(tie, wanted & tie.others.keys()) for tie in pushes]
     if wanted.difference(*(hosts for _, hosts in taken)):
         return None
-    sentences = [f"{label(tie)} wants it on {_named(tie.others, host_names)}" for tie in pulls]
+    sentences = [f"{label(tie)} requires {_named(tie.others, host_names)}" for tie in pulls]
     sentences += [f"{label(tie)} forbids {_named(hosts, host_names)}" for tie, hosts in taken if hosts]
     return ", ".join(sentences)
 

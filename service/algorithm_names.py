@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 
 BUILT_IN = ("storage_cpu", "spread", "pack", "round_robin")
-# Terms of a host's score: docs/reference/placement.md.
-TERMS = (
-    "osd_latency", "osd_pressure", "network", "trend", "cpu_headroom", "memory_headroom", "balance", "cpu_use",
-    "vcpus_free", "memory_free", "local_reads", "spreading", "affinity",
-)  # fmt: skip
+# Name of every scorer (docs/reference/placement.md) → its weight in storage_cpu. placement/scorers*.py name their
+# functions so; this file is below the settings, which check a name before anything is placed.
+TERMS: Mapping[str, float] = {
+    "balance": 1.0,
+    "cpu_use": 1.0,
+    "osd_latency": 2.0,
+    "osd_pressure": 2.0,
+    "network": 2.0,
+    "trend": 0.5,
+    "local_reads": 0.5,
+    "spreading": 0.25,
+    "affinity": 2.0,
+    "cpu_headroom": 0.0,
+    "memory_headroom": 0.0,
+    "vcpus_free": 0.0,
+    "memory_free": 0.0,
+}
 GROUP = "nacre.placement"  # of entry points
 EXEC = "exec:"
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH

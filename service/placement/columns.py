@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import repeat
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,13 +17,35 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
-# Rows of the matrix of numbers. Whole numbers below 2^53 are exact in it. The first four are compared at once: those
-# who move ask for the second to the fourth, all others for the first three.
-OLDEST, FREE_VCPUS, FREE_MEMORY, OBSERVED = range(4)
-USABLE_VCPUS, USABLE_MEMORY, LOCAL_DISK, MIGRATIONS, VM_COUNT, STORAGE_OBSERVED, COUNTED = range(4, 11)
-CPU_IDLE, CPU_PER_VCPU, KIND = range(11, 14)
-SCORES = 14  # and what follows: of the host alone, in millionths
+_INVALID: list[float] = []
+
+
+def _column(*, invalid: float) -> int:
+    """Return the number of the next column of the matrix; `invalid` is its value for a host with invalid facts."""
+    _INVALID.append(invalid)
+    return len(_INVALID) - 1
+
+
+# Columns of the matrix. Whole numbers below 2^53 are exact in it. masks.py compares the first four at once: migrations
+# need the second to the fourth, all other requests the first three.
+OLDEST = _column(invalid=inf)  # epoch seconds of the older observation, of the host or its storage
+FREE_VCPUS = _column(invalid=1e15)
+FREE_MEMORY = _column(invalid=1e15)
+OBSERVED = _column(invalid=inf)
+USABLE_VCPUS = _column(invalid=1)
+USABLE_MEMORY = _column(invalid=1)
+LOCAL_DISK = _column(invalid=1e18)
+MIGRATIONS = _column(invalid=0)
+VM_COUNT = _column(invalid=0)
+STORAGE_OBSERVED = _column(invalid=inf)
+COUNTED = _column(invalid=0)  # 1: part of the cloud's sums
+CPU_IDLE = _column(invalid=0)
+CPU_PER_VCPU = _column(invalid=0)
+KIND = _column(invalid=0)
+SCORES = len(_INVALID)  # and those after it: scores of the host alone, in millionths
 COLUMNS = SCORES + len(HOST_SCORERS)
+# Row of a host with invalid facts: numeric filters pass it (`sane_facts` rejects it), sums leave it out.
+INVALID_ROW = (*_INVALID, *[0.0] * len(HOST_SCORERS))
 MOST_PROJECTS = 256  # with a column of their own
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from service.algorithm_names import TERMS
 from service.placement.columns import Floats
 from service.placement.facts import VmRequest
 from service.placement.scorers import HOST_SCORERS, MILLION
@@ -59,15 +60,5 @@ def check_weights(weights: Mapping[str, float]) -> None:
         raise ValueError("weights are finite numbers, 0 or more, and at least one is more than 0")
 
 
-STORAGE_CPU_WEIGHTS: Mapping[str, float] = {
-    "balance": 1.0,
-    "cpu_use": 1.0,
-    "osd_latency": 2.0,
-    "osd_pressure": 2.0,
-    "network": 2.0,
-    "trend": 0.5,
-    "local_reads": 0.5,
-    "spreading": 0.25,
-    "affinity": 2.0,
-}
+STORAGE_CPU_WEIGHTS: Mapping[str, float] = {name: weight for name, weight in TERMS.items() if weight}
 STORAGE_CPU = Policy("storage_cpu", STORAGE_CPU_WEIGHTS)

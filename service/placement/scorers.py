@@ -74,8 +74,5 @@ def _falling(value: float, half: float) -> float:
 
 
 HOST_SCORERS: Mapping[str, HostScorer] = {
-    "osd_latency": osd_latency,
-    "osd_pressure": osd_pressure,
-    "network": network,
-    "trend": trend,
+    score.__name__: score for score in (osd_latency, osd_pressure, network, trend)
 }

@@ -94,13 +94,8 @@ def _in_steps(shares: Floats) -> Floats:
 
 
 VM_SCORERS: Mapping[str, VmScorer] = {
-    "cpu_headroom": cpu_headroom,
-    "memory_headroom": memory_headroom,
-    "balance": balance,
-    "cpu_use": cpu_use,
-    "vcpus_free": vcpus_free,
-    "memory_free": memory_free,
-    "local_reads": local_reads,
-    "spreading": spreading,
-    "affinity": affinity,
-}
+    score.__name__: score
+    for score in (
+        cpu_headroom, memory_headroom, balance, cpu_use, vcpus_free, memory_free, local_reads, spreading, affinity
+    )
+}  # fmt: skip

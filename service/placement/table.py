@@ -19,6 +19,7 @@ from service.placement.columns import (
     COUNTED,
     FREE_MEMORY,
     FREE_VCPUS,
+    INVALID_ROW,
     KIND,
     OBSERVED,
     OLDEST,
@@ -29,7 +30,7 @@ from service.placement.columns import (
 )
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.filters import Cloud
-from service.placement.host_row import NO_NUMBERS, numbers_of, with_vm
+from service.placement.host_row import numbers_of, with_vm
 from service.placement.scorers import NO_DATA
 
 MOST_CHANGES = 1000  # that are remembered beside two per host
@@ -173,7 +174,7 @@ class HostTable:
 
     def _write(self, row: int, host: HostFacts, before: HostFacts | None) -> None:
         """Calculate the row anew."""
-        self.columns.by_host[row] = NO_NUMBERS if nonsense(host) else numbers_of(host, self._kind(host))
+        self.columns.by_host[row] = INVALID_ROW if nonsense(host) else numbers_of(host, self._kind(host))
         for pool, shares in self.columns.reads.items():
             shares[row] = self._reads(row, pool)
         self.columns.count(row, host, before)

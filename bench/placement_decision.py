@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import naive_placement, peers
 from bench.comparison import Comparison, Limit
-from service.placement.facts import HostFacts, HostStorage, HostUsage, PoolFacts, VmRequest
+from service.placement.facts import HostFacts, HostHardware, HostLoad, HostStorage, HostUsage, PoolFacts, VmRequest
 from service.placement.place import place
 from service.placement.policy import STORAGE_CPU
 from service.placement.table import HostTable
@@ -147,9 +147,8 @@ def _host(number: int, chance: random.Random) -> HostFacts:
         reserved_memory_mib=16 * GIB,
         allocated_memory_mib=chance.randrange(100) * GIB,
         vm_count=20,
-        cpu_load=chance.random(),
-        bridges=BRIDGES,
-        cpu_features=FEATURES,
+        load=HostLoad(cpu_load=chance.random()),
+        hardware=HostHardware(bridges=BRIDGES, cpu_features=FEATURES),
         projects={"project": 1} if chance.random() < 0.1 else {},
         storage=_storage(chance),
         storage_observed_at_s=NOW_S - 5,
@@ -176,7 +175,7 @@ def _changes(table: HostTable, chance: random.Random) -> list[HostFacts]:
         replace(
             host,
             observed_at_s=NOW_S,
-            cpu_load=chance.random(),
+            load=HostLoad(cpu_load=chance.random()),
             storage=_storage(chance),
             allocated_vcpus=chance.randrange(30),
             allocated_memory_mib=chance.randrange(80) * GIB,

@@ -13,24 +13,8 @@ from service.cli.session import Output, client
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 60
-BESIDE = 56  # width of the other columns
-# Field of a point → heading of its row.
-VM_NUMBERS = {
-    "cpus": "CPUS",
-    "memory_bytes": "MEMORY",
-    "read_bps": "READ /S",
-    "written_bps": "WRITTEN /S",
-    "received_bps": "RECEIVED /S",
-    "sent_bps": "SENT /S",
-}
-HOST_NUMBERS = {
-    "cpu": "CPU",
-    "ceph_cpu": "CEPH CPU",
-    "guest_cpus": "GUEST CPUS",
-    "memory_used_mib": "MEMORY USED",
-    "ksm_saved_mib": "KSM SAVED",
-    "osd_latency_ms": "OSD LATENCY",
-}
+BESIDE = 56  # columns for a number's name and its values
+UNITS = ("_mib", "_bytes", "_ms")  # at the end of a number's name; its values are shown with their unit
 COLUMNS: tuple[Column, ...] = (
     ("", lambda row: row["name"]),
     ("MIN", lambda row: row["min"]),
@@ -59,7 +43,7 @@ def vm_history(
 
     With --output json every point is printed.
     """
-    _show(_past("vms", name, since, until, step), VM_NUMBERS, output)
+    _show(_past("vms", name, since, until, step), output)
 
 
 @host.app.command("history")
@@ -71,7 +55,7 @@ def host_history(
     With --output json every point is printed.
     """
     past = _past("hosts", name, since, until, step)
-    _show(past, HOST_NUMBERS, output)
+    _show(past, output)
     if output is Format.TABLE:
         notes.print(plain(_format_outlook(past["outlook"])))
 
@@ -81,20 +65,28 @@ def _past(kind: str, name: str, since: str, until: str, step: int | None) -> Jso
     return client().get(at(kind, name, "history"), **{key: value for key, value in query.items() if value is not None})
 
 
-def _show(past: Json, numbers: dict[str, str], how: Format) -> None:
+def _show(past: Json, how: Format) -> None:
+    """Print every number that the points have."""
     if how is Format.JSON:
         print_json(past)
     elif not past["points"]:
         notes.print(plain("there are no measurements of this time span"))
     else:
-        rows = (_row(field, heading, past["points"]) for field, heading in numbers.items())
+        rows = (_row(field, past["points"]) for field in past["points"][0] if field != "at")
         print_rows([row for row in rows if row], COLUMNS, how)
         first, last = past["points"][0]["at"], past["points"][-1]["at"]
         notes.print(plain(f"{first} to {last}, in steps of {age(past['step_s'])}"))
 
 
-def _row(field: str, heading: str, points: list[Json]) -> Json:
-    """Return a table row, or {} without any measurement of the field."""
+def heading(field: str) -> str:
+    """Return a number's name for people: osd_latency_ms is OSD LATENCY, read_bps is READ /S."""
+    name = next((field.removesuffix(unit) for unit in UNITS if field.endswith(unit)), field)
+    rate = " /S" if name.endswith("_bps") else ""
+    return name.removesuffix("_bps").replace("_", " ").upper() + rate
+
+
+def _row(field: str, points: list[Json]) -> Json:
+    """Return the line of one number; empty when no value is known."""
     values = [point[field] for point in points]
     known = [value for value in values if value is not None]
     if not known:
@@ -102,7 +94,7 @@ def _row(field: str, heading: str, points: list[Json]) -> Json:
     numbers = {"min": min(known), "mean": sum(known) / len(known), "max": max(known), "last": known[-1]}
     width = min(WIDTH, max(10, console.width - BESIDE))
     return {
-        "name": heading,
+        "name": heading(field),
         "bars": bars(values, width),
         **{key: _format_number(field, value) for key, value in numbers.items()},
     }
@@ -122,7 +114,7 @@ def bars(values: list[float | None], width: int = WIDTH) -> str:
 
 
 def _format_number(field: str, value: float) -> str:
-    if field in ("cpu", "ceph_cpu"):
+    if field.endswith("cpu"):  # a share of all CPUs
         return f"{value:.0%}"
     if field.endswith(("_bytes", "_bps")):
         return size(round(value))

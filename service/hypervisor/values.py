@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from service.facts.host import HostHardware
+
 DomainStateName = Literal["running", "paused", "shutting_down", "crashed", "io_error"]
 
 
@@ -34,43 +36,11 @@ class DomainState:
 
 
 @dataclass(frozen=True, slots=True)
-class NumaCell:
-    """A part of a host whose CPUs are near its memory."""
+class HypervisorFacts(HostHardware):
+    """A host's hardware, and what a start and a check need of its hypervisor."""
 
-    number: int
-    cpus: int
-    memory_mib: int
-
-
-@dataclass(frozen=True, slots=True)
-class HostLink:
-    """A network card of a host. `speed_mbit` is None when the card does not report it."""
-
-    name: str
-    up: bool
-    speed_mbit: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class HypervisorFacts:
-    """Hardware and software of a host, as reported by libvirt.
-
-    On a shared machine libvirt reports the whole computer: the inventory caps it.
-    """
-
-    cpus: int
-    memory_mib: int
-    cpu_model: str
-    cpu_features: tuple[str, ...]  # all of them, including those that the model implies
-    machine: str  # newest versioned q35 machine type
-    libvirt_version: str
-    qemu_version: str
-    kvm_offered: bool  # as reported by libvirt; probe_virt_type() tests it
-    firmwares: tuple[str, ...] = ("bios",)
-    numa: tuple[NumaCell, ...] = ()
-    bridges: tuple[str, ...] | None = None  # None: libvirt does not report them
-    links: tuple[HostLink, ...] = ()
-    local_disk_free_bytes: int | None = None  # of the largest active storage pool in a folder; None: there is none
+    machine: str = ""  # newest versioned q35 machine type
+    kvm_offered: bool = False  # as libvirt reports it; probe_virt_type() tests it
 
 
 @dataclass(frozen=True, slots=True)

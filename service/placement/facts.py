@@ -1,52 +1,31 @@
-"""What a decision is made from: one frozen value per host, per pool and per request; check.py judges them."""
+"""Input of a decision: one frozen value per host, per pool and per request; check.py rejects invalid ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
+
+from service.facts.host import HostHardware, HostLoad, HostStorage, HostUsage
+
+__all__ = [
+    "FIRMWARES",
+    "NOBODY",
+    "NOTHING",
+    "GroupRule",
+    "HostFacts",
+    "HostHardware",
+    "HostLoad",
+    "HostStorage",
+    "HostUsage",
+    "PoolFacts",
+    "VmRequest",
+]
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 NOBODY: frozenset[str] = frozenset()
-
-Seen = TypeVar("Seen", "HostStorage", "HostUsage")
-
-
-@dataclass(frozen=True, slots=True)
-class HostStorage:
-    """What Ceph goes through on one host. Latencies are the worst of its OSDs; None: idle, so there is no data."""
-
-    osds: int = 0
-    osds_up: int = 0
-    op_latency_ms: float | None = None
-    slow_ops: int = 0
-    ping_ms: float | None = None  # worst heartbeat of its OSDs
-    pgs: int = 0  # placement groups with a copy here, as are the next two
-    pgs_degraded: int = 0
-    pgs_recovering: int = 0  # recovering, backfilling or waiting for it
-    local_reads: Mapping[str, float] = field(default_factory=lambda: NOTHING)  # pool → share of its PGs here
-    osd_memory_mib: int = 0  # sum of osd_memory_target
-
-
-@dataclass(frozen=True, slots=True)
-class HostUsage:
-    """What a host really does. Shares are of its real CPUs, 0 to 1; None: not known."""
-
-    cpu_average: float | None = None
-    cpu_peak: float | None = None  # 95th percentile of the last 24 h
-    cpu_forecast: float | None = None  # expected in the coming 4 h
-    ceph_cpu: float | None = None  # what neither guests nor idle took
-    memory_used_mib: int | None = None
-    ksm_saved_mib: int | None = None
-
-
-def read(kind: type[Seen], seen: Mapping[str, Any] | None) -> Seen | None:
-    """The value that was written as JSON; members that are not known are left out, values are taken as they are."""
-    if seen is None:
-        return None
-    names = {one.name for one in fields(kind)}
-    return kind(**{name: value for name, value in seen.items() if name in names})
+FIRMWARES = frozenset({"bios", "uefi"})  # of a host whose firmwares are not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +61,8 @@ class HostFacts:
     allocated_memory_mib: int = 0
     vm_count: int = 0
     migrations: int = 0  # in flight, from here and to here
-    cpu_load: float | None = None  # share of the capacity that the guests use now, 0 to 1
-    local_disk_free_bytes: int | None = None
-    firmwares: frozenset[str] = frozenset({"bios", "uefi"})
-    cpu_model: str | None = None
-    cpu_features: frozenset[str] = NOBODY
-    bridges: frozenset[str] | None = None  # None: not known, which rules nothing out
+    hardware: HostHardware = HostHardware()  # noqa: RUF009 - frozen
+    load: HostLoad = HostLoad()  # noqa: RUF009 - frozen
     host_groups: frozenset[str] = NOBODY  # ids
     projects: Mapping[str, int] = field(default_factory=lambda: NOTHING)  # project id → its VMs here
     members: Mapping[str, int] = field(default_factory=lambda: NOTHING)  # placement group id → its VMs here
@@ -97,12 +72,12 @@ class HostFacts:
 
     @property
     def usable_vcpus(self) -> int:
-        """vCPUs that may be promised in all. The ratio counts in thousandths, so that 1.15 of 100 is 115."""
+        """vCPUs that may be allocated in all. The ratio counts in thousandths, so that 1.15 of 100 is 115."""
         return max(0, self.vcpus - self.reserved_vcpus) * round(self.vcpu_ratio * 1000) // 1000
 
     @property
     def usable_memory_mib(self) -> int:
-        """MiB that may be promised in all. A ratio above 1 counts as far as KSM is measured to save."""
+        """MiB that may be allocated in all. A ratio above 1 counts as far as KSM is measured to save."""
         real = max(0, self.memory_mib - self.reserved_memory_mib)
         wished = real * round(self.memory_ratio * 1000) // 1000
         saved = (self.usage.ksm_saved_mib or 0) if self.usage else 0
@@ -110,12 +85,12 @@ class HostFacts:
 
     @property
     def free_vcpus(self) -> int:
-        """vCPUs that may still be promised."""
+        """vCPUs that may still be allocated."""
         return self.usable_vcpus - self.allocated_vcpus
 
     @property
     def free_memory_mib(self) -> int:
-        """MiB that may still be promised."""
+        """MiB that may still be allocated."""
         return self.usable_memory_mib - self.allocated_memory_mib
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.placement.check import nonsense
-from service.placement.facts import NOTHING, GroupRule, HostFacts, PoolFacts, VmRequest
+from service.placement.facts import FIRMWARES, NOTHING, GroupRule, HostFacts, PoolFacts, VmRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +77,21 @@ def virt_type(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
 
 def cpu_features(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """A guest that saw a CPU feature must find it where it goes on."""
-    lacks = sorted(want.cpu_features - host.cpu_features)
-    return f"CPU {host.cpu_model or 'of unknown model'} lacks {_some(lacks)}" if lacks else None
+    lacks = sorted(want.cpu_features - host.hardware.cpu_features)
+    return f"CPU {host.hardware.cpu_model or 'of unknown model'} lacks {_some(lacks)}" if lacks else None
 
 
 def firmware(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """BIOS or UEFI, as the image wants it."""
-    if want.firmware is None or want.firmware in host.firmwares:
+    if want.firmware is None or want.firmware in (host.hardware.firmwares or FIRMWARES):
         return None
     return f"has no {want.firmware} firmware for guests"
 
 
 def network(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """Every bridge of the VM's cards; a host whose bridges are not known is not ruled out."""
-    lacks = sorted(want.bridges - host.bridges) if host.bridges is not None else []
+    bridges = host.hardware.bridges
+    lacks = sorted(want.bridges - bridges) if bridges is not None else []
     return f"has no bridge {_some(lacks)}" if lacks else None
 
 
@@ -110,10 +111,11 @@ def local_disk(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """What is kept on the host itself; a guest's disks are not."""
     if not want.local_disk_bytes:
         return None
-    if host.local_disk_free_bytes is None:
+    free_bytes = host.hardware.local_disk_free_bytes
+    if free_bytes is None:
         return "free space of the local disk is not known"
-    short = want.local_disk_bytes - host.local_disk_free_bytes
-    return f"{short} bytes of local disk short ({host.local_disk_free_bytes} free)" if short > 0 else None
+    short = want.local_disk_bytes - free_bytes
+    return f"{short} bytes of local disk short ({free_bytes} free)" if short > 0 else None
 
 
 def migrations(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:

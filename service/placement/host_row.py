@@ -33,7 +33,7 @@ EXPECTED_USE = 0.2
 
 def numbers_of(host: HostFacts, kind: int) -> list[float]:
     """Return the host's row of the matrix."""
-    vcpus, memory_mib, disk_bytes = host.usable_vcpus, host.usable_memory_mib, host.local_disk_free_bytes
+    vcpus, memory_mib, disk_bytes = host.usable_vcpus, host.usable_memory_mib, host.hardware.local_disk_free_bytes
     seen_at_s = -inf if host.observed_at_s is None else host.observed_at_s
     storage_at_s = inf if host.storage_observed_at_s is None else host.storage_observed_at_s
     row = [0.0] * COLUMNS

@@ -1,65 +1,40 @@
-"""Facts and requests as plain data, and back: exactly what they were, without what is at its default."""
+"""Facts and requests as the plain data of the journal, without what is at its default."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
-from types import MappingProxyType
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from service.placement.facts import GroupRule, HostFacts, HostStorage, HostUsage, PoolFacts, VmRequest
+from service.facts import codec
+from service.placement.facts import HostFacts, VmRequest
 
-Value = TypeVar("Value", HostFacts, VmRequest, HostStorage, HostUsage, PoolFacts, GroupRule)
 Plain = dict[str, Any]
-
-
-def plain(value: HostFacts | VmRequest | HostStorage | HostUsage | PoolFacts | GroupRule) -> Plain:
-    """Numbers, text, lists and dicts. Not-a-number is kept, too: nonsense is part of what was seen."""
-    told = {name: getattr(value, name) for name, _ in _DEFAULTS[type(value)]}
-    return {name: _flat(told[name]) for name, default in _DEFAULTS[type(value)] if told[name] != default}
-
-
-def host_facts(told: Mapping[str, Any]) -> HostFacts:
-    """The host that plain() was given."""
-    return _value(HostFacts, told)
-
-
-def vm_request(told: Mapping[str, Any]) -> VmRequest:
-    """The request that plain() was given."""
-    return _value(VmRequest, told)
-
-
-def _value(kind: type[Value], told: Mapping[str, Any]) -> Value:
-    return kind(**{name: _INTO[name](value) if name in _INTO else value for name, value in told.items()})
-
-
-def _flat(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple):
-        return [_flat(one) for one in value]
-    return plain(value) if type(value) in _DEFAULTS else value
-
-
-def _set(value: Any) -> frozenset[str] | None:
-    return None if value is None else frozenset(value)
-
-
-def _default(field: Field[Any]) -> Any:
-    return field.default_factory() if field.default_factory is not MISSING else field.default
-
-
-_DEFAULTS: Mapping[type, tuple[tuple[str, Any], ...]] = {
-    kind: tuple((field.name, _default(field)) for field in fields(kind))
-    for kind in (HostFacts, VmRequest, HostStorage, HostUsage, PoolFacts, GroupRule)
+# Members of HostFacts in pages that were written before it held these values: still read for as long as pages are kept.
+MOVED: Mapping[str, str] = {
+    "cpu_load": "load",
+    **dict.fromkeys(("local_disk_free_bytes", "firmwares", "cpu_model", "cpu_features", "bridges"), "hardware"),
 }
-_INTO: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("firmwares", "cpu_features", "bridges", "host_groups", "excluded_hosts"), _set),
-    **dict.fromkeys(("projects", "members", "local_reads"), MappingProxyType),
-    "storage": lambda told: _value(HostStorage, told),
-    "usage": lambda told: _value(HostUsage, told),
-    "pools": lambda told: tuple(_value(PoolFacts, one) for one in told),
-    "rules": lambda told: tuple(_value(GroupRule, one) for one in told),
-}
+
+
+def plain(value: HostFacts | VmRequest) -> Plain:
+    """Return numbers, text, lists and dicts. Not-a-number is kept: invalid facts are part of a decision's input."""
+    return codec.compact(value)
+
+
+def host_facts(document: Mapping[str, Any]) -> HostFacts:
+    """Return the host that was given to plain(), by this version or the one before."""
+    if MOVED.keys() & document.keys():
+        document = _nested(document)
+    return codec.decode(HostFacts, document)
+
+
+def vm_request(document: Mapping[str, Any]) -> VmRequest:
+    """Return the request that was given to plain()."""
+    return codec.decode(VmRequest, document)
+
+
+def _nested(document: Mapping[str, Any]) -> Plain:
+    nested: Plain = {name: dict(document.get(name, {})) for name in ("hardware", "load")}
+    for name in MOVED.keys() & document.keys():
+        nested[MOVED[name]][name] = document[name]
+    return {**document, **nested}

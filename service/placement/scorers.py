@@ -22,7 +22,7 @@ UNKNOWN_CEPH_CPU = 0.25  # what OSDs are taken to burn until it is measured
 def cpu_used(host: HostFacts) -> float:
     """(average + peak) / 2 of the host's CPU, measured; the load of this moment stands in for a missing history. No
     scorer yet: what the VM would add is not in it."""
-    usage, now = host.usage, host.cpu_load
+    usage, now = host.usage, host.load.cpu_load
     average = usage.cpu_average if usage is not None and usage.cpu_average is not None else now
     peak = usage.cpu_peak if usage is not None and usage.cpu_peak is not None else average
     return 1.0 - NO_DATA if average is None or peak is None else (average + peak) / 2

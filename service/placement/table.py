@@ -186,9 +186,10 @@ class HostTable:
         return seen.local_reads.get(pool, 0.0)
 
     def _kind(self, host: HostFacts) -> int:
-        is_silent = bool(host.problem)
+        is_unreachable, hardware = bool(host.problem), host.hardware
         kind = (
-            host.state, host.virt_type, is_silent, host.firmwares, host.cpu_features, host.bridges, host.host_groups
+            host.state, host.virt_type, is_unreachable, hardware.firmwares, hardware.cpu_features, hardware.bridges,
+            host.host_groups,
         )  # fmt: skip
         number = self._kind_numbers.setdefault(kind, len(self.kinds))
         if number == len(self.kinds):

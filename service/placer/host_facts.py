@@ -10,10 +10,12 @@ from service.db import host_ratios, host_relations, placement_groups
 from service.db.engine.fields import Json, optional_epoch_seconds
 from service.db.host_relations import Ids
 from service.db.tables import Host
-from service.placement.facts import HostFacts, HostStorage, HostUsage, read
+from service.facts import codec
+from service.facts.fact import names_of
+from service.placement.facts import HostFacts, HostHardware, HostLoad, HostStorage, HostUsage
 from service.placement.reservations import ReservationRules, Reserved, reserved
 
-OLD_FIRMWARES = ("bios", "uefi")  # of hosts that were looked at before anybody asked
+IN_BOTH = tuple(name for name in names_of(HostUsage) if name in names_of(HostLoad))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,7 @@ def candidates(rows: Iterable[Host], promises: Promises, *, ids: Ids) -> list[Ca
 
 
 def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
-    seen, hardware = row.facts or {}, row.hardware or {}
-    storage = read(HostStorage, row.storage)
+    load, storage = row.facts or {}, codec.read(HostStorage, row.storage)
     kept = reserved(Reserved(row.reserved_vcpus, row.reserved_memory_mib), storage, promises.reservations)
     vcpu_milli, memory_milli = around.ratios.get(row.id, (None, None))
     return HostFacts(
@@ -74,33 +75,26 @@ def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
         allocated_memory_mib=row.allocated_memory_mib,
         vm_count=row.vm_count,
         migrations=around.migrations.get(row.id, 0),
-        cpu_load=seen.get("cpu_load"),
-        local_disk_free_bytes=hardware.get("local_disk_free_bytes"),
-        firmwares=_set(hardware.get("firmwares")) or frozenset(OLD_FIRMWARES),
-        cpu_model=hardware.get("cpu_model"),
-        cpu_features=_set(hardware.get("cpu_features")) or frozenset(),
-        bridges=_set(hardware.get("bridges")),
+        hardware=codec.decode(HostHardware, row.hardware or {}),
+        load=codec.decode(HostLoad, load),
         host_groups=around.groups.get(row.id, frozenset()),
         projects=around.projects.get(row.id, {}),
         members=around.members.get(row.id, {}),
         storage=storage,
         storage_observed_at_s=optional_epoch_seconds(row.storage_observed_at),
-        usage=_usage(row.usage, seen),
+        usage=_usage(row.usage, load),
     )
 
 
-def _usage(usage: Json, seen: Mapping[str, Any]) -> HostUsage | None:
-    """Memory that is saved now counts now; the history has it later."""
-    told = {name: seen[name] for name in ("ksm_saved_mib", "memory_used_mib", "ceph_cpu") if seen.get(name) is not None}
-    return read(HostUsage, told | {name: value for name, value in (usage or {}).items() if value is not None} or None)
+def _usage(usage: Json, load: Mapping[str, Any]) -> HostUsage | None:
+    """Return the usage; until the history has a number, the load's stands in for it."""
+    current = {name: load[name] for name in IN_BOTH if load.get(name) is not None}
+    lasting = {name: value for name, value in (usage or {}).items() if value is not None}
+    return codec.read(HostUsage, current | lasting or None)
 
 
 def _ratio(milli: int | None, usual: float) -> float:
     return usual if milli is None else milli / 1000
-
-
-def _set(told: Iterable[str] | None) -> frozenset[str] | None:
-    return None if told is None else frozenset(told)
 
 
 def _around(ids: Ids) -> _Around:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.db.tables import Host, HostGroup
+from service.facts import codec
+from service.facts.fact import Fact, shown_of
+from service.facts.host import COLUMNS
 from service.placement.facts import HostFacts
 from service.placement.reservations import Reserved
-from service.views.values import Json, show_named, show_time
-
-USAGE = ("cpu_average", "cpu_peak", "cpu_forecast", "ceph_cpu", "memory_used_mib", "ksm_saved_mib")
-
-
-# Without the names of a hundred CPU features: a list of hosts is read often.
-HARDWARE = (
-    "cpu_model", "cpus", "memory_mib", "numa", "firmwares", "bridges", "links", "local_disk_free_bytes",
-    "libvirt_version", "qemu_version",
-)  # fmt: skip
+from service.views.values import Json, show_epoch, show_named, show_time
 
 
 def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: bool) -> Json:
     """A host, with what is promised on it. What was found there names everybody's guests: only its keepers see that."""
     over = {"vcpus": max(0, -seen.free_vcpus), "memory_mib": max(0, -seen.free_memory_mib)}
-    facts = row.facts if to_keepers or row.facts is None else {**row.facts, "strays": [], "foreign": []}
+    facts = show_facts("facts", row)
+    if facts is not None:
+        facts |= {name: row.facts.get(name, []) if to_keepers else [] for name in ("strays", "foreign")}
     return {
         **show_named(row),
         "address": row.address,
@@ -40,16 +38,31 @@ def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: boo
         "overcommitted_by": over if any(over.values()) else None,
         "facts": facts,
         "observed_at": show_time(row.observed_at),
-        "hardware": row.hardware and {name: row.hardware.get(name) for name in HARDWARE},
-        "usage": row.usage and {name: row.usage.get(name) for name in USAGE},
+        "hardware": show_facts("hardware", row),
+        "usage": show_facts("usage", row),
         "usage_observed_at": show_time(row.usage_observed_at),
-        "storage": row.storage,
+        "storage": show_facts("storage", row),
         "storage_observed_at": show_time(row.storage_observed_at),
         "problem": row.problem or _astray(facts) or _crowded(over),
         "findings": row.findings if to_keepers else None,
         "checked_at": show_time(row.checked_at),
         "created_at": show_time(row.created_at),
     }
+
+
+def show_facts(column: str, row: Host) -> Json | None:
+    """Return what a column stores, as far as it is shown; a missing member has its default."""
+    stored = getattr(row, column)
+    if not stored:
+        return None
+    return {one.name: _fact(one, stored) for one in shown_of(COLUMNS[column])}
+
+
+def _fact(one: Fact, stored: Json) -> Any:
+    if one.name not in stored:
+        return codec.default_of(one)
+    value = stored[one.name]
+    return show_epoch(value) if one.about.unit == "epoch_s" else value
 
 
 def _crowded(over: Json) -> str | None:

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from service.placement.facts import GroupRule, HostFacts, HostStorage, HostUsage, PoolFacts, VmRequest
+from service.placement.facts import (
+    GroupRule,
+    HostFacts,
+    HostHardware,
+    HostLoad,
+    HostStorage,
+    HostUsage,
+    PoolFacts,
+    VmRequest,
+)
 from service.placement.policy import SCORERS, Policy
 
 NOW_S = 10_000.0
@@ -57,7 +66,7 @@ calm = st.builds(
     allocated_vcpus=st.integers(0, 16),
     memory_mib=st.integers(1 << 12, 1 << 17),
     allocated_memory_mib=st.integers(0, 1 << 14),
-    cpu_load=shares,
+    load=st.builds(HostLoad, cpu_load=shares),
     projects=counts,
     members=counts,
     storage=st.none() | storages,
@@ -80,11 +89,14 @@ wild = st.builds(
     memory_ratio=st.sampled_from([1.0, 1.5, 0.9]),
     allocated_memory_mib=st.integers(0, 1 << 15),
     migrations=st.integers(0, 3),
-    cpu_load=shares | st.sampled_from([float("nan"), -0.1, 7.0]),
-    local_disk_free_bytes=st.none() | st.integers(0, 1 << 40),
-    firmwares=st.sampled_from([frozenset({"bios"}), frozenset({"bios", "uefi"})]),
-    cpu_features=subsets,
-    bridges=st.none() | subsets,
+    load=st.builds(HostLoad, cpu_load=shares | st.sampled_from([float("nan"), -0.1, 7.0])),
+    hardware=st.builds(
+        HostHardware,
+        local_disk_free_bytes=st.none() | st.integers(0, 1 << 40),
+        firmwares=st.sampled_from([None, frozenset({"bios"}), frozenset({"bios", "uefi"})]),
+        cpu_features=subsets,
+        bridges=st.none() | subsets,
+    ),
     host_groups=subsets,
     projects=counts,
     members=counts,

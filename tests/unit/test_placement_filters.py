@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from service.facts import codec
 from service.placement.check import nonsense
 from service.placement.explain import explain
-from service.placement.facts import GroupRule, HostStorage, HostUsage, read
+from service.placement.facts import GroupRule, HostHardware, HostLoad, HostStorage, HostUsage
 from service.placement.filters import NAMES, Cloud, reasons_against
 from service.placement.place import place
 from service.placement.policy import STORAGE_CPU
@@ -60,18 +61,28 @@ def some(**facts):
         ("virt_type", {}, {"virt_type": "kvm"}, "runs qemu guests, the VM was started as kvm"),
         (
             "cpu_features",
-            {"cpu_model": "Skylake", "cpu_features": frozenset({"sse"})},
+            {"hardware": HostHardware(cpu_model="Skylake", cpu_features=frozenset({"sse"}))},
             {"cpu_features": frozenset({"sse", "avx512f", "avx"})},
             "CPU Skylake lacks avx, avx512f",
         ),
-        ("firmware", {"firmwares": frozenset({"bios"})}, {"firmware": "uefi"}, "has no uefi firmware for guests"),
-        ("network", {"bridges": frozenset()}, {"bridges": frozenset({"br-guest"})}, "has no bridge br-guest"),
+        (
+            "firmware",
+            {"hardware": HostHardware(firmwares=frozenset({"bios"}))},
+            {"firmware": "uefi"},
+            "has no uefi firmware for guests",
+        ),
+        (
+            "network",
+            {"hardware": HostHardware(bridges=frozenset())},
+            {"bridges": frozenset({"br-guest"})},
+            "has no bridge br-guest",
+        ),
         ("memory", {}, {"memory_mib": 7169}, "1 MiB of memory short (7168 MiB free)"),
         ("vcpus", {}, {"vcpus": 8}, "1 vCPU short (7 free)"),
         ("local_disk", {}, {"local_disk_bytes": 1}, "free space of the local disk is not known"),
         (
             "local_disk",
-            {"local_disk_free_bytes": 10},
+            {"hardware": HostHardware(local_disk_free_bytes=10)},
             {"local_disk_bytes": 11},
             "1 bytes of local disk short (10 free)",
         ),
@@ -92,7 +103,7 @@ def some(**facts):
         ),
         ("anti_affinity", {"members": {"g": 2}}, {"rules": (APART,)}, "anti-affinity 'apart': 2 of its VMs run here"),
         ("affinity", {}, {"rules": (TOGETHER,)}, "affinity 'together': its VMs run on host2"),
-        ("sane_facts", {"cpu_load": float("nan")}, {}, "reports nonsense: cpu_load is nan"),
+        ("sane_facts", {"load": HostLoad(cpu_load=float("nan"))}, {}, "reports nonsense: cpu_load is nan"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -115,7 +126,10 @@ def test_a_move_goes_on_without_the_storages_facts():
 
 
 def test_bridges_that_are_not_known_rule_nothing_out():
-    assert reasons_against(some(bridges=None), replace(WANT, bridges=frozenset({"br0"})), Cloud()) == {}
+    assert (
+        reasons_against(some(hardware=HostHardware(bridges=None)), replace(WANT, bridges=frozenset({"br0"})), Cloud())
+        == {}
+    )
 
 
 def test_all_reasons_are_told_at_once():
@@ -160,9 +174,9 @@ NAN, INF = float("nan"), float("inf")
         ({"memory_ratio": NAN}, "memory_ratio is nan"),
         ({"observed_at_s": NAN}, "observed_at_s is nan"),
         ({"observed_at_s": INF}, "observed_at_s is inf"),
-        ({"cpu_load": 1.5}, "cpu_load is 1.5"),
-        ({"cpu_load": "much"}, "cpu_load is 'much'"),
-        ({"local_disk_free_bytes": -5}, "local_disk_free_bytes is -5"),
+        ({"load": HostLoad(cpu_load=1.5)}, "cpu_load is 1.5"),
+        ({"load": HostLoad(cpu_load="much")}, "cpu_load is 'much'"),
+        ({"hardware": HostHardware(local_disk_free_bytes=-5)}, "local_disk_free_bytes is -5"),
         ({"storage": HostStorage(op_latency_ms=NAN)}, "op_latency_ms is nan"),
         ({"storage": HostStorage(op_latency_ms=INF)}, "op_latency_ms is inf"),
         ({"storage": HostStorage(op_latency_ms=-1.0)}, "op_latency_ms is -1.0"),
@@ -188,8 +202,8 @@ def test_nonsense_rules_out_its_host_alone(facts, told):
 
 
 def test_what_is_read_from_json_is_taken_as_it_is_and_judged_later():
-    seen = read(HostStorage, {"osds": "four", "unheard_of": 1, "local_reads": None})
+    seen = codec.read(HostStorage, {"osds": "four", "unheard_of": 1, "local_reads": None})
     assert seen.osds == "four"
     assert nonsense(some(storage=seen)) == "osds is 'four'"
     assert nonsense(some(storage=replace(seen, osds=4))) == "local_reads is None"
-    assert read(HostUsage, None) is None
+    assert codec.read(HostUsage, None) is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bench import naive_placement as naive
 from service.placement.batch import all_fit, place_batch
 from service.placement.explain import explain
-from service.placement.facts import GroupRule, HostStorage, HostUsage
+from service.placement.facts import GroupRule, HostLoad, HostStorage, HostUsage
 from service.placement.place import place
 from service.placement.policy import STORAGE_CPU, PickFailedError, Policy
 from service.placement.table import HostTable
@@ -78,13 +78,13 @@ def test_more_headroom_never_scores_lower(host, want, policy, more, freed):
 def test_a_quieter_host_never_scores_lower(host, want, better):
     busy = replace(
         host,
-        cpu_load=0.5,
+        load=HostLoad(cpu_load=0.5),
         usage=HostUsage(0.5, 0.8, 0.6, 0.2),
         storage=HostStorage(osds=4, osds_up=3, op_latency_ms=80.0, slow_ops=2, ping_ms=9.0, pgs=50, pgs_degraded=20),
     )
     quieter = replace(
         busy,
-        cpu_load=0.5 * better,
+        load=HostLoad(cpu_load=0.5 * better),
         usage=HostUsage(0.5 * better, 0.8 * better, 0.6 * better, 0.2 * better),
         storage=HostStorage(
             osds=4,
@@ -153,7 +153,7 @@ def test_reasons_are_counted_by_filter():
         HOST,
         replace(HOST, host_id="2", name="host2", state="fenced", virt_type=None),
         replace(HOST, host_id="3", name="host3", state="down"),
-        replace(HOST, host_id="4", name="host4", cpu_load=float("nan")),
+        replace(HOST, host_id="4", name="host4", load=HostLoad(cpu_load=float("nan"))),
     ]
     decision = place(HostTable(cloud), WANT, STORAGE_CPU)
     assert decision.reasons == {"state": 2, "virt_type": 1, "sane_facts": 1}

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from service.placement.check import nonsense
 from service.placement.columns import Hosts
-from service.placement.facts import GroupRule, HostStorage, HostUsage
+from service.placement.facts import GroupRule, HostLoad, HostStorage, HostUsage
 from service.placement.place import place
 from service.placement.policy import STORAGE_CPU
 from service.placement.scorers import HOST_SCORERS
@@ -74,10 +74,15 @@ def fit(name, host, want=WANT):
         ("balance", {"allocated_memory_mib": 7168}, {"memory_mib": 0}, 0.0),
         ("cpu_use", {}, {"vcpus": 0}, 0.5),
         ("cpu_use", {}, {"vcpus": 4}, 0.4),
-        ("cpu_use", {"cpu_load": 0.25}, {"vcpus": 4}, 0.65),
-        ("cpu_use", {"usage": HostUsage(cpu_average=0.2, cpu_peak=0.6), "cpu_load": 1.0}, {"vcpus": 4}, 0.5),
+        ("cpu_use", {"load": HostLoad(cpu_load=0.25)}, {"vcpus": 4}, 0.65),
+        (
+            "cpu_use",
+            {"usage": HostUsage(cpu_average=0.2, cpu_peak=0.6), "load": HostLoad(cpu_load=1.0)},
+            {"vcpus": 4},
+            0.5,
+        ),
         ("cpu_use", {"usage": HostUsage(cpu_average=0.2)}, {"vcpus": 0}, 0.8),
-        ("cpu_use", {"cpu_load": 1.0}, {}, 0.0),
+        ("cpu_use", {"load": HostLoad(cpu_load=1.0)}, {}, 0.0),
         ("local_reads", {}, {}, 0.5),
         ("local_reads", {"storage": OSD}, {}, 0.0),
         ("local_reads", {"storage": replace(OSD, local_reads={"vms": 0.75})}, {}, 0.75),
@@ -129,7 +134,7 @@ def test_of_three_hosts_in_trouble_the_one_whose_only_osd_is_dead_is_the_last_ch
 
 def test_no_data_is_never_best():
     known = HostUsage(cpu_average=0.0, cpu_peak=0.0, cpu_forecast=0.0, ceph_cpu=0.0)
-    good = replace(HOST, usage=known, cpu_load=0.0, storage=replace(OSD, op_latency_ms=0.5, ping_ms=0.1))
+    good = replace(HOST, usage=known, load=HostLoad(cpu_load=0.0), storage=replace(OSD, op_latency_ms=0.5, ping_ms=0.1))
     assert all(score(HOST) < score(good) for score in HOST_SCORERS.values())
 
 

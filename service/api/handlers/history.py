@@ -18,11 +18,13 @@ from service.db.engine.fields import EPOCH
 from service.db.measurements import HOSTS, KEPT, VMS, Points, Series
 from service.db.tables import Host, Vm
 from service.edge.call import Call, Reply
+from service.facts.history import HOST_SERIES
 from service.operations.observe import host_usage
 from service.views.values import show_time
 
 MOST_POINTS = 1000
-DECIMALS = {"cpu": 4, "ceph_cpu": 4, "guest_cpus": 3, "cpus": 3, "osd_latency_ms": 2}  # the others are whole numbers
+DECIMALS_OF: Mapping[str, int] = {"share": 4, "cpus": 3, "ms": 2}  # by unit; the others are whole numbers
+DECIMALS = {"cpus": 3} | {one.series: DECIMALS_OF[one.unit] for one in HOST_SERIES if one.unit in DECIMALS_OF}
 
 
 @dataclass(frozen=True, slots=True)

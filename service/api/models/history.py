@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from service.api.models.facts import series
 from service.edge.models import Count, Instant, Query, Shown
 
 LONGEST_S = 1000 * 86400  # longer than measurements are stored
@@ -98,18 +99,9 @@ class ShownVmPast(Past):
 
 
 class HostPoint(Shown):
-    """Measurements of a host over one step up to `at`.
+    """A host over a step up to `at`: shares of its CPUs, CPUs that guests used, MiB, milliseconds."""
 
-    `cpu` and `ceph_cpu` are shares of its CPUs, 0 to 1; `guest_cpus` are CPUs used by guests.
-    """
-
-    at: Instant
-    cpu: float | None
-    ceph_cpu: float | None
-    guest_cpus: float | None
-    memory_used_mib: int | None
-    ksm_saved_mib: int | None
-    osd_latency_ms: float | None
+    __annotations__ = {"at": Instant, **series()}
 
 
 class HostOutlook(Shown):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from service.api.models.facts import fields_of
 from service.edge.models import (
     Address,
     Body,
@@ -22,6 +23,7 @@ from service.edge.models import (
     Shown,
     Vcpus,
 )
+from service.facts.host import HostHardware, HostLink, HostLoad, HostStorage, HostUsage, NumaCell
 
 Reservation = Annotated[int, Field(ge=0, le=64 << 20)]
 VcpuRatio = Annotated[float, Field(ge=0.1, le=64)]  # the settings' bounds, too
@@ -192,87 +194,44 @@ class Allocated(Capacity):
 
 
 class ShownHostFacts(Shown):
-    """Last observation of a host, rounded.
+    """Load of a host at its last observation, rounded. Shares are of its CPUs, 0 to 1; null until two observations are
+    compared."""
 
-    Loads are shares of its CPUs, 0 to 1: `cpu_load` in total, `guest_cpu_load` of guests, `ceph_cpu` the rest.
-    `ksm_saved_mib` is null if KSM is off.
-    """
-
-    cpu_load: float | None
-    guest_cpu_load: float | None = None
-    ceph_cpu: float | None = None
-    memory_used_mib: int | None = None
-    ksm_saved_mib: int | None = None
-    domains: int
-    used_vcpus: int
-    used_memory_mib: int
-    strays: list[ShownStray] = Field(default_factory=list)
-    foreign: list[ShownDomain] = Field(default_factory=list)
+    __annotations__ = {
+        **fields_of(HostLoad),
+        "strays": list[ShownStray],
+        "foreign": list[ShownDomain],
+    }
 
 
 class ShownHostStorage(Shown):
-    """Ceph load on a host; null: no data.
+    """Ceph load on one host. Milliseconds are averages over the last observations; null: idle, no data."""
 
-    Milliseconds are averages of recent observations.
-    `ping_ms` is the median heartbeat time to the other hosts, `pgs` the number of placement groups with a copy here,
-    `local_reads` the share of each pool's placement groups with a copy here.
-    """
-
-    osds: int
-    osds_up: int
-    op_latency_ms: float | None = Field(description="Write latency of the slowest OSD on the host.")
-    slow_ops: int
-    ping_ms: float | None
-    pgs: int
-    pgs_degraded: int
-    pgs_recovering: int
-    local_reads: dict[str, float]
-    osd_memory_mib: int
+    __annotations__ = fields_of(HostStorage)
 
 
 class ShownHostUsage(Shown):
-    """Load of a host over time: shares of its CPUs, 0 to 1; null without enough data.
+    """Usage of a host over time. Shares are of its CPUs, 0 to 1; null where too little is known."""
 
-    Average and peak (95th percentile) are of the last day, the forecast is for the next four hours.
-    """
-
-    cpu_average: float | None
-    cpu_peak: float | None
-    cpu_forecast: float | None
-    ceph_cpu: float | None
-    memory_used_mib: int | None
-    ksm_saved_mib: int | None
+    __annotations__ = fields_of(HostUsage)
 
 
 class ShownNumaCell(Shown):
     """NUMA cell of a host."""
 
-    number: int
-    cpus: int
-    memory_mib: int
+    __annotations__ = fields_of(NumaCell)
 
 
 class ShownLink(Shown):
-    """Network card of a host; its speed is null if the card reports none."""
+    """A network card of a host; its speed is null when the card does not report it."""
 
-    name: str
-    up: bool
-    speed_mbit: int | None
+    __annotations__ = fields_of(HostLink)
 
 
 class ShownHardware(Shown):
-    """Hardware of a host as it reports it; null: not reported or not observed yet."""
+    """Hardware and software of a host as its hypervisor reports them. null: not reported, or not observed yet."""
 
-    cpu_model: str | None
-    cpus: int | None
-    memory_mib: int | None
-    numa: list[ShownNumaCell] | None
-    firmwares: list[str] | None
-    bridges: list[str] | None
-    links: list[ShownLink] | None
-    local_disk_free_bytes: int | None
-    libvirt_version: str | None
-    qemu_version: str | None
+    __annotations__ = fields_of(HostHardware, {NumaCell: ShownNumaCell, HostLink: ShownLink})
 
 
 class ShownHost(Named):

@@ -13,6 +13,7 @@ from peewee import chunked, fn
 
 from service.db.engine.fields import EPOCH, MICROSECOND
 from service.db.measurements.tables import AT_ONCE, PART, RAW_S, Block, Tracked
+from service.facts.history import HOST_SERIES
 
 Cells = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -27,7 +28,7 @@ class Series:
     names: tuple[str, ...]
 
 
-HOSTS = Series("host", ("cpu", "ceph_cpu", "guest_cpus", "memory_used_mib", "ksm_saved_mib", "osd_latency_ms"))
+HOSTS = Series("host", tuple(one.series for one in HOST_SERIES))
 VMS = Series("vm", ("cpus", "memory_bytes", "read_bps", "written_bps", "received_bps", "sent_bps"))
 
 

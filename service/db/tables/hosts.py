@@ -34,20 +34,20 @@ class Host(Row):
     ceph_user = CharField(max_length=127)
     virt_type = CharField(null=True, max_length=8)  # kvm | qemu, tested once by booting a kernel
     machine = CharField(null=True, max_length=63)  # newest versioned machine type
-    facts = JsonField(null=True)
+    facts = JsonField(null=True)  # facts.host.HostLoad, strays and foreign domains
     observed_at = UtcField(null=True)
     problem = TextField(null=True)  # why the last observation failed
-    libvirt_uuid = CharField(null=True, max_length=36)  # libvirt's host UUID: no migration between hosts with the same
-    hardware = JsonField(null=True)  # CPU model and features, versions: of the check when it was added
+    libvirt_uuid = CharField(null=True, max_length=36)  # what libvirt calls the host: two alike cannot swap guests
+    hardware = JsonField(null=True)  # facts.host.HostHardware: first as found before its use
     findings = JsonField(null=True)  # of the last check
     checked_at = UtcField(null=True)
     changed = BigIntegerField(default=0, index=True)  # placement_version.value of the last change that matters
     allocated_vcpus = IntegerField(default=0)  # sums over `allocation`
     allocated_memory_mib = IntegerField(default=0)
     vm_count = IntegerField(default=0)
-    storage = JsonField(null=True)  # placement.facts.HostStorage: Ceph load on the host
+    storage = JsonField(null=True)  # facts.host.HostStorage: what Ceph goes through on the host
     storage_observed_at = UtcField(null=True)
-    usage = JsonField(null=True)  # placement.facts.HostUsage: observed use over time
+    usage = JsonField(null=True)  # facts.host.HostUsage: what the host was seen to use over time
     usage_observed_at = UtcField(null=True)
 
 

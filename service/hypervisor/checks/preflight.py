@@ -80,7 +80,7 @@ class Preflight:
             ("libvirt", facts.libvirt_version, OLDEST_LIBVIRT),
             ("QEMU", facts.qemu_version, OLDEST_QEMU),
         ):
-            if tuple(map(int, text.split("."))) >= oldest:
+            if tuple(map(int, (text or "0").split("."))) >= oldest:
                 self._found.add("versions", "ok", f"{name} {text}")
             else:
                 needed = ".".join(map(str, oldest))

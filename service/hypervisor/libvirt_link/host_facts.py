@@ -8,9 +8,10 @@ from typing import TypeVar
 import libvirt
 from lxml import etree
 
+from service.facts.host import HostLink, NumaCell
 from service.hypervisor import schema
 from service.hypervisor.contract import HypervisorFacts
-from service.hypervisor.values import HostCounters, HostLink, NumaCell
+from service.hypervisor.values import HostCounters
 
 Result = TypeVar("Result")
 KIB_PER_MIB = 1024
@@ -35,9 +36,9 @@ def read(connection: libvirt.virConnect) -> HypervisorFacts:
         libvirt_version=_version(connection.getLibVersion()),
         qemu_version=_version(connection.getVersion()),
         kvm_offered=kvm_offered,
-        firmwares=("bios", "uefi") if _has_uefi(domains) else ("bios",),
+        firmwares=frozenset({"bios", "uefi"} if _has_uefi(domains) else {"bios"}),
         numa=tuple(map(_cell, host.findall("host/topology/cells/cell"))),
-        bridges=None if cards is None else tuple(sorted(_bridges(cards))),
+        bridges=None if cards is None else frozenset(_bridges(cards)),
         links=tuple(sorted(_links(cards or []), key=lambda link: link.name)),
         local_disk_free_bytes=_if_known(connection, lambda: _disk_free_bytes(connection)),
     )
@@ -76,18 +77,18 @@ def _saved_mib(parameters: dict[str, int]) -> int | None:
     return None if pages is None else pages * KSM_PAGE_KIB // KIB_PER_MIB
 
 
-def _features(connection: libvirt.virConnect, host: etree._Element) -> tuple[str, ...]:
+def _features(connection: libvirt.virConnect, host: etree._Element) -> frozenset[str]:
     """libvirt lists what the CPU has beyond its model; the baseline of this one CPU spells the model out, too."""
     cpu = host.find("host/cpu")
     if cpu is None:
-        return ()
+        return frozenset()
     told = etree.tostring(cpu, encoding="unicode")
     expand = libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
     whole = _if_known(connection, lambda: schema.parse(connection.baselineCPU([told], expand)))
     known = {feature.get("name", "") for feature in cpu.findall("feature")}
     if whole is not None:
         known |= {one.get("name", "") for one in whole.findall("feature") if one.get("policy") != "disable"}
-    return tuple(sorted(known))
+    return frozenset(known)
 
 
 def _has_uefi(domains: etree._Element) -> bool:

@@ -36,12 +36,13 @@ def _plain_facts() -> HypervisorFacts:
         cpus=4,
         memory_mib=8192,
         cpu_model="Nehalem",
-        cpu_features=(),
+        numa=(),
+        links=(),
         machine="pc-q35-7.2",
         libvirt_version="9.0.0",
         qemu_version="7.2.22",
         kvm_offered=True,
-        firmwares=("bios", "uefi"),
+        firmwares=frozenset({"bios", "uefi"}),
     )
 
 

@@ -20,11 +20,12 @@ UNGROWN_BYTES = 1 << 20  # reported size of a disk that was never grown
 def counters(host: MemoryHost, up_s: float) -> HostCounters:
     """Return the host's counters: the sum of its guests' and its own fields."""
     guests_mib = sum(domain.memory_mib for domain in host.domains.values())
+    cpus = host.facts.cpus or 0
     return HostCounters(
-        cpus=host.facts.cpus,
+        cpus=cpus,
         busy_s=host.busy_s + sum(domain.cpu_time_s for domain in host.domains.values()),
-        total_s=up_s * host.facts.cpus,
-        memory_mib=host.facts.memory_mib,
+        total_s=up_s * cpus,
+        memory_mib=host.facts.memory_mib or 0,
         memory_used_mib=host.memory_used_mib + guests_mib,
         ksm_saved_mib=host.ksm_saved_mib,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,11 +10,14 @@ from typing import Any
 from service.context import Context
 from service.db import change_counter
 from service.db.tables import Host
+from service.facts import codec
+from service.facts import host as facts
+from service.facts.fact import facts_of
 from storage.facts import HostStorage
 
 # Of a latency: what differs by less tells nothing new.
 SAME_MS, SAME_SHARE = 0.5, 0.1
-LATENCIES = ("op_latency_ms", "ping_ms")
+LATENCIES = tuple(one.name for one in facts_of(facts.HostStorage) if one.about.unit == "ms")
 MOST_MS = 1e7  # more is nonsense, as is less than nothing: such a host is ruled out, and the others are written
 LEAST_MS = 0.01  # nothing would stay nothing, whatever comes
 NO_NUMBER = -1.0  # JSON has no word for NaN
@@ -55,8 +57,7 @@ def _told(host: HostStorage | None, before: Mapping[str, Any] | None) -> Seen | 
     """As it is kept; None for a host without OSDs."""
     if host is None:
         return None
-    told = dataclasses.asdict(host)
-    del told["host"]
+    told = codec.encode(host, facts.HostStorage)
     return told | {name: smoothed((before or {}).get(name), told[name]) for name in LATENCIES}
 
 

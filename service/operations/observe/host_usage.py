@@ -15,13 +15,17 @@ from service.db.engine.bulk import batches, set_each
 from service.db.engine.database import unit_of_work
 from service.db.measurements import DAY_S, HOSTS, HOUR_S, ROLLED_S, gridded
 from service.db.tables import Host
+from service.facts.fact import facts_of
+from service.facts.history import HOST_SERIES, Recorded
+from service.facts.host import HostUsage
 from service.jobs.job import Job
 from service.placement import forecast
 
 AT_ONCE = 200  # hosts of a transaction: nobody waits long behind one
 A_MINUTE = timedelta(minutes=1)
 STEPS_OF_A_DAY, HOURS_OF_THE_PAST = DAY_S // ROLLED_S, forecast.DAYS * forecast.HOURS
-SHARES = ("cpu_average", "cpu_peak", "cpu_forecast", "ceph_cpu")
+SHARES = tuple(one.name for one in facts_of(HostUsage) if one.about.unit == "share")
+SIZES = tuple(one.name for one in facts_of(HostUsage) if one.about.unit == "mib")  # of the load, as it is now
 SHARE_MOVED, SIZE_MOVED = 0.02, 0.02  # less is noise, and not worth another look at the host
 Usage = Mapping[str, float | int | None]
 
@@ -35,11 +39,14 @@ def samples(
     for host in hosts:
         if host.observed_at is None or host.observed_at < trusted or host.problem is not None:
             continue
-        facts, storage = host.facts or {}, host.storage or {}
-        seen = [facts.get("cpu_load"), facts.get("ceph_cpu"), guest_cpus.get(host.name)]
-        seen += [facts.get("memory_used_mib"), facts.get("ksm_saved_mib"), storage.get("op_latency_ms")]
-        rows[host.id] = [_number(value) for value in seen]
+        rows[host.id] = [_number(_recorded(host, one, guest_cpus)) for one in HOST_SERIES]
     return rows
+
+
+def _recorded(host: Host, one: Recorded, guest_cpus: Mapping[str, float]) -> object:
+    if one.column is None:
+        return guest_cpus.get(host.name)
+    return (getattr(host, one.column) or {}).get(one.fact)
 
 
 def freshen(ctx: Context, job: Job, hosts: Sequence[Host], now: datetime) -> None:
@@ -110,8 +117,7 @@ def outlook_of(ctx: Context, host_id: str, now: datetime) -> dict[str, Any]:
 def _now(facts: Mapping[str, Any], ceph_cpu: float) -> Usage:
     return {
         "ceph_cpu": _share(ceph_cpu),
-        "memory_used_mib": _size(facts.get("memory_used_mib")),
-        "ksm_saved_mib": _size(facts.get("ksm_saved_mib")),
+        **{name: _size(facts.get(name)) for name in SIZES},
     }
 
 

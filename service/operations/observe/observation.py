@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from service.facts import codec
+from service.facts.fact import facts_of, names_of
+from service.facts.host import HostHardware, HostLoad
 from service.hypervisor.contract import DomainState, HypervisorFacts
 from service.hypervisor.host_backoff import Remembered
 from service.hypervisor.values import HostCounters
 
-SHARES = frozenset({"cpu_load", "guest_cpu_load", "ceph_cpu"})
-SHARE_STEP = 0.02  # a load that moved by less is the same load
-SIZES = frozenset({"memory_used_mib", "ksm_saved_mib", "local_disk_free_bytes"})
-SIZE_STEP = 0.01
+UNITS: Mapping[str, str] = {one.name: one.about.unit for kind in (HostLoad, HostHardware) for one in facts_of(kind)}
+NOISY = frozenset(one.name for kind in (HostLoad, HostHardware) for one in facts_of(kind) if one.about.noisy)
+SHARES = frozenset(one.name for one in facts_of(HostLoad) if one.about.unit == "share")
+COUNTED = tuple(one.name for one in fields(HostCounters) if one.name in names_of(HostLoad))  # loads as counted
+SIZE_STEP = 0.01  # of a size, of what it was
+STEPS: Mapping[str, float] = {"share": 0.02, "epoch_s": 60.0}  # by unit; a fact that moved by less is the same
 DIGITS = 4
 NO_NUMBER = -1  # JSON has no word for NaN
 
@@ -80,37 +84,30 @@ def facts(before: Remembered, seen: Answer, *, vcpus: int, memory_mib: int) -> d
     What is no number becomes NO_NUMBER, and what is negative stays so: no decision believes either.
     """
     counters, domains = seen.counters, seen.domains
-    return {
-        **loads(before, counters, guests_s(domains), vcpus),
-        "memory_used_mib": _capped(counters.memory_used_mib, memory_mib),
-        "ksm_saved_mib": _capped(counters.ksm_saved_mib, memory_mib),
-        "domains": len(domains),
-        "used_vcpus": sum(domain.vcpus for domain in domains),
-        "used_memory_mib": sum(domain.memory_mib for domain in domains),
-    }
+    load = HostLoad(
+        domains=len(domains),
+        used_vcpus=sum(domain.vcpus for domain in domains),
+        used_memory_mib=sum(domain.memory_mib for domain in domains),
+    )
+    counted = {name: _counted(name, getattr(counters, name), memory_mib) for name in COUNTED}
+    return {**codec.encode(load), **loads(before, counters, guests_s(domains), vcpus), **counted}
 
 
-def _capped(size_mib: int | None, most_mib: int) -> int | None:
-    if size_mib is None:
+def _counted(name: str, number: Any, memory_mib: int) -> Any:
+    """Return the number; sizes of memory at most what the inventory grants."""
+    if number is None:
         return None
-    return min(size_mib, most_mib) if math.isfinite(size_mib) else NO_NUMBER
+    if not math.isfinite(number):
+        return NO_NUMBER
+    return min(number, memory_mib) if UNITS[name] == "mib" else number
 
 
-def hardware(facts: HypervisorFacts) -> dict[str, Any]:
-    """What is remembered of the machine itself."""
-    return {
-        "cpus": facts.cpus,
-        "memory_mib": facts.memory_mib,
-        "cpu_model": facts.cpu_model,
-        "cpu_features": list(facts.cpu_features),
-        "libvirt_version": facts.libvirt_version,
-        "qemu_version": facts.qemu_version,
-        "firmwares": list(facts.firmwares),
-        "numa": [dataclasses.asdict(cell) for cell in facts.numa],
-        "bridges": None if facts.bridges is None else list(facts.bridges),
-        "links": [dataclasses.asdict(link) for link in facts.links],
-        "local_disk_free_bytes": facts.local_disk_free_bytes,
-    }
+def hardware(facts: HypervisorFacts, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what `host.hardware` stores. A noisy instant stays as it was `before` unless it moved."""
+    document = codec.encode(facts, HostHardware)
+    instants = [name for name in document if name in NOISY and UNITS[name] == "epoch_s"]
+    same = [name for name in instants if before and name in before and not _moved(name, before[name], document[name])]
+    return document | {name: (before or {})[name] for name in same}
 
 
 def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
@@ -121,9 +118,9 @@ def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
 
 
 def _moved(name: str, before: Any, after: Any) -> bool:
-    if name not in SHARES | SIZES or not _is_number(before) or not _is_number(after):
+    if name not in NOISY or not _is_number(before) or not _is_number(after):
         return bool(before != after)
-    step = SHARE_STEP if name in SHARES else SIZE_STEP * max(abs(before), 1)
+    step = STEPS.get(UNITS[name], SIZE_STEP * max(abs(before), 1))
     # A host that has become idle is told so: otherwise the last bit of a load would stay for ever.
     return bool(abs(before - after) > step or (after == 0) != (before == 0))
 

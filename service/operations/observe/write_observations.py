@@ -124,7 +124,7 @@ def _answered(ctx: Context, chunk: _Chunk, host: Host, seen_at: datetime, seen: 
         state_changes.host_observed(ctx, host, problem=None, facts=facts)
         chunk.facts[host.id] = facts
     if seen.facts is not None:
-        _note_details(ctx, chunk, host, observation.hardware(seen.facts))
+        _note_details(ctx, chunk, host, observation.hardware(seen.facts, host.hardware))
     _judge_vms(ctx, chunk, host, seen.domains)
 
 

@@ -1,25 +1,21 @@
-"""Request to an external algorithm, as JSON data.
-
-docs/howto/choose-an-algorithm.md lists its members: none may be removed.
-"""
+"""JSON for an algorithm from outside; docs/howto/choose-an-algorithm.md lists its members: none may be removed."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
-from service.placement.facts import HostFacts, HostStorage, HostUsage, VmRequest
+from service.facts import codec
+from service.placement.facts import HostFacts, VmRequest
 from service.placement.place import Verdict
 
 Json = dict[str, Any]
 FACTS = (
-    "free_vcpus", "usable_vcpus", "free_memory_mib", "usable_memory_mib", "vm_count", "migrations", "cpu_load",
-    "cpu_model", "virt_type", "local_disk_free_bytes",
+    "free_vcpus", "usable_vcpus", "free_memory_mib", "usable_memory_mib", "vm_count", "migrations", "virt_type"
 )  # fmt: skip
 
 
 def request(want: VmRequest) -> Json:
-    """Return the VM's requirements."""
+    """Return what the VM needs."""
     return {
         "vcpus": want.vcpus,
         "memory_mib": want.memory_mib,
@@ -32,15 +28,12 @@ def request(want: VmRequest) -> Json:
 
 
 def candidate(host: HostFacts, verdict: Verdict, want: VmRequest) -> Json:
-    """Return a host that passed all filters, with its facts and storage_cpu's verdict."""
-    facts = {name: getattr(host, name) for name in FACTS}
+    """Return a host that may take the VM, with its facts and its score by storage_cpu."""
+    facts: Json = {name: getattr(host, name) for name in FACTS}
+    facts["cpu_load"] = host.load.cpu_load
+    facts["cpu_model"] = host.hardware.cpu_model
+    facts["local_disk_free_bytes"] = host.hardware.local_disk_free_bytes
     facts["project_vms"] = host.projects.get(want.project_id, 0) if want.project_id is not None else 0
-    facts["storage"], facts["usage"] = _as_json(host.storage), _as_json(host.usage)
+    facts["storage"] = None if host.storage is None else codec.encode(host.storage)
+    facts["usage"] = None if host.usage is None else codec.encode(host.usage)
     return {"host": host.name, "score": verdict.score, "terms": dict(verdict.terms), "facts": facts}
-
-
-def _as_json(observed: HostStorage | HostUsage | None) -> Json | None:
-    if observed is None:
-        return None
-    values = {field.name: getattr(observed, field.name) for field in fields(observed)}
-    return values | {"local_reads": dict(observed.local_reads)} if isinstance(observed, HostStorage) else values

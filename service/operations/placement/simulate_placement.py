@@ -16,7 +16,7 @@ from service.operations.actor import Actor
 from service.operations.placement import algorithms
 from service.operations.placement.external_algorithm import Outsider
 from service.operations.rows.sizes import memory_on_host
-from service.placement.facts import GroupRule, HostFacts, PoolFacts, VmRequest
+from service.placement.facts import GroupRule, HostFacts, HostLoad, PoolFacts, VmRequest
 from service.placement.place import Decision, place
 from service.placement.policy import Policy
 from service.placement.table import HostTable
@@ -254,7 +254,7 @@ def _empty(ctx: Context, like: HostFacts, more: More) -> Iterator[HostFacts]:
             allocated_memory_mib=0,
             vm_count=0,
             migrations=0,
-            cpu_load=None,
+            load=HostLoad(),
             projects={},
             members={},
             usage=None,

@@ -49,6 +49,9 @@ class HostHardware:
     local_disk_free_bytes: int | None = fact(
         None, unit="bytes", noisy=True, help="Free in the largest active libvirt pool in a folder; null: none."
     )
+    boot_time: int | None = fact(
+        None, unit="epoch_s", noisy=True, metric="boot_time_seconds", help="Instant when its kernel booted, estimated."
+    )
     libvirt_version: str | None = fact(None, help="Version of libvirt.")
     qemu_version: str | None = fact(None, help="Version of QEMU.")
     # Not shown: a list of hosts is read often, and these are a hundred names.

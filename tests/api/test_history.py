@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from service.cli import history as cli
+from service.cli import host as host_cli
 from service.cli.output import Format
 from service.db import change_counter, measurements
 from service.db.engine.database import transaction, unit_of_work
@@ -274,6 +275,15 @@ def test_hosts_are_gauges(cloud):
     assert value(found, "nacre_host_memory_bytes", host="host2") == 8192 << 20
     promised = [value(found, "nacre_host_allocated_vcpus", host=name) for name in ("host1", "host2")]
     assert sorted(promised) == [0, 1]
+
+
+def test_the_boot_time_is_in_the_api_the_metrics_and_the_command_line(cloud, nacre, monkeypatch):
+    monkeypatch.setattr(host_cli, "client", lambda: Speaking(cloud))
+    cloud.observe()
+    assert get(cloud, "/v1/hosts/host1")["hardware"]["boot_time"] == "2023-11-14T22:13:20.000Z"
+    assert value(scraped(cloud.api), "nacre_host_boot_time_seconds", host="host1") == 1_700_000_000
+    out, _ = nacre(host_cli.show, "host1")
+    assert "boot_time 2023-11-14T22:13:20.000Z" in " ".join(out.split())
 
 
 def test_what_a_worker_counted_is_scraped_from_the_api(cloud):

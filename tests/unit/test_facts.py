@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from service.db.measurements import HOSTS
 from service.facts import codec
 from service.facts.fact import facts_of, names_of
 from service.facts.host import COLUMNS, HostHardware, HostLink, HostLoad, HostStorage, HostUsage, NumaCell
+from service.hypervisor.libvirt_link import host_facts as libvirt_facts
+from service.hypervisor.values import HypervisorFacts
 from service.operations.observe import observation
 from service.operations.placement import external_protocol
 from service.placement import columns
@@ -178,6 +181,42 @@ def test_an_algorithm_from_outside_is_given_what_the_docs_list():
     assert given.keys() == listed.keys()
     assert given["facts"].keys() == listed["facts"].keys()
     assert all(given["facts"][name].keys() == listed["facts"][name].keys() for name in ("storage", "usage"))
+
+
+class Libvirt:
+    """A host whose two CPUs have counted `up_s` each."""
+
+    def __init__(self, up_s: float) -> None:
+        self.up_s = up_s
+
+    def getCPUStats(self, *_: int) -> dict[str, int]:  # noqa: N802 - libvirt's name
+        half_ns = int(self.up_s * 1e9)
+        return {"kernel": half_ns // 2, "user": half_ns // 2, "idle": half_ns // 2, "iowait": half_ns // 2}
+
+
+def test_the_boot_time_is_now_less_what_each_cpu_has_counted():
+    began_s = time.time()
+    assert abs(libvirt_facts._boot_time(Libvirt(3600.0), 2) - (began_s - 3600)) <= 2
+
+
+@pytest.mark.parametrize(("estimate", "stored"), [(1030, 1000), (940, 1000), (1061, 1061), (None, None)])
+def test_a_boot_time_is_kept_until_it_moves_by_more_than_a_minute(estimate, stored):
+    told = observation.hardware(HypervisorFacts(boot_time=estimate), {"boot_time": 1000})
+    assert told["boot_time"] == stored
+    assert observation.differs({**told, "boot_time": 1000}, told) == (stored != 1000)
+
+
+def test_a_boot_time_is_new_to_a_row_of_an_earlier_version():
+    assert observation.hardware(HypervisorFacts(boot_time=7), OLD_HARDWARE)["boot_time"] == 7
+
+
+def test_a_boot_time_is_an_instant_for_people_and_seconds_for_prometheus():
+    host = SimpleNamespace(name="host1", hardware={"boot_time": 1_700_000_000})
+    assert show_facts("hardware", host)["boot_time"] == "2023-11-14T22:13:20.000Z"
+    assert show_facts("hardware", SimpleNamespace(hardware={"boot_time": "soon"}))["boot_time"] is None
+    value = next(value for name, _, value in host_metrics.GAUGES if name == "boot_time_seconds")
+    assert value(host) == 1_700_000_000
+    assert schema("ShownHardware")["boot_time"]["anyOf"][0] == {"format": "date-time", "type": "string"}
 
 
 def test_counters_become_loads_by_their_name():

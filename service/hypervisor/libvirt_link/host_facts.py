@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ KIB_PER_MIB = 1024
 KSM_PAGE_KIB = 4  # x86-64: what KSM merges are small pages
 GUESTS_CARDS = ("vnet", "lo")  # no links of the host's own
 IN_A_FOLDER = ("dir", "fs")
+BUSY, IDLE = ("kernel", "user", "intr"), ("idle", "iowait")  # names of CPU time in node CPU statistics
 
 
 def read(connection: libvirt.virConnect) -> HypervisorFacts:
@@ -40,25 +42,40 @@ def read(connection: libvirt.virConnect) -> HypervisorFacts:
         numa=tuple(map(_cell, host.findall("host/topology/cells/cell"))),
         bridges=None if cards is None else frozenset(_bridges(cards)),
         links=tuple(sorted(_links(cards or []), key=lambda link: link.name)),
+        boot_time=_if_known(connection, lambda: _boot_time(connection, info[2])),
         local_disk_free_bytes=_if_known(connection, lambda: _disk_free_bytes(connection)),
     )
 
 
 def count(connection: libvirt.virConnect) -> HostCounters:
     """What one host is doing: four small calls."""
-    cpu = connection.getCPUStats(libvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+    busy_s, idle_s = _cpu_times_s(connection)
     memory = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
     merged = _if_known(connection, lambda: connection.getMemoryParameters(0))
-    busy_s = sum(cpu.get(way, 0) for way in ("kernel", "user", "intr")) / 1e9
     unused = sum(memory.get(way, 0) for way in ("free", "buffers", "cached"))
     return HostCounters(
         cpus=connection.getInfo()[2],
         busy_s=busy_s,
-        total_s=busy_s + sum(cpu.get(way, 0) for way in ("idle", "iowait")) / 1e9,
+        total_s=busy_s + idle_s,
         memory_mib=memory["total"] // KIB_PER_MIB,
         memory_used_mib=max(0, memory["total"] - unused) // KIB_PER_MIB,
         ksm_saved_mib=_saved_mib(merged or {}),
     )
+
+
+def _cpu_times_s(connection: libvirt.virConnect) -> tuple[float, float]:
+    """Return busy and idle seconds of all CPUs since the host booted; waiting for a disk is idle."""
+    cpu = connection.getCPUStats(libvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+    busy, idle = (sum(cpu.get(way, 0) for way in ways) / 1e9 for ways in (BUSY, IDLE))
+    return busy, idle
+
+
+def _boot_time(connection: libvirt.virConnect, cpus: int) -> int:
+    """Return the epoch second of the boot: now, less the mean time that the host's CPUs have counted since.
+
+    libvirt has no call for it. Stolen time is not counted: on a host that is a virtual machine this is too late.
+    """
+    return round(time.time() - sum(_cpu_times_s(connection)) / cpus)
 
 
 def _if_known(connection: libvirt.virConnect, read: Callable[[], Result]) -> Result | None:

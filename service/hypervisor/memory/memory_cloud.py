@@ -36,6 +36,7 @@ def _plain_facts() -> HypervisorFacts:
         cpus=4,
         memory_mib=8192,
         cpu_model="Nehalem",
+        boot_time=1_700_000_000,
         numa=(),
         links=(),
         machine="pc-q35-7.2",

@@ -79,7 +79,7 @@ def _show(past: Json, how: Format) -> None:
 
 
 def heading(field: str) -> str:
-    """Return a number's name for people: osd_latency_ms is OSD LATENCY, read_bps is READ /S."""
+    """Return a number's heading: osd_latency_ms is OSD LATENCY, read_bps is READ /S."""
     name = next((field.removesuffix(unit) for unit in UNITS if field.endswith(unit)), field)
     rate = " /S" if name.endswith("_bps") else ""
     return name.removesuffix("_bps").replace("_", " ").upper() + rate

@@ -99,7 +99,10 @@ class ShownVmPast(Past):
 
 
 class HostPoint(Shown):
-    """A host over a step up to `at`: shares of its CPUs, CPUs that guests used, MiB, milliseconds."""
+    """Usage of a host over a step up to `at`.
+
+    Shares of its CPUs, CPUs that guests used, MiB, milliseconds.
+    """
 
     __annotations__ = {"at": Instant, **series()}
 

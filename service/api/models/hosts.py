@@ -194,8 +194,10 @@ class Allocated(Capacity):
 
 
 class ShownHostFacts(Shown):
-    """Load of a host at its last observation, rounded. Shares are of its CPUs, 0 to 1; null until two observations are
-    compared."""
+    """Load of a host at its last observation, rounded.
+
+    Shares are of its CPUs, 0 to 1; null until two observations are compared.
+    """
 
     __annotations__ = {
         **fields_of(HostLoad),
@@ -205,13 +207,19 @@ class ShownHostFacts(Shown):
 
 
 class ShownHostStorage(Shown):
-    """Ceph load on one host. Milliseconds are averages over the last observations; null: idle, no data."""
+    """Ceph load on one host.
+
+    Milliseconds are averages over the last observations; null: idle, no data.
+    """
 
     __annotations__ = fields_of(HostStorage)
 
 
 class ShownHostUsage(Shown):
-    """Usage of a host over time. Shares are of its CPUs, 0 to 1; null where too little is known."""
+    """Usage of a host over time.
+
+    Shares are of its CPUs, 0 to 1; null where too little is known.
+    """
 
     __annotations__ = fields_of(HostUsage)
 
@@ -229,7 +237,10 @@ class ShownLink(Shown):
 
 
 class ShownHardware(Shown):
-    """Hardware and software of a host as its hypervisor reports them. null: not reported, or not observed yet."""
+    """Hardware and software of a host as its hypervisor reports them.
+
+    null: not reported, or not observed yet.
+    """
 
     __annotations__ = fields_of(HostHardware, {NumaCell: ShownNumaCell, HostLink: ShownLink})
 

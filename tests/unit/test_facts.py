@@ -28,7 +28,8 @@ from service.placement.plain import host_facts, plain
 from service.placement.policy import SCORERS
 from service.views.hosts import show_facts
 
-DOCS = Path(__file__).parents[2] / "docs/reference"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs/reference"
 # As an earlier version stored it.
 OLD_HARDWARE = {
     "cpus": 4, "memory_mib": 8192, "cpu_model": "Nehalem", "cpu_features": ["aes", "sse2"], "libvirt_version": "9.0.0",

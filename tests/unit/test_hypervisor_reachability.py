@@ -143,7 +143,7 @@ def test_a_process_that_hangs_itself_is_ended_at_the_deadline(pki: Path, listen,
     monkeypatch.setattr(prober_module, "START_S", 0.5)
     first = prober.pid
     os.kill(first, 19)
-    assert prober.ask([silent]) == {silent: prober_module.NO_WORD}
+    assert prober.ask([silent]) == {silent: prober_module.NO_ANSWER}
     wait_until(lambda: not alive(first))
     prober.close()
 
@@ -155,7 +155,7 @@ def test_nothing_is_left_after_the_end(pki: Path) -> None:
     prober.close()
     wait_until(lambda: not alive(pid))
     told = prober.ask([HostEndpoint("nobody", NOBODY)])
-    assert list(told.values()) == [prober_module.NO_WORD]
+    assert list(told.values()) == [prober_module.NO_ANSWER]
 
 
 def test_a_host_that_falls_silent_while_it_is_opened_frees_its_thread(pki: Path, listen, monkeypatch) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from service.db.engine.database import transaction
 from service.db.tables import Placement
 from service.edge.call import Accepted, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.jobs.views import job_view
+from service.json_types import JsonObject
 from service.views.placements import show_placement
 
 TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request would have answered
@@ -19,7 +20,7 @@ TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request woul
 class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction back
     """Result of the request, raised to roll the transaction back."""
 
-    def __init__(self, trial: dict[str, Any]) -> None:
+    def __init__(self, trial: JsonObject) -> None:
         super().__init__()
         self.trial = trial
 
@@ -47,8 +48,8 @@ def _take_back(handler: Handler, call: AnyCall) -> NoReturn:
     raise _Enough(trial)
 
 
-def _trial(outcome: Outcome) -> dict[str, Any]:
-    trial: dict[str, Any] = {"dry_run": True, "job": None, "placements": [], "changed": None, "diff": None}
+def _trial(outcome: Outcome) -> JsonObject:
+    trial: JsonObject = {"dry_run": True, "job": None, "placements": [], "changed": None, "diff": None}
     trial |= {"why_not_all": None, "reasons": {}}
     if isinstance(outcome, Accepted):
         view = job_view(outcome.job_id)

@@ -23,6 +23,7 @@ from service.edge.call import Accepted, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import FieldError, InvalidError
 from service.jobs.views import job_view
+from service.json_types import JsonObject
 from service.operations.secret_key import derive
 from service.views.jobs import show_job
 
@@ -127,7 +128,7 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_revealed).encode()).hexdigest()
 
 
-def _plain(model: BaseModel | None, without: set[str] | None = None) -> dict[str, Any] | None:
+def _plain(model: BaseModel | None, without: set[str] | None = None) -> JsonObject | None:
     return None if model is None else model.model_dump(exclude=without)
 
 

@@ -19,8 +19,8 @@ from service.edge.call import JSON
 from service.edge.models import Trying
 from service.edge.problem import MEDIA_TYPE
 from service.edge.route import Route
+from service.json_types import JsonObject
 
-Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
 
 REFS = "#/components/schemas/{model}"
@@ -42,18 +42,18 @@ WITH_A_BODY = {411, 413, 415}
 class Models:
     """Schemas of bodies and responses: the reference of each model, and all schemas by name."""
 
-    refs: Mapping[Any, Json]
-    defs: Json
+    refs: Mapping[Any, JsonObject]
+    defs: JsonObject
 
     def requires_something(self, body: type[BaseModel]) -> bool:
         """Return True if the body has a required field."""
         return bool(self.defs[self.refs[body]["$ref"].rpartition("/")[2]].get("required"))
 
 
-def document(routes: tuple[Route, ...]) -> Json:
+def document(routes: tuple[Route, ...]) -> JsonObject:
     """Return the description as JSON data; equal routes give an equal document."""
     models = _models(routes)
-    paths: Json = {}
+    paths: JsonObject = {}
     for route in routes:
         paths.setdefault(path_of(route), {})[route.method.lower()] = _operation(route, routes, models)
     return {
@@ -113,9 +113,9 @@ def _by_name(models: set[Any]) -> list[type[BaseModel]]:
     return sorted(models, key=lambda model: str(model.__name__))
 
 
-def _operation(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
+def _operation(route: Route, routes: tuple[Route, ...], models: Models) -> JsonObject:
     summary, _, more = inspect.cleandoc(route.handler.__doc__ or "").partition("\n")
-    about: Json = {"operationId": operation_id(route), "tags": [_module(route)], "summary": summary.rstrip(".")}
+    about: JsonObject = {"operationId": operation_id(route), "tags": [_module(route)], "summary": summary.rstrip(".")}
     if more.strip():
         about["description"] = more.strip()
     if route.permission is None:
@@ -131,12 +131,12 @@ def _operation(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
     return about
 
 
-def _variables(route: Route) -> list[Json]:
+def _variables(route: Route) -> list[JsonObject]:
     text = {"type": "string", "pattern": r"^[A-Za-z0-9][!-.0-~]{0,127}$"}
     return [{"name": name, "in": "path", "required": True, "schema": text} for name in VARIABLE.findall(route.path)]
 
 
-def _query(schema: Json) -> list[Json]:
+def _query(schema: JsonObject) -> list[JsonObject]:
     """Return one parameter per field, with references replaced by their schemas."""
     defs, required = schema.get("$defs", {}), schema.get("required", [])
     parameters = []
@@ -147,7 +147,7 @@ def _query(schema: Json) -> list[Json]:
     return parameters
 
 
-def _inlined(value: Any, defs: Json) -> Any:
+def _inlined(value: Any, defs: JsonObject) -> Any:
     if isinstance(value, list):
         return [_inlined(item, defs) for item in value]
     if not isinstance(value, dict):
@@ -157,7 +157,7 @@ def _inlined(value: Any, defs: Json) -> Any:
     return {BOUNDS.get(key, key): _inlined(item, defs) for key, item in value.items()}
 
 
-def _not_null(schema: Json) -> Json:
+def _not_null(schema: JsonObject) -> JsonObject:
     """Remove null from an optional parameter's schema, since a query cannot contain it."""
     if "anyOf" not in schema:
         return schema
@@ -166,7 +166,7 @@ def _not_null(schema: Json) -> Json:
     return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
 
 
-def _headers(route: Route) -> list[Json]:
+def _headers(route: Route) -> list[JsonObject]:
     known = [_header(name, text, required=True) for name, text in route.headers]
     if route.permission and route.method == "POST":
         text = "1 to 255 visible ASCII characters. A repeated request with the same key gets the same response."
@@ -174,18 +174,18 @@ def _headers(route: Route) -> list[Json]:
     return known
 
 
-def _header(name: str, text: str, *, required: bool = False) -> Json:
+def _header(name: str, text: str, *, required: bool = False) -> JsonObject:
     return {"name": name, "in": "header", "required": required, "description": text, "schema": {"type": "string"}}
 
 
-def _body(route: Route, models: Models) -> Json:
+def _body(route: Route, models: Models) -> JsonObject:
     if not isinstance(route.body, type):
         return {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
     return {"required": models.requires_something(route.body), "content": {JSON: {"schema": models.refs[route.body]}}}
 
 
-def _successes(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
-    answer: Json = {"description": HTTPStatus(route.status).phrase}
+def _successes(route: Route, routes: tuple[Route, ...], models: Models) -> JsonObject:
+    answer: JsonObject = {"description": HTTPStatus(route.status).phrase}
     match route.reply:
         case None:
             return {str(route.status): answer}
@@ -207,11 +207,11 @@ def _successes(route: Route, routes: tuple[Route, ...], models: Models) -> Json:
     return found
 
 
-def _problem(status: int, models: Models) -> Json:
+def _problem(status: int, models: Models) -> JsonObject:
     return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": models.refs[Problem]}}}
 
 
-def _links(route: Route, routes: tuple[Route, ...]) -> Json:
+def _links(route: Route, routes: tuple[Route, ...]) -> JsonObject:
     """Return links: from a new object to its routes, from a job to itself and its object."""
     if route.method not in ("POST", "PUT"):
         return {}

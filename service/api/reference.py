@@ -6,11 +6,11 @@ import functools
 import json
 import threading
 from html import escape
-from typing import Any
 
 from service.api import openapi
 from service.edge.call import Call, Reply
 from service.edge.route import Route
+from service.json_types import JsonObject
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:62rem;padding:1rem;color:#1b1f24}
@@ -22,7 +22,6 @@ td{padding:.1rem .8rem .1rem 0;vertical-align:top}
 """
 # The page may load nothing but itself.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-Json = dict[str, Any]
 
 
 def routes(described: tuple[Route, ...]) -> tuple[Route, ...]:
@@ -60,7 +59,7 @@ def text(described: tuple[Route, ...]) -> str:
     return json.dumps(openapi.document(described), indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(about: Json) -> str:
+def _page(about: JsonObject) -> str:
     by_tag: dict[str, list[str]] = {}
     for path, operations in about["paths"].items():
         for method, operation in operations.items():
@@ -75,7 +74,7 @@ def _page(about: Json) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: Json) -> str:
+def _operation(method: str, path: str, operation: JsonObject) -> str:
     rows = [_row(item["name"], item["in"], item.get("description", "")) for item in operation["parameters"]]
     if "requestBody" in operation:
         rows.append(
@@ -98,13 +97,13 @@ def _row(name: str, where: str, text: str, *, is_html: bool = False) -> str:
     return f"<tr><td><code>{escape(name)}</code><td class=quiet>{escape(where)}<td>{shown}"
 
 
-def _model(content: Json) -> str:
+def _model(content: JsonObject) -> str:
     refs = [content.get("schema", {}), *content.get("schema", {}).get("anyOf", [])]
     names = [escape(ref["$ref"].rpartition("/")[2]) for ref in refs if "$ref" in ref]
     return " or ".join(f'<a href="#{name}">{name}</a>' for name in names) or "bytes"
 
 
-def _schema(name: str, schema: Json) -> str:
+def _schema(name: str, schema: JsonObject) -> str:
     shown = escape(json.dumps(schema, indent=1, ensure_ascii=False))
     about = escape(schema.get("description", "").partition("\n")[0])
     return (

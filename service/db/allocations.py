@@ -17,6 +17,7 @@ from service.db import change_counter
 from service.db.engine.prepared import Parameter, Prepared, insert
 from service.db.tables import Allocation, Host, Vm
 from service.errors import ConflictError
+from service.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _add(host_id: str, vcpus: int, memory_mib: int, vms: int) -> None:
     more.where(Host.id == host_id).execute()
 
 
-def _counters(vcpus: Any, memory_mib: Any, vms: int) -> dict[str, Any]:
+def _counters(vcpus: Any, memory_mib: Any, vms: int) -> JsonObject:
     return {
         "allocated_vcpus": Host.allocated_vcpus + vcpus,
         "allocated_memory_mib": Host.allocated_memory_mib + memory_mib,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from peewee import Expression, fn
 
 from service.db.engine.prepared import insert
 from service.db.tables import Event
+from service.json_types import JsonObject
 
 EVENTS = "events"  # the bell's topic: there may be new events
 
@@ -27,7 +27,7 @@ class Bounds:
 
 
 def record(
-    now: datetime, kind: str, *, object_kind: str, object_id: str, project_id: str | None, data: dict[str, Any]
+    now: datetime, kind: str, *, object_kind: str, object_id: str, project_id: str | None, data: JsonObject
 ) -> None:
     """Add an event, in the caller's transaction.
 

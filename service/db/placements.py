@@ -13,6 +13,7 @@ from service.db.engine.prepared import insert
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
 from service.errors import NotFoundError
+from service.json_types import JsonObject
 from service.placement.facts import VmRequest
 from service.placement.place import Decision, Verdict
 from service.placement.plain import plain, vm_request
@@ -64,7 +65,7 @@ def _shown(decision: Decision) -> tuple[Verdict, ...]:
     return decision.top if chosen is None or chosen in decision.top else (*decision.top, chosen)
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
+def verdict_json(verdict: Verdict) -> JsonObject:
     """Return a verdict as plain data."""
     return {
         "host_id": verdict.host_id,

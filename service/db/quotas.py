@@ -12,6 +12,7 @@ from peewee import Case
 from service.db.engine.prepared import Parameter, Prepared
 from service.db.tables import Image, Nic, Quota, Vm, Volume
 from service.errors import ConflictError
+from service.json_types import JsonObject
 
 GIB = 1 << 30
 COUNTED = ("vms", "vcpus", "memory_mib", "volumes", "addresses")
@@ -38,7 +39,7 @@ def _not_counted(project_id: str, amounts: Amounts) -> list[str]:
     """Add what fits, in one statement; return resources uncounted or over limit."""
     if not amounts:
         return []
-    given: dict[str, Any] = {f"amount{place}": amount for place, amount in enumerate(amounts.values())}
+    given: JsonObject = {f"amount{place}": amount for place, amount in enumerate(amounts.values())}
     given |= {f"resource{place}": resource for place, resource in enumerate(amounts)}
     counted = {resource for (resource,) in _counting(len(amounts)).tuples(project_id=project_id, **given)}
     return [resource for resource in amounts if resource not in counted]

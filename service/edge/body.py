@@ -8,6 +8,7 @@ from typing import IO, Any
 from urllib.parse import parse_qsl
 
 from service.errors import InvalidError
+from service.json_types import JsonObject
 
 MOST_PARAMETERS = 32
 
@@ -77,7 +78,7 @@ def _too_large(at_most_bytes: int) -> InvalidError:
     return InvalidError(f"The body is larger than {at_most_bytes} bytes.", code="request.too_large")
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError("a key is repeated")

@@ -19,8 +19,7 @@ from service.db import queries
 from service.edge.call import ListCall, Reply
 from service.edge.models import Listing
 from service.errors import FieldError, InvalidError
-
-Json = dict[str, Any]
+from service.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Order:
 
 
 def page(
-    call: ListCall, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[Json]]
+    call: ListCall, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[JsonObject]]
 ) -> Reply:
     """Return the requested page of a peewee query, with `Link: rel="next"` if there is more.
 
@@ -69,12 +68,12 @@ def page(
     return Reply({"items": show(rows[: asked.limit]), "next_page_token": token}, headers=headers)
 
 
-def each(show: Callable[[Any], Json]) -> Callable[[list[Any]], list[Json]]:
+def each(show: Callable[[Any], JsonObject]) -> Callable[[list[Any]], list[JsonObject]]:
     """Return a `show` for page() that converts each row by itself."""
     return lambda rows: [show(row) for row in rows]
 
 
-def named(call: ListCall, query: Any, table: Any, show: Callable[[list[Any]], list[Json]]) -> Reply:
+def named(call: ListCall, query: Any, table: Any, show: Callable[[list[Any]], list[JsonObject]]) -> Reply:
     """Return a page() of named objects."""
     return page(call, query, key=table.id, sorts={"name": table.name, "created_at": table.created_at}, show=show)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,6 +17,7 @@ from service.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from service.json_types import JsonObject
 
 MEDIA_TYPE = "application/problem+json"
 # Limits of what is echoed: names of unknown fields may be as long and as many as the body allows.
@@ -55,10 +55,10 @@ def status_of(error: NacreError) -> int:
     return next((status for kind, status in STATUS_BY_CLASS if isinstance(error, kind)), 500)
 
 
-def problem(error: NacreError, request_id: str) -> dict[str, Any]:
+def problem(error: NacreError, request_id: str) -> JsonObject:
     """Return the members of the problem document, in reading order."""
     status = status_of(error)
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,

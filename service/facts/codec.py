@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
 from service.facts.fact import Fact, facts_of
+from service.json_types import JsonObject
 
 Value = TypeVar("Value")
-Plain = dict[str, Any]
 Convert = Callable[[Any], Any]
 _PLANS: dict[type, dict[str, Convert | None]] = {}
 
@@ -35,12 +35,12 @@ def read(kind: type[Value], document: Mapping[str, Any] | None) -> Value | None:
     return None if document is None else decode(kind, document)
 
 
-def encode(value: Any, kind: type | None = None) -> Plain:
+def encode(value: Any, kind: type | None = None) -> JsonObject:
     """Return every member as numbers, text, lists and dicts; with `kind` those that it has a field for."""
     return {one.name: _flat(getattr(value, one.name), encode) for one in facts_of(kind or type(value))}
 
 
-def compact(value: Any) -> Plain:
+def compact(value: Any) -> JsonObject:
     """Return the members that differ from their default. Not-a-number is kept."""
     members = ((one, getattr(value, one.name)) for one in facts_of(type(value)))
     return {one.name: _flat(member, compact) for one, member in members if member != one.default}
@@ -51,7 +51,7 @@ def default_of(one: Fact) -> Any:
     return None if one.default is MISSING else _flat(one.default, encode)
 
 
-def _flat(value: Any, inner: Callable[[Any], Plain]) -> Any:
+def _flat(value: Any, inner: Callable[[Any], JsonObject]) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 
 from service.http.logger import GunicornLogger
 from service.http.worker import PatientWorker
+from service.json_types import JsonObject
 
 # While a thread reads a large body or writes a long answer, a client idle for so long is disconnected.
 CLIENT_SILENCE_S = 30
@@ -22,7 +23,7 @@ HEADER_LINES = 64
 GARBAGE_AFTER = 10_000  # objects: a request creates and frees some hundreds, most of them in no cycle
 
 
-def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]:
+def gunicorn_options(address: str, port: int, *, threads: int) -> JsonObject:
     """Return the server's settings by gunicorn's names."""
     return {
         "bind": f"{address}:{port}",
@@ -45,7 +46,7 @@ def gunicorn_options(address: str, port: int, *, threads: int) -> dict[str, Any]
 class HttpServer(BaseApplication):  # type: ignore[misc]
     """WSGI application behind gunicorn; `make_app` is called after the fork."""
 
-    def __init__(self, make_app: Callable[[], Callable[..., Any]], options: dict[str, Any]) -> None:
+    def __init__(self, make_app: Callable[[], Callable[..., Any]], options: JsonObject) -> None:
         self._make_app = make_app
         self._options = options
         super().__init__()

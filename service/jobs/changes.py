@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.db import events
 from service.db.tables import Tally
 from service.jobs.job_context import QUEUE, JobContext
 from service.jobs.job_tables import Job
+from service.json_types import JsonObject
 
 ENDS = ("succeeded", "failed", "cancelled")
 WAITS = "waits for job "
@@ -60,8 +59,8 @@ def _wake_waiting(ctx: JobContext, job_id: str) -> None:
         ctx.bell.ring_at_commit(ctx.db, QUEUE)
 
 
-def _data(row: Job) -> dict[str, Any]:
-    data: dict[str, Any] = {"job_kind": row.kind, "state": row.state, "actor": row.actor}
+def _data(row: Job) -> JsonObject:
+    data: JsonObject = {"job_kind": row.kind, "state": row.state, "actor": row.actor}
     if row.object_id:
         data["object"] = {"kind": row.object_kind, "id": row.object_id}
     if row.state == "waiting":

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from service.db.engine.fields import Json
+from service.json_types import Json
 from storage.refs import ImageRef, VolumeInfo, VolumeRef
 
 T = TypeVar("T")

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from service.db.engine.database import transaction, unit_of_work
-from service.db.engine.fields import Json
 from service.db.engine.prepared import insert_all
 from service.jobs import leased_writes
 from service.jobs.codec import decode, encode
@@ -17,6 +16,7 @@ from service.jobs.job_context import JobContext
 from service.jobs.job_tables import Job as Row
 from service.jobs.job_tables import JobStep, JobUndo
 from service.jobs.queue import Lease
+from service.json_types import Json, JsonObject
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Undo:
         self._held = held
         self._verbs = verbs
         self._known = [(entry.verb, entry.args) for entry in entries]
-        self._unwritten: list[dict[str, Any]] = []
+        self._unwritten: list[JsonObject] = []
         self.dropped = False
 
     def push(self, verb: str, *args: object) -> None:
@@ -103,7 +103,7 @@ class Job:
         self._progress_at: float | None = None
 
     @property
-    def args(self) -> dict[str, Any]:
+    def args(self) -> JsonObject:
         """Arguments with which the job was enqueued."""
         return dict(decode(self._args))
 

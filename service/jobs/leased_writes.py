@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 from service.db.engine.database import transaction
-from service.db.engine.fields import Json
 from service.jobs.changes import job_changed
 from service.jobs.errors import LostLeaseError
 from service.jobs.job_context import QUEUE, JobContext
 from service.jobs.job_tables import Job, JobUndo
 from service.jobs.queue import Lease, ring_after_commit
+from service.json_types import Json, JsonObject
 
-UNLEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+UNLEASED: JsonObject = {"lease_owner": None, "lease_expires_at": None}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from service.jobs.codec import encode
 from service.jobs.job_context import QUEUE, JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, JobUndo
 from service.jobs.views import JobView, job_view
+from service.json_types import JsonObject
 
 UNFINISHED = ("queued", "waiting", "running")
 CANDIDATES = 8
@@ -96,7 +97,7 @@ def cancel(ctx: JobContext, job_id: str) -> JobView:
 
 def _cancel_row(job: Job, now: datetime) -> bool:
     """Mark the row as to be cancelled; return True if that ended the job."""
-    changes: dict[str, Any] = {"cancel_requested": True}
+    changes: JsonObject = {"cancel_requested": True}
     if job.state != "running" and not _has_traces(job.id):
         changes |= {"state": "cancelled", "finished_at": now, "wake_at": None, "reason": ""}
         changes |= {"error_code": "job.cancelled", "error_detail": "cancelled on request"}
@@ -149,7 +150,7 @@ def _claimable(now: datetime, running: Collection[str]) -> Expression:
     )
 
 
-def _claimed_by(worker_id: str, now: datetime, lease_s: float) -> dict[str, Any]:
+def _claimed_by(worker_id: str, now: datetime, lease_s: float) -> JsonObject:
     return {
         "state": "running",
         "term": Job.term + 1,

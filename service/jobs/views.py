@@ -14,6 +14,7 @@ from service.errors import NotFoundError
 from service.jobs.codec import decode
 from service.jobs.job_context import JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, ScheduleRun
+from service.json_types import JsonObject
 
 FINISHED = ("succeeded", "failed", "cancelled")
 ONE = Prepared(Job, lambda: Job.select().where(Job.id == Parameter("job_id")).limit(1))
@@ -48,7 +49,7 @@ class JobView:
     reason: str
     object_kind: str
     object_id: str
-    args: dict[str, Any]
+    args: JsonObject
     result: Any
     outcome: str | None
     error_code: str | None

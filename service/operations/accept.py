@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.context import Context
-from service.db.engine.fields import Json
 from service.db.queries import KIND
 from service.db.tables import Row
 from service.jobs import queue
 from service.jobs.operation import Operation
+from service.json_types import Json
 from service.operations import audit
 from service.operations.actor import Actor
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from service.context import Context
 from service.db import events
-from service.db.engine.fields import Json
 from service.db.engine.prepared import insert
 from service.db.tables import (
     Audit,
@@ -26,6 +25,7 @@ from service.db.tables import (
     Volume,
 )
 from service.jobs.views import JobView
+from service.json_types import Json, JsonObject
 from service.operations.actor import Actor
 
 # Columns that users define. No secrets and no observations: an audit is kept for long and read by many.
@@ -99,7 +99,7 @@ def _project_of(kind: str, row: Row | Pool | JobView) -> str | None:
 
 
 def _record_event(
-    ctx: Context, actor: Actor, action: str, kind: str, row: Row | Pool | JobView, detail: dict[str, Any]
+    ctx: Context, actor: Actor, action: str, kind: str, row: Row | Pool | JobView, detail: JsonObject
 ) -> None:
     """Record the same as an event, for event streams."""
     events.record(

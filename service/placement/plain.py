@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.facts import codec
+from service.json_types import JsonObject
 from service.placement.facts import HostFacts, VmRequest
 
-Plain = dict[str, Any]
 # Members of HostFacts in pages that were written before it held these values: still read for as long as pages are kept.
 MOVED: Mapping[str, str] = {
     "cpu_load": "load",
@@ -16,7 +16,7 @@ MOVED: Mapping[str, str] = {
 }
 
 
-def plain(value: HostFacts | VmRequest) -> Plain:
+def plain(value: HostFacts | VmRequest) -> JsonObject:
     """Return numbers, text, lists and dicts. Not-a-number is kept: invalid facts are part of a decision's input."""
     return codec.compact(value)
 
@@ -33,8 +33,8 @@ def vm_request(document: Mapping[str, Any]) -> VmRequest:
     return codec.decode(VmRequest, document)
 
 
-def _nested(document: Mapping[str, Any]) -> Plain:
-    nested: Plain = {name: dict(document.get(name, {})) for name in ("hardware", "load")}
+def _nested(document: Mapping[str, Any]) -> JsonObject:
+    nested: JsonObject = {name: dict(document.get(name, {})) for name in ("hardware", "load")}
     for name in MOVED.keys() & document.keys():
         nested[MOVED[name]][name] = document[name]
     return {**document, **nested}

@@ -26,6 +26,7 @@ from service.db.engine.fields import EPOCH
 from service.db.facts_pages import Page
 from service.db.placements import FactsVersion
 from service.errors import GoneError
+from service.json_types import JsonObject
 from service.placement.facts import HostFacts
 from service.placement.plain import host_facts, plain
 
@@ -58,7 +59,7 @@ class FactsJournal:
     name: str
     number: int = 0
     _waiting: list[Change] = field(default_factory=list)
-    _policies: dict[str, Any] = field(default_factory=dict)
+    _policies: JsonObject = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -120,7 +121,7 @@ class FactsJournal:
                 self._whole_at = -inf
                 raise
 
-    def _store(self, changes: list[Change], policies: dict[str, Any], now: datetime) -> None:
+    def _store(self, changes: list[Change], policies: JsonObject, now: datetime) -> None:
         pages = list(self._pages(changes))  # packing takes longer than writing: no other process waits for it
         packed = {policy_hash: _packed(policy) for policy_hash, policy in policies.items()}
         self._prepare()
@@ -171,7 +172,7 @@ def hosts_at(db: Database, journal: str, number: int) -> list[HostFacts]:
     return sorted(hosts.values(), key=lambda host: host.name)
 
 
-def policy_of(db: Database, policy_hash: str) -> dict[str, Any]:
+def policy_of(db: Database, policy_hash: str) -> JsonObject:
     """What note_policy() was told of the hash. Raises GoneError (`placement.facts_gone`)."""
     body = facts_pages.read_policy(db, policy_hash)
     if body is None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.db import host_ratios, host_relations, placement_groups
-from service.db.engine.fields import Json, optional_epoch_seconds
+from service.db.engine.fields import optional_epoch_seconds
 from service.db.host_relations import Ids
 from service.db.tables import Host
 from service.facts import codec
 from service.facts.fact import names_of
+from service.json_types import Json
 from service.placement.facts import HostFacts, HostHardware, HostLoad, HostStorage, HostUsage
 from service.placement.reservations import ReservationRules, Reserved, reserved
 

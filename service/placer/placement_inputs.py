@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.db import placement_rows
-from service.db.engine.fields import Json
 from service.db.tables import Vm
+from service.json_types import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from service.db.tables import Flavor, Network
-from service.views.values import Json, show_named, show_time
+from service.json_types import JsonObject
+from service.views.values import show_named, show_time
 
 
-def show_flavor(row: Flavor) -> Json:
+def show_flavor(row: Flavor) -> JsonObject:
     """A flavor."""
     return {
         **show_named(row),
@@ -19,7 +20,7 @@ def show_flavor(row: Flavor) -> Json:
     }
 
 
-def show_network(row: Network) -> Json:
+def show_network(row: Network) -> JsonObject:
     """A guest network."""
     return {
         **show_named(row),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from service.db.tables import Event
-from service.views.values import Json, show_time
+from service.json_types import JsonObject
+from service.views.values import show_time
 
 
-def show_event(row: Event) -> Json:
+def show_event(row: Event) -> JsonObject:
     """Something that happened."""
     return {
         "id": row.id,

@@ -8,12 +8,13 @@ from service.db.tables import Host, HostGroup
 from service.facts import codec
 from service.facts.fact import Fact, shown_of
 from service.facts.host import COLUMNS
+from service.json_types import JsonObject
 from service.placement.facts import HostFacts
 from service.placement.reservations import Reserved
-from service.views.values import Json, show_epoch, show_named, show_time
+from service.views.values import show_epoch, show_named, show_time
 
 
-def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: bool) -> Json:
+def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: bool) -> JsonObject:
     """A host, with what is promised on it. What was found there names everybody's guests: only its keepers see that."""
     over = {"vcpus": max(0, -seen.free_vcpus), "memory_mib": max(0, -seen.free_memory_mib)}
     facts = show_facts("facts", row)
@@ -50,7 +51,7 @@ def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: boo
     }
 
 
-def show_facts(column: str, row: Host) -> Json | None:
+def show_facts(column: str, row: Host) -> JsonObject | None:
     """Return what a column stores, as far as it is shown; a missing member has its default."""
     stored = getattr(row, column)
     if not stored:
@@ -58,25 +59,25 @@ def show_facts(column: str, row: Host) -> Json | None:
     return {one.name: _fact(one, stored) for one in shown_of(COLUMNS[column])}
 
 
-def _fact(one: Fact, stored: Json) -> Any:
+def _fact(one: Fact, stored: JsonObject) -> Any:
     if one.name not in stored:
         return codec.default_of(one)
     value = stored[one.name]
     return show_epoch(value) if one.about.unit == "epoch_s" else value
 
 
-def _crowded(over: Json) -> str | None:
+def _crowded(over: JsonObject) -> str | None:
     """What its OSDs need may grow after its room was promised; a smaller inventory does the same."""
     told = [f"{over[name]} {what}" for name, what in (("vcpus", "vCPU"), ("memory_mib", "MiB of memory")) if over[name]]
     return f"{' and '.join(told)} more are promised than there is room: it gets no new VMs" if told else None
 
 
-def _astray(facts: Json | None) -> str | None:
+def _astray(facts: JsonObject | None) -> str | None:
     strays = (facts or {}).get("strays") or ()
     return "; ".join(f"domain {stray['vm_id']} runs here: {stray['why']}" for stray in strays) or None
 
 
-def show_host_group(row: HostGroup, hosts: list[str]) -> Json:
+def show_host_group(row: HostGroup, hosts: list[str]) -> JsonObject:
     """A host group with its hosts."""
     return {
         **show_named(row),

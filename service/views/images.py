@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from service.db.tables import Image, Upload
-from service.views.values import Json, show_named, show_time
+from service.json_types import JsonObject
+from service.views.values import show_named, show_time
 
 
-def show_image(row: Image) -> Json:
+def show_image(row: Image) -> JsonObject:
     """An image."""
     return {
         **show_named(row),
@@ -28,7 +29,7 @@ def show_image(row: Image) -> Json:
     }
 
 
-def show_upload(row: Upload, offset: int) -> Json:
+def show_upload(row: Upload, offset: int) -> JsonObject:
     """An upload, of which `offset` bytes are here."""
     return {
         **show_named(row),

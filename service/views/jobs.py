@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from service.jobs.views import JobView
-from service.views.values import Json, show_time
+from service.json_types import JsonObject
+from service.views.values import show_time
 
 
-def show_job(view: JobView) -> Json:
+def show_job(view: JobView) -> JsonObject:
     """A job with its phases."""
     error = {"code": view.error_code, "detail": view.error_detail} if view.error_code else None
     return {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.db import people
 from service.db.tables import Token, User
+from service.json_types import JsonObject
 from service.views.values import show_named, show_time
 
 
-def show_user(user: User) -> dict[str, Any]:
+def show_user(user: User) -> JsonObject:
     """A user with their projects."""
     return {
         **show_named(user),
@@ -21,7 +20,7 @@ def show_user(user: User) -> dict[str, Any]:
     }
 
 
-def show_token(token: Token) -> dict[str, Any]:
+def show_token(token: Token) -> JsonObject:
     """A token, without its secret."""
     return {
         **show_named(token),

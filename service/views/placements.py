@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from service.db import placements
 from service.db.placements import verdict_json
 from service.db.tables import Placement
+from service.json_types import JsonObject
 from service.placement.place import Decision
-from service.views.values import Json, show_time
+from service.views.values import show_time
 
 
-def show_placement(row: Placement) -> Json:
+def show_placement(row: Placement) -> JsonObject:
     """A decision with its explanation."""
     best = next((verdict for verdict in row.top if verdict["host_id"] == row.host_id), None)
     return {
@@ -28,13 +29,13 @@ def show_placement(row: Placement) -> Json:
     }
 
 
-def show_kept_placements(rows: Sequence[Placement]) -> list[Json]:
+def show_kept_placements(rows: Sequence[Placement]) -> list[JsonObject]:
     """List decisions as they were stored, with the names of VMs that still exist."""
     names = placements.vm_names(rows)
     return [_kept(row, names.get(row.vm_id)) for row in rows]
 
 
-def _kept(row: Placement, vm: str | None) -> Json:
+def _kept(row: Placement, vm: str | None) -> JsonObject:
     return {
         "id": row.id,
         "vm_id": row.vm_id,
@@ -54,7 +55,7 @@ def _kept(row: Placement, vm: str | None) -> Json:
     }
 
 
-def show_decision(made: Decision) -> Json:
+def show_decision(made: Decision) -> JsonObject:
     """A decision that was not stored."""
     return {
         "algorithm": made.algorithm,

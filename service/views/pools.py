@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from service.db.tables import Pool, Storage
-from service.views.values import Json, show_time
+from service.json_types import JsonObject
+from service.views.values import show_time
 
 POOL_FACTS = (
     "replicas",
@@ -17,7 +18,7 @@ POOL_FACTS = (
 )
 
 
-def show_pool(row: Pool, *, vm_pool: str, image_pool: str) -> Json:
+def show_pool(row: Pool, *, vm_pool: str, image_pool: str) -> JsonObject:
     """A pool, and what it is used for; `vm_pool` and `image_pool` are the settings' own."""
     default_for = [use for use, own in (("vms", vm_pool), ("images", image_pool)) if own == row.name]
     marked = [use for use, mark in (("vms", row.for_vms), ("images", row.for_images)) if mark]
@@ -30,6 +31,6 @@ def show_pool(row: Pool, *, vm_pool: str, image_pool: str) -> Json:
     }
 
 
-def show_storage(row: Storage) -> Json:
+def show_storage(row: Storage) -> JsonObject:
     """The storage cluster as last observed."""
     return {**row.health, "osds": row.osds, "observed_at": show_time(row.observed_at)}

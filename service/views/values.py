@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-Json = dict[str, Any]
+from service.json_types import JsonObject
+
 LAST_S = 250_000_000_000  # epoch seconds that a datetime can hold, rounded down
 
 
@@ -20,6 +21,6 @@ def show_epoch(seconds: Any) -> str | None:
     return show_time(datetime.fromtimestamp(seconds, UTC)) if is_moment else None
 
 
-def show_named(row: Any) -> Json:
+def show_named(row: Any) -> JsonObject:
     """Id and name."""
     return {"id": row.id, "name": row.name}

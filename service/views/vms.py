@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from service.db import queries
 from service.db.tables import Nic, Vm, Volume
+from service.json_types import JsonObject
 from service.operations.images.definition import shown_name
 from service.operations.placement import placement_groups
-from service.views.values import Json, show_named, show_time
+from service.views.values import show_named, show_time
 
 
-def show_vms(rows: list[Vm]) -> list[Json]:
+def show_vms(rows: list[Vm]) -> list[JsonObject]:
     """VMs as lists show them: what each refers to is read once for all."""
     queries.attach(rows, Vm.host, Vm.flavor, Vm.image)
     nics = queries.nics_of(rows)
     return [show_vm(row, nics[row.id]) for row in rows]
 
 
-def show_vm(row: Vm, nics: list[Nic] | None = None) -> Json:
+def show_vm(row: Vm, nics: list[Nic] | None = None) -> JsonObject:
     """A VM, without its disks: what a list shows."""
     nics = queries.nics(row) if nics is None else nics
     return {
@@ -42,7 +43,7 @@ def show_vm(row: Vm, nics: list[Nic] | None = None) -> Json:
     }
 
 
-def show_vm_in_full(row: Vm) -> Json:
+def show_vm_in_full(row: Vm) -> JsonObject:
     """A VM with its disks, drives and network cards."""
     ties = placement_groups.ties_of(row)
     nics, shown = queries.nics(row), ("description", "firmware", "chipset", "clock", "video", "boot", "ssh_keys")
@@ -66,6 +67,6 @@ def show_vm_in_full(row: Vm) -> Json:
     }
 
 
-def _vm_volume(row: Volume) -> Json:
+def _vm_volume(row: Volume) -> JsonObject:
     shown = ("id", "name", "role", "target", "bus", "pool", "storage_name", "size_bytes", "state")
     return {**{name: getattr(row, name) for name in shown}, "image": shown_name(row.image)}

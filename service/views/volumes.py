@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from service.db import queries
 from service.db.tables import Volume
+from service.json_types import JsonObject
 from service.operations.images.definition import shown_name
-from service.views.values import Json, show_named, show_time
+from service.views.values import show_named, show_time
 
 
-def show_volumes(rows: list[Volume]) -> list[Json]:
+def show_volumes(rows: list[Volume]) -> list[JsonObject]:
     """Volumes as lists show them: what each refers to is read once for all."""
     queries.attach(rows, Volume.vm, Volume.image)
     return [show_volume(row) for row in rows]
 
 
-def show_volume(row: Volume) -> Json:
+def show_volume(row: Volume) -> JsonObject:
     """A data volume."""
     return {
         **show_named(row),

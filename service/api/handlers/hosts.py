@@ -10,12 +10,12 @@ from service.db.people import SEES_EVERYTHING
 from service.db.tables import Host
 from service.edge import paging
 from service.edge.call import Accepted, AnyCall, Call, Reply
+from service.json_types import JsonObject
 from service.operations.hosts import add_host, check_host, remove_host, update_host
 from service.operations.placement.choose_host import host_facts
 from service.placement.reservations import for_osds
 from service.placer.new_placer import reservation_rules
 from service.views.hosts import show_host
-from service.views.values import Json
 
 
 def listing(call: Call[None, ListHosts]) -> Reply:
@@ -60,7 +60,7 @@ def remove(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def _shown(call: AnyCall, rows: list[Host]) -> list[Json]:
+def _shown(call: AnyCall, rows: list[Host]) -> list[JsonObject]:
     to_keepers = call.actor.role in SEES_EVERYTHING
     seen = host_facts(call.ctx, rows)
     rules = reservation_rules(call.ctx.settings)

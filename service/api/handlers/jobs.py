@@ -8,10 +8,10 @@ from service.edge.call import Accepted, Call, Reply
 from service.edge.models import Waiting
 from service.jobs.job_tables import Job
 from service.jobs.views import job_views, visible_job, visible_jobs
+from service.json_types import JsonObject
 from service.operations.upkeep import cancel_job
 from service.operations.upkeep.purge_jobs import ROUNDS
 from service.views.jobs import show_job
-from service.views.values import Json
 
 
 def listing(call: Call[None, ListJobs]) -> Reply:
@@ -32,5 +32,5 @@ def cancel(call: Call) -> Reply:
     return Reply(show_job(cancel_job.cancel(call.ctx, call.actor, call.ref)), status=202)
 
 
-def _shown(rows: list[Job]) -> list[Json]:
+def _shown(rows: list[Job]) -> list[JsonObject]:
     return [show_job(view) for view in job_views(rows)]

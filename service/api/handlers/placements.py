@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.api.models.placements import AskPlacement, ListPlacements, ReplayPlacement, SimulatePlacements
 from service.db import placements, queries
 from service.db.placements import verdict_json
 from service.db.tables import Host, Placement, Vm
 from service.edge import paging
 from service.edge.call import Call, Reply
+from service.json_types import JsonObject
 from service.operations.placement import replay_placement, simulate_placement
 from service.operations.placement.simulate_placement import More, Outcome, Some, WhatIf
 from service.placement.table import HostTable
 from service.views.placements import show_decision, show_kept_placements
 
-Json = dict[str, Any]
 MOST_LEFT = 100  # hosts listed in a simulation
 
 
@@ -86,7 +84,7 @@ def _what_if(body: SimulatePlacements) -> WhatIf:
     )
 
 
-def _outcome(outcome: Outcome, *, undone: bool = False) -> Json:
+def _outcome(outcome: Outcome, *, undone: bool = False) -> JsonObject:
     return {
         "name": outcome.name,
         "count": outcome.count,
@@ -97,7 +95,7 @@ def _outcome(outcome: Outcome, *, undone: bool = False) -> Json:
     }
 
 
-def _left(table: HostTable) -> Json:
+def _left(table: HostTable) -> JsonObject:
     hosts = [host for host in table.hosts() if host.state == "active"]
     roomy = sorted(hosts, key=lambda host: (-host.free_memory_mib, -host.free_vcpus, host.name))[:MOST_LEFT]
     return {

@@ -7,9 +7,9 @@ from service.db import queries
 from service.db.tables import Pool
 from service.edge import paging
 from service.edge.call import Accepted, Call, Reply
+from service.json_types import JsonObject
 from service.operations.catalogue import add_pool, remove_pool
 from service.views.pools import show_pool
-from service.views.values import Json
 
 
 def listing(call: Call[None, ListPools]) -> Reply:
@@ -39,6 +39,6 @@ def remove(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def _shown(call: Call, row: Pool) -> Json:
+def _shown(call: Call, row: Pool) -> JsonObject:
     settings = call.ctx.settings
     return show_pool(row, vm_pool=settings.vm_pool, image_pool=settings.image_pool)

@@ -10,8 +10,9 @@ from pydantic import Field
 from service.edge.models import Instant
 from service.facts.fact import Fact, Unit, shown_of
 from service.facts.history import HOST_SERIES
+from service.json_types import JsonObject
 
-Annotations = dict[str, Any]
+Annotations = JsonObject
 # Unit → type of a series' points: means of sizes are rounded to whole numbers.
 POINTS: Mapping[Unit, type] = {"share": float, "cpus": float, "ms": float, "mib": int, "bytes": int, "count": int}
 

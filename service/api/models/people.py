@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from service.edge.models import Body, Id, Instant, Label, Line, ListByTime, ListNamed, Named, Query, Ref, Shown
+from service.json_types import JsonObject
 from service.operations.people.passwords import LONGEST_BYTES, SHORTEST
 
 Role = Literal["admin", "operator", "user", "viewer"]
@@ -209,7 +210,7 @@ class ShownAudit(Shown):
     request_id: str
     before: Any
     after: Any
-    detail: dict[str, Any]
+    detail: JsonObject
 
 
 class ListUsers(ListNamed):

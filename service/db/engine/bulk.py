@@ -8,7 +8,7 @@ from typing import TypeVar
 from peewee import Field, chunked
 
 from service.db.engine.database import BaseModel
-from service.db.engine.fields import Json
+from service.json_types import Json
 
 T = TypeVar("T")
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from peewee import BigIntegerField, TextField
+
+from service.json_types import Json
 
 if TYPE_CHECKING:
     from typing import Self
 
-Json: TypeAlias = Any  # None, bool, int, float, str, and lists and dicts of them
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

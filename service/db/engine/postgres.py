@@ -21,6 +21,7 @@ from service.db.engine.admission import Admission
 from service.db.engine.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
 from service.db.engine.postgres_pool import Pool
 from service.errors import InvalidError
+from service.json_types import JsonObject
 
 STATEMENT_TIMEOUT_S = 60
 IDLE_IN_TRANSACTION_S = 60
@@ -221,7 +222,7 @@ def open_postgres(url: str, *, busy_timeout_s: float, connections: int) -> Postg
     most["idle_in_transaction_session_timeout"] = IDLE_IN_TRANSACTION_S
     options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in most.items()]
     given["options"] = " ".join([str(given.get("options") or ""), "-c default_transaction_read_only=on", *options])
-    defaults: dict[str, Any] = {"connect_timeout": 5, "application_name": "nacre", **TCP_PATIENCE}
+    defaults: JsonObject = {"connect_timeout": 5, "application_name": "nacre", **TCP_PATIENCE}
     info = conninfo.make_conninfo("", **{**defaults, **given, "client_encoding": "UTF8"})
     return PostgresDatabase(Pool(info, most=connections, patience_s=busy_timeout_s))
 

@@ -15,6 +15,7 @@ from peewee import BigIntegerField, CharField, Field, ForeignKeyField, IntegerFi
 from peewee import ColumnBase as Column
 
 from service.db.engine.fields import UtcField
+from service.json_types import JsonObject
 
 M = TypeVar("M", bound=Model)
 
@@ -51,7 +52,7 @@ class _Statement:
     sql: str
     values: tuple[Any, ...]
 
-    def filled(self, given: dict[str, Any]) -> list[Any]:
+    def filled(self, given: JsonObject) -> list[Any]:
         values = []
         for value in self.values:
             if type(value) is _Slot:
@@ -125,7 +126,7 @@ def insert(table: type[M], **columns: Any) -> M:
     return row
 
 
-def insert_all(table: type[M], rows: Sequence[dict[str, Any]]) -> list[M]:
+def insert_all(table: type[M], rows: Sequence[JsonObject]) -> list[M]:
     """Insert rows with values for the same columns in one statement; may be empty."""
     made = [_new(table, columns) for columns in rows]
     if made:
@@ -152,7 +153,7 @@ def _update_statement(table: Any, names: tuple[str, ...]) -> Prepared[Any]:
 _INSERTS: dict[tuple[Any, ...], tuple[str, list[tuple[str, Convert | None]]]] = {}
 
 
-def _insert(table: type[Model], rows: list[dict[str, Any]]) -> None:
+def _insert(table: type[Model], rows: list[JsonObject]) -> None:
     db, names = _database(table), tuple(rows[0])
     key = (type(db), table, names, len(rows))
     sql, columns = _INSERTS.get(key) or _INSERTS.setdefault(key, _insert_statement(db, table, names, len(rows)))
@@ -168,7 +169,7 @@ def _insert_statement(
     return statement.sql, [(slot.name, slot.convert) for slot in statement.values[: len(names)]]
 
 
-def _new(table: type[M], columns: dict[str, Any]) -> M:
+def _new(table: type[M], columns: JsonObject) -> M:
     meta: Any = table._meta
     row = _empty(table, meta.get_default_dict() | columns)
     for name in _references(table):
@@ -208,7 +209,7 @@ def _row(table: type[M], reading: list[tuple[str, Convert | None]], values: tupl
     return _empty(table, {name: convert(value) if convert else value for (name, convert), value in pairs})
 
 
-def _empty(table: type[M], data: dict[str, Any]) -> M:
+def _empty(table: type[M], data: JsonObject) -> M:
     """Return a row with `data`, without setting one attribute after the other."""
     row: Any = table.__new__(table)
     row.__data__, row.__rel__, row._dirty = data, {}, set()

@@ -18,6 +18,7 @@ from service.db.engine.admission import Admission
 from service.db.engine.errors import DatabaseBusyError, DatabaseUnavailableError
 from service.db.engine.idle_connections import IdleConnections
 from service.errors import ConflictError
+from service.json_types import JsonObject
 
 # Checkpoint every 16 MiB instead of every four: a page that many transactions write is then copied less often.
 PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
@@ -27,7 +28,7 @@ MOST_KEPT = 32
 class PooledSqlite(SqliteDatabase):
     """SQLite database whose closed connections are reused by any thread."""
 
-    def __init__(self, path: str, *, busy_timeout_s: float, pragmas: dict[str, Any] = PRAGMAS) -> None:
+    def __init__(self, path: str, *, busy_timeout_s: float, pragmas: JsonObject = PRAGMAS) -> None:
         super().__init__(
             path,
             pragmas=pragmas,

@@ -13,6 +13,7 @@ from service.db.engine.upsert import upsert
 from service.db.measurements.series import VMS, write
 from service.db.measurements.tables import LastMeasure
 from service.hypervisor.values import DomainStatistics
+from service.json_types import JsonObject
 
 GONE_AFTER = timedelta(minutes=5)
 SUMS = ("cpu_us", "read_bytes", "written_bytes", "received_bytes", "sent_bytes")
@@ -74,7 +75,7 @@ def _row(measure: Measure, sums: Sequence[int]) -> tuple[Any, ...]:
     return (measure.vm_id, measure.project_id, measure.name, measure.host, measured_at, *sums, statistics)
 
 
-def _members(value: Any) -> dict[str, Any]:
+def _members(value: Any) -> JsonObject:
     """Return a part of the statistics as JSON data.
 
     Ten times as fast as asdict(), which copies every number.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import libvirt
 
 from service.hypervisor.libvirt_link.domain_state import state_of
 from service.hypervisor.values import DiskStatistics, DomainStatistics, MemoryStatistics, NicStatistics
+from service.json_types import JsonObject
 
 WANTED = (
     libvirt.VIR_DOMAIN_STATS_STATE
@@ -19,7 +18,7 @@ WANTED = (
 )
 # For a busy domain (being migrated for example) libvirt returns what it knows itself.
 FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-Numbers = dict[str, Any]
+Numbers = JsonObject
 
 
 def read(connection: libvirt.virConnect) -> tuple[DomainStatistics, ...]:

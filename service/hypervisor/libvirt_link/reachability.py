@@ -14,12 +14,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from service.hypervisor.libvirt_link.pki import TLS_PORT
 from service.hypervisor.values import HostEndpoint
+from service.json_types import JsonObject
 
 log = structlog.get_logger(__name__)
 TIMEOUT_S = 4.0  # for the greeting, and again for opening
@@ -147,7 +147,7 @@ class Reachability:
             probe.tries += 1
             self._put(probe)
 
-    def _handle(self, process: _Process, message: dict[str, Any]) -> None:
+    def _handle(self, process: _Process, message: JsonObject) -> None:
         with self._lock:
             probe = process.pending.pop(message["id"])
             process.stuck += "stuck" in message

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import libvirt
 
 from service.hypervisor.libvirt_link.pki import WELCOME, Pki, trouble
+from service.json_types import JsonObject
 
 Result = TypeVar("Result")
 IDLE_S = 120.0
@@ -87,7 +88,7 @@ class Probing:
         answer = {"id": asked["id"], **await self._probe(asked["address"], asked["port"], asked["timeout_s"])}
         os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")  # one write, so that lines do not mix
 
-    async def _probe(self, address: str, port: int, timeout_s: float) -> dict[str, Any]:
+    async def _probe(self, address: str, port: int, timeout_s: float) -> JsonObject:
         async with self._knocks:
             try:
                 async with asyncio.timeout(timeout_s):

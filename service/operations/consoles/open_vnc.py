@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from service.context import Context
 from service.db import queries
@@ -18,6 +17,7 @@ from service.db.tables import Vm
 from service.hypervisor.errors import DomainNotFoundError
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.on_host.domain_spec import endpoint
@@ -67,7 +67,7 @@ def close(ctx: Context, vm_id: str, nonce: str) -> None:
 OPERATION = Operation(kind="open_vnc", run=run, steps_version=1, undo={"close": close})
 
 
-def _open(ctx: Context, vm: Vm) -> dict[str, Any] | None:
+def _open(ctx: Context, vm: Vm) -> JsonObject | None:
     set_password(ctx, vm)
     seen = ctx.hypervisors.on(endpoint(queries.host_of(vm))).display(vm.id)
     return {"address": seen.address, "port": seen.port} if seen is not None else None

@@ -18,6 +18,7 @@ from service.jobs.changes import waits_for
 from service.jobs.job import Job
 from service.jobs.operation import Operation
 from service.jobs.views import job_view
+from service.json_types import JsonObject
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.disks import attach_disk, change_medium, detach_disk, grow_volume
@@ -26,7 +27,7 @@ from service.operations.vms import pause_vm, resize_vm, resume_vm, shut_down_vm,
 
 POLL = timedelta(minutes=5)  # usually the end of the awaited job wakes this one long before
 Verb = Callable[[Context, Actor, str, Mapping[str, Any]], str]
-Change = dict[str, Any]  # {"verb": …, "args": {…}}
+Change = JsonObject  # {"verb": …, "args": {…}}
 
 VERBS: Mapping[str, Verb] = {
     "attach": lambda ctx, actor, vm, args: attach_disk.request(ctx, actor, vm, NewDisk(**args)),

@@ -16,6 +16,7 @@ from service.db import queries
 from service.db.scope import Scope
 from service.db.tables import Drive, Flavor, Image, Nic, Vm, Volume
 from service.errors import FieldError, InvalidError
+from service.json_types import JsonObject
 from service.operations.images.definition import shown_name
 from service.operations.placement import placement_groups
 from service.operations.rows import volume_rows
@@ -39,9 +40,9 @@ class Difference:
     to: Any
     when: When = "now"
     verb: str = ""
-    args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    args: JsonObject = dataclasses.field(default_factory=dict)
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> JsonObject:
         """Return it as JSON for the answer."""
         return {"field": self.field, "from": self.before, "to": self.to, "when": self.when}
 

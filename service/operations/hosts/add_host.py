@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from service.context import Context
 from service.db import change_counter, queries
@@ -12,6 +11,7 @@ from service.db.tables import Host
 from service.errors import ConflictError
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations import undo
 from service.operations.accept import accept
 from service.operations.actor import Actor
@@ -85,7 +85,7 @@ OPERATION = Operation(
 )
 
 
-def _check(ctx: Context, job: Job, host: Host) -> dict[str, Any]:
+def _check(ctx: Context, job: Job, host: Host) -> JsonObject:
     report = preflight.look(ctx, job, name=host.name, address=host.address, ceph_user=host.ceph_user or None)
     return {
         "hostname": report.hostname,
@@ -98,7 +98,7 @@ def _check(ctx: Context, job: Job, host: Host) -> dict[str, Any]:
     }
 
 
-def _record(ctx: Context, job: Job, report: dict[str, Any]) -> None:
+def _record(ctx: Context, job: Job, report: JsonObject) -> None:
     host = queries.by_id(Host, job.object_id)
     if not job.args["named"]:
         host.name = _free_name(report["hostname"].partition(".")[0], host)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.context import Context
 from service.db import queries
 from service.db.engine.database import transaction
@@ -11,6 +9,7 @@ from service.db.tables import Host
 from service.jobs import queue
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations import undo
 from service.operations.accept import accept
 from service.operations.actor import Actor
@@ -55,7 +54,7 @@ def run(ctx: Context, job: Job) -> None:
 OPERATION = Operation(kind="check_host", run=run, steps_version=1, undo={"remove_volume": undo.remove_volume})
 
 
-def _check(ctx: Context, job: Job) -> dict[str, Any]:
+def _check(ctx: Context, job: Job) -> JsonObject:
     name, address = job.args["name"], job.args["address"]
     report = preflight.look(ctx, job, name=name, address=address, ceph_user=job.args["ceph_user"])
     return {

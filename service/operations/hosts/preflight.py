@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from service.context import Context
 from service.db import queries
@@ -14,6 +13,7 @@ from service.errors import ConflictError
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.findings import Expectations, Finding, HostReport
 from service.jobs.job import Job
+from service.json_types import JsonObject
 from service.operations.observe import observation
 from storage.errors import StorageError
 from storage.refs import HostRef, VolumeRef
@@ -81,6 +81,6 @@ def judge(name: str, found: list[dict[str, str]], *, force: bool) -> None:
         raise ConflictError(f"Host {name} cannot be used yet; fix this and retry:\n{problems}", code=code)
 
 
-def hardware(report: HostReport) -> dict[str, Any]:
+def hardware(report: HostReport) -> JsonObject:
     """Return the facts of the machine that are stored."""
     return {} if report.facts is None else observation.hardware(report.facts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.context import Context
 from service.db import queries
 from service.db.engine.database import transaction
 from service.db.tables import Image
+from service.json_types import JsonObject
 from service.operations import audit
 from service.operations.actor import Actor
 from service.operations.authorise import authorise
@@ -15,7 +14,7 @@ from service.operations.busy import check_idle
 from service.operations.images import definition
 
 
-def change(ctx: Context, actor: Actor, ref: str, changes: dict[str, Any]) -> Image:
+def change(ctx: Context, actor: Actor, ref: str, changes: JsonObject) -> Image:
     """Change the given columns; return the image.
 
     Raises ConflictError (`image.name_taken`, `image.busy`).

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from service.context import Context
 from service.db import queries
 from service.db.tables import Image
 from service.errors import ConflictError, FieldError, InvalidError
+from service.json_types import JsonObject
 from service.operations.actor import Actor
 from service.operations.authorise import authorise
 
@@ -35,7 +35,7 @@ class NewImage:
         """Kind by format: a disk, or an ISO for CD-ROM drives."""
         return "iso" if self.format == "iso" else "disk"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Return it as JSON to be stored with an upload."""
         return asdict(self)
 

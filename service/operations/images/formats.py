@@ -12,6 +12,7 @@ from typing import Any
 from oslo_utils.imageutils import format_inspector
 
 from service.errors import InvalidError
+from service.json_types import JsonObject
 
 # QEMU needs whole sectors.
 SECTOR_BYTES = 4096
@@ -64,7 +65,7 @@ def inspect(path: Path, declared: str, *, max_bytes: int) -> int:
     return size
 
 
-def _formats(path: Path) -> dict[str, Any]:
+def _formats(path: Path) -> JsonObject:
     with path.open("rb") as file:
         wrapper = format_inspector.InspectWrapper(file)
         while file.tell() < HEADER_BYTES and wrapper.read(1 << 16):

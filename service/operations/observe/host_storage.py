@@ -13,6 +13,7 @@ from service.db.tables import Host
 from service.facts import codec
 from service.facts import host as facts
 from service.facts.fact import facts_of
+from service.json_types import JsonObject
 from storage.facts import HostStorage
 
 # Of a latency: what differs by less tells nothing new.
@@ -24,7 +25,7 @@ NO_NUMBER = -1.0  # JSON has no word for NaN
 # An unchanged host is written again after this share of the age that facts are trusted to.
 REWRITE_AFTER = 1 / 3
 
-Seen = dict[str, Any]
+Seen = JsonObject
 
 
 def record(ctx: Context, seen: Iterable[HostStorage]) -> None:

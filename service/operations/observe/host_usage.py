@@ -19,6 +19,7 @@ from service.facts.fact import facts_of
 from service.facts.history import HOST_SERIES, Recorded
 from service.facts.host import HostUsage
 from service.jobs.job import Job
+from service.json_types import JsonObject
 from service.placement import forecast
 
 AT_ONCE = 200  # hosts of a transaction: nobody waits long behind one
@@ -95,7 +96,7 @@ def outlooks(ctx: Context, now: datetime) -> dict[str, Usage]:
     }
 
 
-def outlook_of(ctx: Context, host_id: str, now: datetime) -> dict[str, Any]:
+def outlook_of(ctx: Context, host_id: str, now: datetime) -> JsonObject:
     """As outlooks(), of one host, with its trend and the pattern of its day (0 to 23 o'clock UTC)."""
     with unit_of_work(ctx.measurements):
         day = measurements.points(HOSTS, host_id, now - timedelta(days=1), now, step_s=ROLLED_S)

@@ -14,6 +14,7 @@ from service.facts.host import HostHardware, HostLoad
 from service.hypervisor.contract import DomainState, HypervisorFacts
 from service.hypervisor.host_backoff import Remembered
 from service.hypervisor.values import HostCounters
+from service.json_types import JsonObject
 
 UNITS: Mapping[str, str] = {one.name: one.about.unit for kind in (HostLoad, HostHardware) for one in facts_of(kind)}
 NOISY = frozenset(one.name for kind in (HostLoad, HostHardware) for one in facts_of(kind) if one.about.noisy)
@@ -78,7 +79,7 @@ def _share(used_s: float, capacity_s: float) -> float:
     return round(min(1.0, used_s / capacity_s), DIGITS)
 
 
-def facts(before: Remembered, seen: Answer, *, vcpus: int, memory_mib: int) -> dict[str, Any]:
+def facts(before: Remembered, seen: Answer, *, vcpus: int, memory_mib: int) -> JsonObject:
     """What a decision and people want to know of the host now; `vcpus` and `memory_mib` are the inventory's.
 
     What is no number becomes NO_NUMBER, and what is negative stays so: no decision believes either.
@@ -102,7 +103,7 @@ def _counted(name: str, number: Any, memory_mib: int) -> Any:
     return min(number, memory_mib) if UNITS[name] == "mib" else number
 
 
-def hardware(facts: HypervisorFacts, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def hardware(facts: HypervisorFacts, before: Mapping[str, Any] | None = None) -> JsonObject:
     """Return what `host.hardware` stores. A noisy instant stays as it was `before` unless it moved."""
     document = codec.encode(facts, HostHardware)
     instants = [name for name in document if name in NOISY and UNITS[name] == "epoch_s"]

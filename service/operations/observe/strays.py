@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainState
+from service.json_types import JsonObject
 
 OWN_TRIALS = ("nacre-probe-", "nacre-preflight-")  # guests of a look at the host itself
 
 
 def strays(
     host: Host, domains: Iterable[DomainState], known: Mapping[str, Vm], busy: frozenset[str]
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Domains that bear Nacre's mark and should not be here, each with why; those that a job is at work on apart.
 
     `known`: the VMs of these domains, by id, as far as there are any.
@@ -27,7 +27,7 @@ def strays(
     return found
 
 
-def foreign(domains: Iterable[DomainState]) -> list[dict[str, Any]]:
+def foreign(domains: Iterable[DomainState]) -> list[JsonObject]:
     """Domains that somebody else made: what `nacre vm adopt` may take over."""
     return [
         {

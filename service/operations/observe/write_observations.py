@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from service.context import Context
 from service.db import change_counter
@@ -20,6 +19,7 @@ from service.db.tables import Host, Vm
 from service.hypervisor.contract import DomainState
 from service.hypervisor.host_backoff import Remembered
 from service.jobs.job import Job
+from service.json_types import JsonObject
 from service.operations import state_changes
 from service.operations.busy import busy_among
 from service.operations.observe import observation, strays
@@ -42,8 +42,8 @@ class _Chunk:
     vms: dict[str, Vm]  # those that should be on these hosts, and those that are
     placed: dict[str | None, list[Vm]]  # host id → those that should be there
     busy: frozenset[str]
-    facts: dict[str, Any] = field(default_factory=dict)
-    hardware: dict[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
+    hardware: JsonObject = field(default_factory=dict)
     fresh: list[str] = field(default_factory=list)  # hosts that answered
     changed: set[str] = field(default_factory=set)
     alike: list[str] = field(default_factory=list)  # VMs seen in the state they were in
@@ -128,7 +128,7 @@ def _answered(ctx: Context, chunk: _Chunk, host: Host, seen_at: datetime, seen: 
     _judge_vms(ctx, chunk, host, seen.domains)
 
 
-def _kept_loads(before: Remembered, host: Host, seen_at: datetime) -> dict[str, Any]:
+def _kept_loads(before: Remembered, host: Host, seen_at: datetime) -> JsonObject:
     """A process that has just begun has nothing to subtract yet: what the one before it wrote still holds."""
     if before.counters is not None or host.facts is None or host.observed_at is None:
         return {}
@@ -136,7 +136,7 @@ def _kept_loads(before: Remembered, host: Host, seen_at: datetime) -> dict[str, 
     return {name: host.facts.get(name) for name in observation.SHARES} if recent else {}
 
 
-def _note_details(ctx: Context, chunk: _Chunk, host: Host, hardware: dict[str, Any]) -> None:
+def _note_details(ctx: Context, chunk: _Chunk, host: Host, hardware: JsonObject) -> None:
     ctx.memory.host_backoff.details_read(host.id, now_s=ctx.clock.monotonic(), random=ctx.random)
     if observation.differs(host.hardware, hardware):
         chunk.hardware[host.id] = hardware

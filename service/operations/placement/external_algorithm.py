@@ -17,6 +17,7 @@ import structlog
 
 from service.algorithm_names import EXEC, GROUP
 from service.context import Context
+from service.json_types import JsonObject
 from service.operations.placement import external_protocol as question
 from service.placement.columns import Floats
 from service.placement.facts import VmRequest
@@ -32,8 +33,7 @@ VERSION = 1  # of the request
 MOST_CANDIDATES = 1000  # the best by score, so that the request's size is bounded
 REST_S = 30.0  # pause after a timeout: otherwise every placement would wait for the next one
 MOST_TOGETHER_S = 4.0  # for all VMs of a batch: meanwhile no other transaction can write to the database
-Json = dict[str, Any]
-Choose = Callable[[Json, list[Json]], Any]
+Choose = Callable[[JsonObject, list[JsonObject]], Any]
 
 
 class Outsider:
@@ -66,7 +66,7 @@ class Outsider:
         hosts = {verdict.host_name: row for row, verdict in zip(rows, judged, strict=True)}
         return hosts[_chosen(answer, hosts)]
 
-    def _call(self, request: Json, candidates: list[Json]) -> Any:
+    def _call(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
         resting, clock = self._ctx.memory.resting, self._ctx.clock
         transaction = self._ctx.db.top_transaction()  # type: ignore[no-untyped-call]
         if transaction is not None and resting.used_s(self._name, transaction) >= MOST_TOGETHER_S:
@@ -77,7 +77,7 @@ class Outsider:
         finally:
             resting.used(self._name, transaction, clock.monotonic() - began_s)
 
-    def _answer(self, request: Json, candidates: list[Json]) -> Any:
+    def _answer(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
         if self._name.startswith(EXEC):
             return self._ask_program(request, candidates)
         choose = _loaded(self._name)
@@ -92,7 +92,7 @@ class Outsider:
         if (left_s := self._ctx.memory.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
             raise PickFailedError(f"did not answer in time and is paused for {math.ceil(left_s)} s")
 
-    def _ask_program(self, request: Json, candidates: list[Json]) -> Any:
+    def _ask_program(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
         clock, timeout_s = self._ctx.clock, self._ctx.settings.placement_exec_timeout_s
         payload = json.dumps({"version": VERSION, "request": request, "candidates": candidates}).encode()
         program = Path(self._name.removeprefix(EXEC))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.facts import codec
+from service.json_types import JsonObject
 from service.placement.facts import HostFacts, VmRequest
 from service.placement.place import Verdict
 
-Json = dict[str, Any]
 FACTS = (
     "free_vcpus", "usable_vcpus", "free_memory_mib", "usable_memory_mib", "vm_count", "migrations", "virt_type"
 )  # fmt: skip
 
 
-def request(want: VmRequest) -> Json:
+def request(want: VmRequest) -> JsonObject:
     """Return what the VM needs."""
     return {
         "vcpus": want.vcpus,
@@ -27,9 +25,9 @@ def request(want: VmRequest) -> Json:
     }
 
 
-def candidate(host: HostFacts, verdict: Verdict, want: VmRequest) -> Json:
+def candidate(host: HostFacts, verdict: Verdict, want: VmRequest) -> JsonObject:
     """Return a host that may take the VM, with its facts and its score by storage_cpu."""
-    facts: Json = {name: getattr(host, name) for name in FACTS}
+    facts: JsonObject = {name: getattr(host, name) for name in FACTS}
     facts["cpu_load"] = host.load.cpu_load
     facts["cpu_model"] = host.hardware.cpu_model
     facts["local_disk_free_bytes"] = host.hardware.local_disk_free_bytes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from service.context import Context
 from service.db import placement_groups as groups
@@ -18,6 +17,7 @@ from service.db.engine.database import transaction
 from service.db.scope import Scope
 from service.db.tables import PlacementGroup, PlacementGroupMember, Vm
 from service.errors import ConflictError, FieldError
+from service.json_types import JsonObject
 from service.operations import audit
 from service.operations.actor import Actor
 from service.operations.placement.placement_rules import Kind, Rule, Tie, broken, contradiction, label
@@ -101,7 +101,7 @@ def put(vm: Vm, wanted: Sequence[PlacementGroup]) -> None:
     """
     PlacementGroupMember.delete().where(PlacementGroupMember.vm == vm.id).execute()
     if wanted:
-        rows: list[dict[str, Any]] = [{"group": group.id, "vm": vm.id} for group in wanted]
+        rows: list[JsonObject] = [{"group": group.id, "vm": vm.id} for group in wanted]
         PlacementGroupMember.insert_many(rows).execute()
         check(vm.project_id)
     held = groups.hosts_held_by(vm.id)

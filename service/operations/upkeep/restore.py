@@ -14,12 +14,12 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from service.context import Context
 from service.db.engine import dump
 from service.db.engine.migrate import MIGRATIONS, migrate
 from service.errors import ConflictError, InvalidError
+from service.json_types import JsonObject
 from service.operations.upkeep.back_up import DATABASE, FORMAT, MANIFEST, SECRET_KEY, SETTINGS, digest
 from service.operations.upkeep.reconcile_restored import Reconciled, reconcile
 
@@ -63,7 +63,7 @@ def restore(ctx: Context, file: Path, *, silent_hosts_are_off: bool) -> Restored
     return Restored(str(manifest["made_at"]), reconcile(ctx, silent_hosts_are_off=silent_hosts_are_off))
 
 
-def _unpack(file: Path, folder: Path) -> dict[str, Any]:
+def _unpack(file: Path, folder: Path) -> JsonObject:
     """Unpack into `folder`, check the parts' digests and return the manifest.
 
     Raises InvalidError, OSError.
@@ -98,7 +98,7 @@ def _invalid(file: Path) -> InvalidError:
     return InvalidError(f"{file} is no backup of Nacre, or is damaged or of another format.", code="restore.invalid")
 
 
-def _check(ctx: Context, manifest: dict[str, Any]) -> None:
+def _check(ctx: Context, manifest: JsonObject) -> None:
     newer = set(manifest["migrations"]) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
     if newer:
         detail = f"The backup has {', '.join(sorted(newer))}, unknown to this version: install the newer one."

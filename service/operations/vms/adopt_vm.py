@@ -15,6 +15,7 @@ from service.db.tables import Drive, Flavor, Host, Image, Network, Nic, Vm, Volu
 from service.errors import ConflictError, InvalidError
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.catalogue.remove_pool import own_pools
@@ -71,7 +72,7 @@ def _check_free(vm_id: str, name: str, project_id: str) -> None:
         raise ConflictError(f"There is a VM '{name}' already.", code="vm.name_taken")
 
 
-def _look(ctx: Context, host: Host, vm_id: str) -> dict[str, Any]:
+def _look(ctx: Context, host: Host, vm_id: str) -> JsonObject:
     """Return the domain as plain data, with the sizes of its disks.
 
     Raises ConflictError (`vm.not_adoptable`) with reasons.
@@ -109,11 +110,11 @@ def _against(name: str, volume: VolumeInfo | None) -> list[str]:
     return []
 
 
-def _plain(values: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _plain(values: tuple[Any, ...]) -> list[JsonObject]:
     return [asdict(value) for value in values]
 
 
-def _record(ctx: Context, job: Job, found: dict[str, Any]) -> None:
+def _record(ctx: Context, job: Job, found: JsonObject) -> None:
     host, args = queries.by_id(Host, job.object_id), job.args
     _check_free(found["vm_id"], args["name"], args["project_id"])  # again: it may have changed since the request
     vm: Vm = Vm.create(
@@ -144,7 +145,7 @@ def _record(ctx: Context, job: Job, found: dict[str, Any]) -> None:
     _claim(ctx, vm, host)
 
 
-def _alike(found: dict[str, Any]) -> str:
+def _alike(found: JsonObject) -> str:
     """Return the name of a flavor of the same size; the VM keeps its own numbers."""
     same = (Flavor.vcpus == found["vcpus"]) & (Flavor.memory_mib == found["memory_mib"])
     flavor = Flavor.select().where(same).order_by(Flavor.name).first()
@@ -154,7 +155,7 @@ def _alike(found: dict[str, Any]) -> str:
     return str(flavor.id)
 
 
-def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
+def _add_disks(ctx: Context, vm: Vm, found: JsonObject) -> None:
     disks = [disk for disk in found["disks"] if disk["device"] == "disk"]
     for number, disk in enumerate(disks):
         volume = VolumeRef(**disk["volume"])
@@ -183,7 +184,7 @@ def _add_disks(ctx: Context, vm: Vm, found: dict[str, Any]) -> None:
         Drive.create(id=ctx.ids.uuid(), created_at=ctx.clock.now(), vm=vm, target=drive["target"], bus=drive["bus"])
 
 
-def _add_nics(ctx: Context, vm: Vm, nics: list[dict[str, Any]], addresses: dict[str, str]) -> None:
+def _add_nics(ctx: Context, vm: Vm, nics: list[JsonObject], addresses: dict[str, str]) -> None:
     for nic in nics:
         network = Network.get_or_none(Network.bridge == nic["bridge"])
         if network is None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
 
 import pycdlib
 import yaml
+
+from service.json_types import JsonObject
 
 VOLUME_LABEL = "cidata"
 # The size of every seed: 32 of the largest keys and 64 KiB of user-data fit into half of it.
@@ -54,7 +55,7 @@ def own_data(seed: Seed) -> str:
 
 def network_config(seed: Seed) -> str:
     """Return the configuration of a static address on the card with the MAC."""
-    card: dict[str, Any] = {"match": {"macaddress": seed.mac}, "addresses": [seed.address]}
+    card: JsonObject = {"match": {"macaddress": seed.mac}, "addresses": [seed.address]}
     if seed.gateway:
         card["routes"] = [{"to": "0.0.0.0/0", "via": seed.gateway}]
     if seed.dns:
@@ -81,6 +82,6 @@ def build_iso(seed: Seed) -> bytes:
     return out.getvalue().ljust(SEED_BYTES, b"\0")
 
 
-def _yaml(document: dict[str, Any]) -> str:
+def _yaml(document: JsonObject) -> str:
     text: str = yaml.safe_dump(document, default_flow_style=False, sort_keys=False, width=1 << 20)
     return text

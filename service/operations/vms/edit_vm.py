@@ -6,13 +6,12 @@ No host is called.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from service.context import Context
 from service.db import placement_groups as groups
 from service.db.engine.database import transaction
-from service.db.engine.fields import Json
 from service.db.tables import Vm
+from service.json_types import Json, JsonObject
 from service.operations import audit
 from service.operations.actor import Actor
 from service.operations.placement import placement_groups
@@ -53,7 +52,7 @@ def edit(ctx: Context, actor: Actor, ref: str, changes: VmChanges) -> Vm:
         return changed
 
 
-def _columns(changes: VmChanges) -> dict[str, Any]:
+def _columns(changes: VmChanges) -> JsonObject:
     wanted = {
         "description": changes.description,
         "tags": sorted(set(changes.tags)) if changes.tags is not None else None,

@@ -6,8 +6,6 @@ success, a failure, and a worker that was killed in the middle.
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.context import Context
 from service.db import allocations, queries
 from service.db.engine.database import transaction
@@ -16,6 +14,7 @@ from service.errors import ConflictError, UnavailableError
 from service.hypervisor.contract import DomainState, Hypervisor, MigrationProgress
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations import state_changes
 from service.operations.accept import accept
 from service.operations.actor import Actor
@@ -101,7 +100,7 @@ def _resume_on_target(ctx: Context, vm_id: str, source_id: str, target_id: str) 
     ctx.hypervisors.on(endpoint(source)).migrate(endpoint(target), spec, progress=lambda _: None)
 
 
-def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> dict[str, Any]:
+def _move(ctx: Context, job: Job, vm: Vm, source: Host, target: Host) -> JsonObject:
     """Migrate and record.
 
     One step, so that a cancel takes effect before the guest has moved or not at all.

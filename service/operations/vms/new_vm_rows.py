@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 from service.context import Context
 from service.db import queries, quotas
@@ -13,6 +12,7 @@ from service.db.scope import Scope
 from service.db.tables import Flavor, Image, Network, Nic, Vm, Volume
 from service.errors import ConflictError, InvalidError
 from service.hypervisor.spec import NVRAM_BYTES
+from service.json_types import JsonObject
 from service.network.addresses import AddressPool, new_mac
 from service.operations.actor import Actor
 from service.operations.disks.change_medium import BUS, add_drive, add_medium, lay_in
@@ -126,7 +126,7 @@ def _vm(ctx: Context, actor: Actor, new: NewVm, flavor: Flavor, image: Image | N
     )
 
 
-def _root(ctx: Context, vm: Vm, root: NewDisk, image: Image | None, flavor: Flavor) -> dict[str, Any]:
+def _root(ctx: Context, vm: Vm, root: NewDisk, image: Image | None, flavor: Flavor) -> JsonObject:
     if image is not None and root.size_bytes is None and flavor.disk_bytes < volume_rows.least_for(image):
         raise InvalidError(
             f"Flavor '{flavor.name}' has a disk of {flavor.disk_bytes} bytes, image '{image.name}' needs "
@@ -158,7 +158,7 @@ def _own(
     target: str | None,
     pool: str | None = None,
     image: Image | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the columns of a volume that is created and deleted with its VM."""
     return {
         "id": ctx.ids.uuid(),

@@ -6,8 +6,6 @@ guest itself is checked for its size.
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.context import Context
 from service.db import queries
 from service.db.engine.database import transaction
@@ -16,6 +14,7 @@ from service.hypervisor.errors import DomainNotFoundError, HotAddRefusedError
 from service.hypervisor.spec import MEMORY_STEP_MIB
 from service.jobs.job import Job
 from service.jobs.operation import Operation
+from service.json_types import JsonObject
 from service.operations import audit
 from service.operations.accept import accept
 from service.operations.actor import Actor
@@ -123,7 +122,7 @@ def _look(ctx: Context, vm_id: str, host_id: str) -> dict[str, int] | None:
     return {"vcpus": seen.vcpus, "memory_mib": seen.memory_mib} if seen is not None else None
 
 
-def _postpone(ctx: Context, vm_id: str, seen: dict[str, int] | None, wanted: dict[str, Any]) -> None:
+def _postpone(ctx: Context, vm_id: str, seen: dict[str, int] | None, wanted: JsonObject) -> None:
     vm = queries.by_id(Vm, vm_id)
     if seen is not None:
         put(ctx, vm, sizes_of(vm).now_at(**seen).waiting_for(Sizes(**wanted)), flavor_id=vm.flavor_id)

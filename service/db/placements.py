@@ -13,7 +13,7 @@ from service.db.engine.prepared import insert
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
 from service.errors import NotFoundError
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.placement.facts import VmRequest
 from service.placement.place import Decision, Verdict
 from service.placement.plain import plain, vm_request
@@ -78,7 +78,7 @@ def verdict_json(verdict: Verdict) -> JsonObject:
 
 def request_of(row: Placement) -> VmRequest | None:
     """Return the request of a decision; None for an old one without it."""
-    kept: Mapping[str, Any] | None = row.request
+    kept: Mapping[str, Json] | None = row.request
     return vm_request(kept) if kept is not None else None
 
 

@@ -51,7 +51,7 @@ def _counting(count: int) -> Prepared[Quota]:
     amounts = [Parameter(f"amount{place}", Quota.used) for place in range(count)]
 
     def build() -> Any:
-        more: Any = Quota.used + Case(Quota.resource, list(zip(resources, amounts, strict=True)))
+        more = Quota.used + Case(Quota.resource, list(zip(resources, amounts, strict=True)))
         mine = (Quota.project == Parameter("project_id")) & Quota.resource.in_(resources)
         fits = Quota.limit.is_null() | (more <= Quota.limit)
         return Quota.update(used=more).where(mine & fits).returning(Quota.resource)

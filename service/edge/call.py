@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from service.context import Context
 from service.edge.models import Body, Listing, NoQuery
 from service.edge.slots import SlotSet
+from service.json_types import Json
 from service.operations.actor import Actor
 
 JSON = "application/json"
@@ -75,7 +76,7 @@ class Accepted:
 
     job_id: str
     is_new: bool = True
-    told: Mapping[str, Any] | None = None
+    told: Mapping[str, Json] | None = None
 
 
 AnyCall: TypeAlias = Call[Body | None, NoQuery]

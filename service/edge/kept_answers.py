@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from service.edge.call import Reply
+from service.edge.request import Environ
 
 OVERHEAD_BYTES = 1024  # of an answer beside its body: key, headers, objects
 
@@ -22,7 +22,7 @@ OVERHEAD_BYTES = 1024  # of an answer beside its body: key, headers, objects
 WORKED_OUT_FROM = ("PATH_INFO", "RAW_URI", "QUERY_STRING", "HTTP_IF_NONE_MATCH", "HTTP_X_REASON")
 
 
-def key_of(environ: Mapping[str, Any]) -> Hashable:
+def key_of(environ: Environ) -> Hashable:
     """Return the parts of a request that its response depends on, with the token hashed."""
     token = hashlib.sha256(environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace")).digest()
     return token, *(environ.get(name) for name in WORKED_OUT_FROM)

@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
 from service.facts.fact import Fact, facts_of
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 
 Value = TypeVar("Value")
 Convert = Callable[[Any], Any]
 _PLANS: dict[type, dict[str, Convert | None]] = {}
 
 
-def decode(kind: type[Value], document: Mapping[str, Any]) -> Value:
+def decode(kind: type[Value], document: Mapping[str, Json]) -> Value:
     """Return the value of a document. Raises TypeError when a member without a default is missing."""
     plan = _converters(kind)
     members = {}
@@ -30,7 +30,7 @@ def decode(kind: type[Value], document: Mapping[str, Any]) -> Value:
     return kind(**members)
 
 
-def read(kind: type[Value], document: Mapping[str, Any] | None) -> Value | None:
+def read(kind: type[Value], document: Mapping[str, Json] | None) -> Value | None:
     """Return the value of a column; None of None."""
     return None if document is None else decode(kind, document)
 
@@ -69,7 +69,7 @@ def _converters(kind: type) -> dict[str, Convert | None]:
 
 def _converter(one: Fact) -> Convert | None:
     """Return None for members that are taken as they are."""
-    kind: Any = one.type
+    kind = one.type
     if is_dataclass(kind):
         convert: Convert = partial(_inner, kind)
     elif get_origin(kind) is frozenset:

@@ -20,7 +20,7 @@ from service.jobs.codec import encode
 from service.jobs.job_context import QUEUE, JobContext, job_topic
 from service.jobs.job_tables import Job, JobStep, JobUndo
 from service.jobs.views import JobView, job_view
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 
 UNFINISHED = ("queued", "waiting", "running")
 CANDIDATES = 8
@@ -45,7 +45,7 @@ def enqueue(
     object_kind: str = "",
     object_id: str = "",
     project_id: str | None = None,
-    args: Mapping[str, Any] | None = None,
+    args: Mapping[str, Json] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
 ) -> str:
     """Add a job in the caller's transaction; return its id. The commit wakes workers.

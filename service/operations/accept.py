@@ -21,7 +21,7 @@ def accept(
     operation: Operation,
     row: Row,
     *,
-    args: Mapping[str, Any] | None = None,
+    args: Mapping[str, Json] | None = None,
     undo: Sequence[tuple[Any, ...]] = (),
     before: Json = None,
     is_as_written: bool = False,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from service.facts.host import HostHardware, HostLoad, HostStorage, HostUsage
+from service.json_types import Json
 
 __all__ = [
     "FIRMWARES",
@@ -23,7 +24,7 @@ __all__ = [
     "VmRequest",
 ]
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[str, Json] = MappingProxyType({})
 NOBODY: frozenset[str] = frozenset()
 FIRMWARES = frozenset({"bios", "uefi"})  # of a host whose firmwares are not known
 

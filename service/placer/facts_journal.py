@@ -26,7 +26,7 @@ from service.db.engine.fields import EPOCH
 from service.db.facts_pages import Page
 from service.db.placements import FactsVersion
 from service.errors import GoneError
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.placement.facts import HostFacts
 from service.placement.plain import host_facts, plain
 
@@ -86,7 +86,7 @@ class FactsJournal:
         self._append(Change(self.number + 1, tuple(hosts), whole=True))
         self._since_whole, self._whole_at = 0, now_s
 
-    def note_policy(self, policy_hash: str, told: Mapping[str, Any]) -> None:
+    def note_policy(self, policy_hash: str, told: Mapping[str, Json]) -> None:
         """What the hash stands for, as plain data; once is enough."""
         if policy_hash not in self._known:
             self._known.add(policy_hash)

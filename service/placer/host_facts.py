@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from service.db import host_ratios, host_relations, placement_groups
 from service.db.engine.fields import optional_epoch_seconds
@@ -87,7 +86,7 @@ def _facts(row: Host, promises: Promises, around: _Around) -> HostFacts:
     )
 
 
-def _usage(usage: Json, load: Mapping[str, Any]) -> HostUsage | None:
+def _usage(usage: Json, load: Mapping[str, Json]) -> HostUsage | None:
     """Return the usage; until the history has a number, the load's stands in for it."""
     current = {name: load[name] for name in IN_BOTH if load.get(name) is not None}
     lasting = {name: value for name, value in (usage or {}).items() if value is not None}

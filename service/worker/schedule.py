@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from service.context import Context
 from service.db.engine.database import transaction
 from service.db.engine.fields import EPOCH
 from service.jobs.job_tables import Job, ScheduleRun
 from service.jobs.queue import UNFINISHED, enqueue
+from service.json_types import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Periodic:
     interval_s: float
     kind: str
     code_version: int
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Json] = field(default_factory=dict)
 
     def period(self, now: datetime) -> int:
         """Return the number of the period that `now` is in."""

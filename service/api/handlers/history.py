@@ -19,6 +19,7 @@ from service.db.measurements import HOSTS, KEPT, VMS, Points, Series
 from service.db.tables import Host, Vm
 from service.edge.call import Call, Reply
 from service.facts.history import HOST_SERIES
+from service.json_types import Json
 from service.operations.observe import host_usage
 from service.views.values import show_time
 
@@ -63,12 +64,12 @@ def span(asked: AskPast, now: datetime) -> Span:
     return Span(since, until, math.ceil(max(wanted_s, kept_s) / kept_s) * kept_s, kept_s)
 
 
-def shown(names: Sequence[str], points: Points) -> list[Mapping[str, Any]]:
+def shown(names: Sequence[str], points: Points) -> list[Mapping[str, Json]]:
     """Return points as JSON data: `at` and one value per name."""
     return [_shown(names, at, row) for at, row in zip(points.times, points.values, strict=True)]
 
 
-def _past(call: Call[None, AskPast], series: Series, object_id: str) -> Mapping[str, Any]:
+def _past(call: Call[None, AskPast], series: Series, object_id: str) -> Mapping[str, Json]:
     what = span(call.query, call.ctx.clock.now())
     with unit_of_work(call.ctx.measurements):
         points = measurements.points(series, object_id, what.since, what.until, step_s=what.kept_s)
@@ -76,7 +77,7 @@ def _past(call: Call[None, AskPast], series: Series, object_id: str) -> Mapping[
     return {**head, "points": _widened(series.names, points, what)}
 
 
-def _widened(names: Sequence[str], points: Points, what: Span) -> list[Mapping[str, Any]]:
+def _widened(names: Sequence[str], points: Points, what: Span) -> list[Mapping[str, Json]]:
     """Return points of the requested step, each the mean of the stored points in it."""
     if what.step_s == what.kept_s:
         return shown(names, points)
@@ -93,7 +94,7 @@ def _mean(rows: Sequence[Any]) -> Any:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _shown(names: Sequence[str], at: datetime, row: Any) -> Mapping[str, Any]:
+def _shown(names: Sequence[str], at: datetime, row: Any) -> Mapping[str, Json]:
     values = dict(zip(names, row.tolist(), strict=True))
     return {"at": show_time(at), **{name: _number(name, value) for name, value in values.items()}}
 

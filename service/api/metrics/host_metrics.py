@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -31,7 +30,7 @@ def _family(name: str, text: str, value: Value, hosts: Sequence[Host]) -> Metric
 
 def _seen(column: str, name: str, times: float = 1) -> Value:
     def value(host: Host) -> float | None:
-        seen: Any = (getattr(host, column) or {}).get(name)
+        seen = (getattr(host, column) or {}).get(name)
         return seen * times if isinstance(seen, int | float) else None
 
     return value

@@ -7,11 +7,11 @@ which Prometheus handles.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from service.db.measurements import LastMeasure
+from service.json_types import Json
 
 VM = ("domain", "vm_id", "project_id", "host")
 DEVICE = (*VM, "target_device")
@@ -59,7 +59,7 @@ def families(rows: Iterable[LastMeasure]) -> list[Metric]:
     ]
 
 
-Labelled = Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]
+Labelled = Sequence[tuple[tuple[str, ...], Mapping[str, Json]]]
 
 
 def _info(vms: Labelled, memory: Labelled) -> list[Metric]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from service.api.models.jobs import ShownJob, ShownObject
 from service.api.models.vms import ShownPlacement
 from service.edge.models import Id, Shown
+from service.json_types import Json
 
 
 class ShownTrialJob(Shown):
@@ -22,8 +23,8 @@ class ShownDifference(Shown):
     """Field that differs from the declaration, and when the change takes effect."""
 
     field: str
-    before: Any = Field(alias="from")
-    to: Any
+    before: Json = Field(alias="from")
+    to: Json
     when: Literal["now", "next_start"]
 
 

@@ -20,12 +20,12 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import libvirt
 
 from service.hypervisor.libvirt_link.pki import WELCOME, Pki, trouble
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 
 Result = TypeVar("Result")
 IDLE_S = 120.0
@@ -84,7 +84,7 @@ class Probing:
                 if not self._tasks:
                     return b""
 
-    async def _answer(self, asked: Mapping[str, Any]) -> None:
+    async def _answer(self, asked: Mapping[str, Json]) -> None:
         answer = {"id": asked["id"], **await self._probe(asked["address"], asked["port"], asked["timeout_s"])}
         os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")  # one write, so that lines do not mix
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from service.context import Context
 from service.db import queries
@@ -18,7 +17,7 @@ from service.jobs.changes import waits_for
 from service.jobs.job import Job
 from service.jobs.operation import Operation
 from service.jobs.views import job_view
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.operations.accept import accept
 from service.operations.actor import Actor
 from service.operations.disks import attach_disk, change_medium, detach_disk, grow_volume
@@ -26,7 +25,7 @@ from service.operations.rows.new_vm import NewDisk
 from service.operations.vms import pause_vm, resize_vm, resume_vm, shut_down_vm, start_vm
 
 POLL = timedelta(minutes=5)  # usually the end of the awaited job wakes this one long before
-Verb = Callable[[Context, Actor, str, Mapping[str, Any]], str]
+Verb = Callable[[Context, Actor, str, Mapping[str, Json]], str]
 Change = JsonObject  # {"verb": …, "args": {…}}
 
 VERBS: Mapping[str, Verb] = {

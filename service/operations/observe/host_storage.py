@@ -13,7 +13,7 @@ from service.db.tables import Host
 from service.facts import codec
 from service.facts import host as facts
 from service.facts.fact import facts_of
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from storage.facts import HostStorage
 
 # Of a latency: what differs by less tells nothing new.
@@ -54,7 +54,7 @@ def _age_s(row: Host, now: datetime) -> float:
     return (now - row.storage_observed_at).total_seconds() if row.storage_observed_at else float("inf")
 
 
-def _told(host: HostStorage | None, before: Mapping[str, Any] | None) -> Seen | None:
+def _told(host: HostStorage | None, before: Mapping[str, Json] | None) -> Seen | None:
     """As it is kept; None for a host without OSDs."""
     if host is None:
         return None
@@ -77,7 +77,7 @@ def _is_sane(latency_ms: float | None) -> bool:
     return latency_ms is None or 0 <= latency_ms <= MOST_MS
 
 
-def is_same(kept: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> bool:
+def is_same(kept: Mapping[str, Json] | None, told: Mapping[str, Json] | None) -> bool:
     """Whether no decision could tell one from the other."""
     if kept is None or told is None:
         return kept is told

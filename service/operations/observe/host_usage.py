@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from service.facts.fact import facts_of
 from service.facts.history import HOST_SERIES, Recorded
 from service.facts.host import HostUsage
 from service.jobs.job import Job
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.placement import forecast
 
 AT_ONCE = 200  # hosts of a transaction: nobody waits long behind one
@@ -115,7 +114,7 @@ def outlook_of(ctx: Context, host_id: str, now: datetime) -> JsonObject:
     }
 
 
-def _now(facts: Mapping[str, Any], ceph_cpu: float) -> Usage:
+def _now(facts: Mapping[str, Json], ceph_cpu: float) -> Usage:
     return {
         "ceph_cpu": _share(ceph_cpu),
         **{name: _size(facts.get(name)) for name in SIZES},

@@ -14,7 +14,7 @@ from service.facts.host import HostHardware, HostLoad
 from service.hypervisor.contract import DomainState, HypervisorFacts
 from service.hypervisor.host_backoff import Remembered
 from service.hypervisor.values import HostCounters
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 
 UNITS: Mapping[str, str] = {one.name: one.about.unit for kind in (HostLoad, HostHardware) for one in facts_of(kind)}
 NOISY = frozenset(one.name for kind in (HostLoad, HostHardware) for one in facts_of(kind) if one.about.noisy)
@@ -103,7 +103,7 @@ def _counted(name: str, number: Any, memory_mib: int) -> Any:
     return min(number, memory_mib) if UNITS[name] == "mib" else number
 
 
-def hardware(facts: HypervisorFacts, before: Mapping[str, Any] | None = None) -> JsonObject:
+def hardware(facts: HypervisorFacts, before: Mapping[str, Json] | None = None) -> JsonObject:
     """Return what `host.hardware` stores. A noisy instant stays as it was `before` unless it moved."""
     document = codec.encode(facts, HostHardware)
     instants = [name for name in document if name in NOISY and UNITS[name] == "epoch_s"]
@@ -111,7 +111,7 @@ def hardware(facts: HypervisorFacts, before: Mapping[str, Any] | None = None) ->
     return document | {name: (before or {})[name] for name in same}
 
 
-def differs(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+def differs(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> bool:
     """Whether anything is another than it was, beyond what rounding explains."""
     if before is None or before.keys() != after.keys():
         return True

@@ -16,17 +16,18 @@ from service.json_types import Json, JsonObject
 
 Value = TypeVar("Value")
 Convert = Callable[[Any], Any]
-_PLANS: dict[type, dict[str, Convert | None]] = {}
+# A codec of its own is made of each kind's fields at first use, so that plain numbers and texts cost nothing.
+_READERS: dict[type, tuple[frozenset[str], tuple[tuple[str, Convert], ...]]] = {}
+_WRITERS: dict[tuple[type, bool], tuple[tuple[str, Any, Convert | None], ...]] = {}
 
 
 def decode(kind: type[Value], document: Mapping[str, Json]) -> Value:
     """Return the value of a document. Raises TypeError when a member without a default is missing."""
-    plan = _converters(kind)
-    members = {}
-    for name, member in document.items():
-        if name in plan:
-            convert = plan[name]
-            members[name] = member if convert is None else convert(member)
+    names, converting = _READERS.get(kind) or _reader(kind)
+    members = {name: member for name, member in document.items() if name in names}
+    for name, convert in converting:
+        if name in members:
+            members[name] = convert(members[name])
     return kind(**members)
 
 
@@ -37,48 +38,64 @@ def read(kind: type[Value], document: Mapping[str, Json] | None) -> Value | None
 
 def encode(value: Any, kind: type | None = None) -> JsonObject:
     """Return every member as numbers, text, lists and dicts; with `kind` those that it has a field for."""
-    return {one.name: _flat(getattr(value, one.name), encode) for one in facts_of(kind or type(value))}
+    members = ((name, getattr(value, name), flat) for name, _, flat in _writer(kind or type(value), whole=True))
+    return {name: member if flat is None or member is None else flat(member) for name, member, flat in members}
 
 
 def compact(value: Any) -> JsonObject:
     """Return the members that differ from their default. Not-a-number is kept."""
-    members = ((one, getattr(value, one.name)) for one in facts_of(type(value)))
-    return {one.name: _flat(member, compact) for one, member in members if member != one.default}
+    document = {}
+    for name, default, flat in _writer(type(value), whole=False):
+        member = getattr(value, name)
+        if member is not default and member != default:
+            document[name] = member if flat is None or member is None else flat(member)
+    return document
 
 
 def default_of(one: Fact) -> Any:
     """Return the default as plain data; None when there is none."""
-    return None if one.default is MISSING else _flat(one.default, encode)
+    flat = _flat(one, encode)
+    return None if one.default in (MISSING, None) else one.default if flat is None else flat(one.default)
 
 
-def _flat(value: Any, inner: Callable[[Any], JsonObject]) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple | list):
-        return [_flat(part, inner) for part in value]
-    return inner(value) if is_dataclass(value) else value
+def _reader(kind: type) -> tuple[frozenset[str], tuple[tuple[str, Convert], ...]]:
+    convert = [(one.name, _converter(one)) for one in facts_of(kind)]
+    found = frozenset(name for name, _ in convert), tuple((name, how) for name, how in convert if how is not None)
+    return _READERS.setdefault(kind, found)
 
 
-def _converters(kind: type) -> dict[str, Convert | None]:
-    if kind not in _PLANS:
-        _PLANS[kind] = {one.name: _converter(one) for one in facts_of(kind)}
-    return _PLANS[kind]
+def _writer(kind: type, *, whole: bool) -> tuple[tuple[str, Any, Convert | None], ...]:
+    if (kind, whole) not in _WRITERS:
+        inner = encode if whole else compact
+        _WRITERS[kind, whole] = tuple((one.name, one.default, _flat(one, inner)) for one in facts_of(kind))
+    return _WRITERS[kind, whole]
+
+
+def _flat(one: Fact, inner: Convert) -> Convert | None:
+    """Return what makes plain data of a member that is not None; None for members that are plain."""
+    kind: Any = one.type
+    origin, parts = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return inner
+    if origin is frozenset:
+        return sorted
+    if origin is Mapping:
+        return _dict
+    if origin is tuple:
+        return (lambda members: [inner(member) for member in members]) if is_dataclass(parts[0]) else list
+    return None
 
 
 def _converter(one: Fact) -> Convert | None:
-    """Return None for members that are taken as they are."""
-    kind = one.type
+    """Return what makes a member of plain data; None for members that are taken as they are."""
+    kind: Any = one.type
     if is_dataclass(kind):
-        convert: Convert = partial(_inner, kind)
-    elif get_origin(kind) is frozenset:
-        convert = _optional_set if one.optional else _set
-    elif get_origin(kind) is tuple:
-        convert = partial(_tuple, get_args(kind)[0])
-    else:
-        return None
-    return convert
+        return lambda member: None if member is None else _inner(kind, member)
+    if get_origin(kind) is frozenset:
+        return _optional_set if one.optional else _set
+    if get_origin(kind) is tuple:
+        return partial(_tuple, get_args(kind)[0])
+    return None
 
 
 def _set(members: Any) -> frozenset[str]:
@@ -89,11 +106,15 @@ def _optional_set(members: Any) -> frozenset[str] | None:
     return None if members is None else frozenset(members)
 
 
+def _dict(members: Any) -> Any:
+    return dict(members) if isinstance(members, Mapping) else members
+
+
 def _tuple(kind: Any, members: Any) -> tuple[Any, ...] | None:
     if members is None:
         return None
-    return tuple(_inner(kind, member) for member in members) if is_dataclass(kind) else tuple(members)
+    return tuple([_inner(kind, member) for member in members]) if is_dataclass(kind) else tuple(members)
 
 
 def _inner(kind: Any, member: Any) -> Any:
-    return read(kind, member)
+    return decode(kind, member)

@@ -50,8 +50,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
         case "backup":
             bootstrap.write_backup(settings, arguments.settings, arguments.file)
         case "restore":
-            off = arguments.silent_hosts_are_off
-            sys.stdout.write(bootstrap.restore_backup(settings, arguments.file, silent_hosts_are_off=off))
+            off = arguments.unreachable_hosts_are_off
+            sys.stdout.write(bootstrap.restore_backup(settings, arguments.file, unreachable_hosts_are_off=off))
         case "token":
             bootstrap.create_token(settings, name=arguments.name, role=arguments.role, path=arguments.out)
 
@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("file", type=Path, help="output file, mode 0600; not written if the backup fails")
     restored = commands.add_parser("restore", help="restore the state from a backup; the service must not run")
     restored.add_argument("file", type=Path, help="file written by the command backup")
-    restored.add_argument("--silent-hosts-are-off", action="store_true", help="assert that unreachable hosts run no VM")
+    restored.add_argument(
+        "--unreachable-hosts-are-off", action="store_true", help="assert that unreachable hosts run no VM"
+    )
     token = commands.add_parser("token", help="create an API token; it replaces one of the same name")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="user")

@@ -144,11 +144,11 @@ def write_backup(settings: Settings, settings_file: Path, file: Path) -> None:
     back_up.back_up(settings, ctx.db, file, now=ctx.clock.now(), settings_file=settings_file)
 
 
-def restore_backup(settings: Settings, file: Path, *, silent_hosts_are_off: bool) -> str:
+def restore_backup(settings: Settings, file: Path, *, unreachable_hosts_are_off: bool) -> str:
     """Restore the state while the service is stopped; return a report for people."""
     ctx = build_context(settings)
     try:
-        return restore.restore(ctx, file, silent_hosts_are_off=silent_hosts_are_off).text()
+        return restore.restore(ctx, file, unreachable_hosts_are_off=unreachable_hosts_are_off).text()
     finally:
         ctx.hypervisors.close()
 

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     login_slots: Annotated[int, Field(ge=1, le=64)] = 4  # each uses a core while it hashes
     login_ttl_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     max_wait_s: Annotated[float, Field(gt=0, le=300)] = 60.0
-    kept_answers_bytes: Annotated[int, Field(ge=0)] = 64 << 20  # cache of answers to reads, valid until a commit
+    response_cache_bytes: Annotated[int, Field(ge=0)] = 64 << 20  # cache of answers to reads, valid until a commit
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
     history_days: Annotated[float, Field(gt=0)] = 30.0  # of finished jobs, decisions and events
     idempotency_hours: Annotated[float, Field(gt=0)] = 24.0

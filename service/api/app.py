@@ -23,11 +23,11 @@ from service.api.routes import ROUTES
 from service.context import Context
 from service.db.engine.database import unit_of_work
 from service.db.engine.version import Version
-from service.edge import kept_answers, problem
+from service.edge import problem, response_cache
 from service.edge.authenticate import authenticate, in_project, stated_reason
 from service.edge.call import Accepted, AnyCall, Outcome, Reply, Stream
-from service.edge.kept_answers import Answer, KeptAnswers
 from service.edge.request import Environ, check_path, header, read_call, sent_request_id
+from service.edge.response_cache import Answer, ResponseCache
 from service.edge.route import Handler, Route
 from service.edge.slots import SlotSet
 from service.edge.waits import job_at_its_end
@@ -57,7 +57,7 @@ class App(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
         self._ctx = ctx
         self._slots = SlotSet.of(ctx.settings)
         self._version = Version(ctx.db)
-        self._kept = KeptAnswers(ctx.settings.kept_answers_bytes)
+        self._kept = ResponseCache(ctx.settings.response_cache_bytes)
         for route in (*ROUTES, *reference.routes(ROUTES)):
             answer = functools.partial(self._answer, route, layered(route))
             path = VERB.sub(r"<:re:[:]\1>", route.path)  # to Bottle a bare colon begins a variable
@@ -93,7 +93,7 @@ class App(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
         environ = bottle.request.environ
         if not route.may_be_kept:
             return self._worked_out(route, handler, params, request_id)
-        key, version = kept_answers.key_of(environ), self._version.now()
+        key, version = response_cache.key_of(environ), self._version.now()
         kept = self._kept.find(key, version, self._ctx.clock.now())
         if kept is not None:
             environ[ACTOR] = kept.actor

@@ -143,7 +143,7 @@ def test_a_domain_is_adopted_once(cloud):
 def test_a_host_that_is_promised_too_far_adopts_nothing(cloud):
     theirs(cloud, vcpus=99, max_vcpus=99)
     job = cloud.ended(adopt(cloud, flavor="small"))
-    assert job["error"]["code"] == "host.over_committed"
+    assert job["error"]["code"] == "host.overcommitted"
     assert not cloud.rows(Vm)
 
 

@@ -59,9 +59,9 @@ def backed_up(cloud: Cloud) -> Path:
     return file
 
 
-def put_back(cloud: Cloud, file: Path, *, silent_hosts_are_off: bool = False):
+def put_back(cloud: Cloud, file: Path, *, unreachable_hosts_are_off: bool = False):
     cloud.db.close_kept()
-    return restore(cloud.ctx, file, silent_hosts_are_off=silent_hosts_are_off)
+    return restore(cloud.ctx, file, unreachable_hosts_are_off=unreachable_hosts_are_off)
 
 
 def go_on(cloud: Cloud) -> None:
@@ -221,11 +221,11 @@ def test_with_a_silent_host_the_service_does_not_start_until_somebody_says_that_
     here.host(vm["host"]).reachable = False
     with pytest.raises(ConflictError) as refused:
         put_back(here, file)
-    assert refused.value.code == "restore.host_silent"
+    assert refused.value.code == "restore.host_unreachable"
     with pytest.raises(ConflictError) as refused:
         migrate(here.db)
     assert refused.value.code == "restore.unfinished"
-    restored = put_back(here, file, silent_hosts_are_off=True)
+    restored = put_back(here, file, unreachable_hosts_are_off=True)
     assert restored.settled.silent == (vm["host"],)
     assert restored.settled.stopped == ("web",)
     migrate(here.db)

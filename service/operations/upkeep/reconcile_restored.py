@@ -42,18 +42,20 @@ class Reconciled:
     silent: tuple[str, ...]
 
 
-def reconcile(ctx: Context, *, silent_hosts_are_off: bool) -> Reconciled:
+def reconcile(ctx: Context, *, unreachable_hosts_are_off: bool) -> Reconciled:
     """Observe every host, record the VMs, end unfinished jobs, unblock the service.
 
-    Raises ConflictError (`restore.host_silent`, unless unreachable hosts are known to be off; `restore.vm_twice`).
+    Raises ConflictError (`restore.host_unreachable`, unless unreachable hosts are known to be off; `restore.vm_twice`).
     """
     with unit_of_work(ctx.db):
         hosts = queries.everything(Host, EVERYTHING)
         sights = dict(one for some in look_at(ctx, hosts) for one in some)
     silent = tuple(host.name for host in hosts if not _answered(sights.get(host.id)))
-    if silent and not silent_hosts_are_off:
+    if silent and not unreachable_hosts_are_off:
         detail = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
-        raise ConflictError(detail + "restore again, or give --silent-hosts-are-off.", code="restore.host_silent")
+        raise ConflictError(
+            detail + "restore again, or give --unreachable-hosts-are-off.", code="restore.host_unreachable"
+        )
     seen = _where(hosts, sights)
     with transaction(ctx.db):
         ended = queue.end_all(ctx, "job.restored", DETAIL)

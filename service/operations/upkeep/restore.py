@@ -47,11 +47,11 @@ class Restored:
         return "".join(f"{label}: {', '.join(what) or '-'}\n" for label, what in lines.items())
 
 
-def restore(ctx: Context, file: Path, *, silent_hosts_are_off: bool) -> Restored:
+def restore(ctx: Context, file: Path, *, unreachable_hosts_are_off: bool) -> Restored:
     """Replace the state; may be repeated until it succeeds.
 
     The settings in the file are not restored. Raises InvalidError for a file that is no backup, ConflictError
-    (`restore.in_use`, `restore.newer`, `restore.product`, `restore.host_silent`, `restore.vm_twice`),
+    (`restore.in_use`, `restore.newer`, `restore.product`, `restore.host_unreachable`, `restore.vm_twice`),
     UnavailableError, OSError.
     """
     with tempfile.TemporaryDirectory(prefix=".restore.", dir=ctx.settings.state_dir) as folder:
@@ -60,7 +60,7 @@ def restore(ctx: Context, file: Path, *, silent_hosts_are_off: bool) -> Restored
         dump.load(ctx.db, Path(folder, DATABASE))
         _put_back_key(Path(folder, SECRET_KEY), ctx.settings.secret_key_path)
     migrate(ctx.db, restoring=True)
-    return Restored(str(manifest["made_at"]), reconcile(ctx, silent_hosts_are_off=silent_hosts_are_off))
+    return Restored(str(manifest["made_at"]), reconcile(ctx, unreachable_hosts_are_off=unreachable_hosts_are_off))
 
 
 def _unpack(file: Path, folder: Path) -> JsonObject:

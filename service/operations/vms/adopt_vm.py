@@ -211,7 +211,7 @@ def _claim(ctx: Context, vm: Vm, host: Host) -> None:
     (facts,), needed_mib = host_facts(ctx, [host]), memory_on_host(ctx, vm.memory_mib)
     if vm.vcpus > facts.free_vcpus or needed_mib > facts.free_memory_mib:
         need = f"Host '{host.name}' has not enough free capacity"
-        raise ConflictError(f"{need}: raise its vcpus or memory with 'nacre host set'.", code="host.over_committed")
+        raise ConflictError(f"{need}: raise its vcpus or memory with 'nacre host set'.", code="host.overcommitted")
     allocations.hold(
         allocation_id=ctx.ids.uuid(),
         vm=vm,

@@ -42,7 +42,7 @@ class Answer:
         return OVERHEAD_BYTES + len(self.reply.body or b"")
 
 
-class KeptAnswers:
+class ResponseCache:
     """Cache of at most `max_bytes` of responses of one database version, evicted by LRU."""
 
     def __init__(self, max_bytes: int) -> None:

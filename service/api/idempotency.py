@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, SecretStr
@@ -23,7 +22,7 @@ from service.edge.call import Accepted, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import FieldError, InvalidError
 from service.jobs.views import job_view
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.operations.secret_key import derive
 from service.views.jobs import show_job
 
@@ -92,7 +91,7 @@ def _kept(request: Request) -> IdempotencyKey | None:
     return row
 
 
-def _insert(request: Request, call: AnyCall, *, status: int, body: bytes, **more: Any) -> None:
+def _insert(request: Request, call: AnyCall, *, status: int, body: bytes, **more: Json) -> None:
     IdempotencyKey.insert(
         id=request.row_id,
         created_at=call.ctx.clock.now(),
@@ -124,7 +123,7 @@ def _request(route: Route, call: AnyCall, key: str) -> Request:
     return Request(_digest(*owner, key), _digest(key, *asked), base64.urlsafe_b64encode(sealing_key))
 
 
-def _digest(*parts: Any) -> str:
+def _digest(*parts: Json) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_revealed).encode()).hexdigest()
 
 
@@ -132,7 +131,7 @@ def _plain(model: BaseModel | None, without: set[str] | None = None) -> JsonObje
     return None if model is None else model.model_dump(exclude=without)
 
 
-def _revealed(value: Any) -> Any:
+def _revealed(value: Json) -> Json:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
@@ -140,5 +139,5 @@ def _waits(call: AnyCall) -> bool:
     return bool(getattr(call.query, "wait", 0.0) > 0)
 
 
-def _bytes(document: Any) -> bytes:
+def _bytes(document: Json) -> bytes:
     return b"" if document is None else json.dumps(document).encode()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from peewee import fn
 
 from service.db import change_counter
 from service.db.engine.prepared import Parameter, Prepared, insert
+from service.db.engine.sql_types import Tuples, Value
 from service.db.tables import Allocation, Host, Vm
 from service.errors import ConflictError
 from service.json_types import JsonObject
@@ -81,7 +82,7 @@ def recount() -> list[str]:
     database, leaves wrong ones.
     """
     columns = fn.SUM(Allocation.vcpus), fn.SUM(Allocation.memory_mib), fn.COUNT(Allocation.id)
-    rows: Any = Allocation.select(Allocation.host, *columns).group_by(Allocation.host).tuples()
+    rows = cast("Tuples", Allocation.select(Allocation.host, *columns).group_by(Allocation.host).tuples())
     held = {host_id: (int(vcpus), int(memory_mib), int(vms)) for host_id, vcpus, memory_mib, vms in rows}
     wrong = []
     for host in Host.select(Host.id, Host.name, Host.allocated_vcpus, Host.allocated_memory_mib, Host.vm_count):
@@ -109,11 +110,11 @@ def _of(vm_id: str) -> list[Allocation]:
 
 def _add(host_id: str, vcpus: int, memory_mib: int, vms: int) -> None:
     number = change_counter.next_number()
-    more: Any = Host.update(generation=Host.generation + 1, changed=number, **_counters(vcpus, memory_mib, vms))
+    more: Value = Host.update(generation=Host.generation + 1, changed=number, **_counters(vcpus, memory_mib, vms))
     more.where(Host.id == host_id).execute()
 
 
-def _counters(vcpus: Any, memory_mib: Any, vms: int) -> JsonObject:
+def _counters(vcpus: Value, memory_mib: Value, vms: int) -> JsonObject:
     return {
         "allocated_vcpus": Host.allocated_vcpus + vcpus,
         "allocated_memory_mib": Host.allocated_memory_mib + memory_mib,
@@ -121,7 +122,7 @@ def _counters(vcpus: Any, memory_mib: Any, vms: int) -> JsonObject:
     }
 
 
-def _claim_statement() -> Any:
+def _claim_statement() -> Value:
     """Return the statement of a claim.
 
     It changes no row if the host's generation has changed or there is too little room.
@@ -131,8 +132,8 @@ def _claim_statement() -> Any:
     enough = (Host.allocated_vcpus + vcpus <= Parameter("usable_vcpus")) & (
         Host.allocated_memory_mib + memory_mib <= Parameter("usable_memory_mib")
     )
-    number: Any = Parameter("number", Host.changed)
-    more: Any = Host.update(generation=Host.generation + 1, changed=number, **_counters(vcpus, memory_mib, 1))
+    number: Value = Parameter("number", Host.changed)
+    more: Value = Host.update(generation=Host.generation + 1, changed=number, **_counters(vcpus, memory_mib, 1))
     return more.where(as_seen & enough)
 
 

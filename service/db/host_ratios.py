@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from peewee import fn
 
+from service.db.engine.sql_types import Tuples
 from service.db.tables import HostGroup, HostGroupMember
 
 Ratios: TypeAlias = tuple[int | None, int | None]
@@ -28,4 +29,4 @@ def of_hosts(host_ids: Iterable[str] | None = None) -> dict[str, Ratios]:
     )
     if host_ids is not None:
         rows = rows.where(HostGroupMember.host.in_(list(host_ids)))
-    return {host_id: (vcpus, memory) for host_id, vcpus, memory in cast(Any, rows.tuples())}
+    return {host_id: (vcpus, memory) for host_id, vcpus, memory in cast("Tuples", rows.tuples())}

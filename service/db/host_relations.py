@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from peewee import JOIN, fn
 
+from service.db.engine.sql_types import Tuples
 from service.db.tables import Allocation, HostGroupMember, Vm
 
 Ids: TypeAlias = list[str] | None  # None: of all hosts
@@ -39,7 +40,7 @@ def projects_and_migrations(ids: Ids) -> tuple[Mapping[str, dict[str, int]], Map
     rows = rows if ids is None else rows.where(Allocation.host.in_(ids))
     projects: defaultdict[str, dict[str, int]] = defaultdict(dict)
     migrations: defaultdict[str, int] = defaultdict(int)
-    for host_id, project_id, vms, migrating in cast(Any, rows.tuples()):
+    for host_id, project_id, vms, migrating in cast("Tuples", rows.tuples()):
         projects[host_id][project_id] = vms
         migrations[host_id] += migrating
     return projects, migrations

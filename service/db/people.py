@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from service.db.engine.prepared import Parameter, Prepared
+from service.db.engine.sql_types import Condition, Select
 from service.db.scope import Scope
 from service.db.tables import (
     DEFAULT_PROJECT,
@@ -62,7 +62,7 @@ def valid_tokens(user_id: str | None, now: datetime) -> list[Token]:
     return list(Token.select(Token, User).join(User).where(mine).order_by(Token.created_at, Token.id))
 
 
-def _is_valid(now: datetime) -> Any:
+def _is_valid(now: datetime) -> Condition:
     return Token.revoked_at.is_null() & (Token.expires_at.is_null() | (Token.expires_at > now))
 
 
@@ -108,7 +108,7 @@ def host_groups_of(project_id: str) -> list[HostGroup]:
     return list(mine.order_by(HostGroup.name))
 
 
-def readable_audit(name: str, role: str, scope: Scope) -> Any:
+def readable_audit(name: str, role: str, scope: Scope) -> Select[Audit]:
     """Return a query of the audit rows that an actor may see.
 
     Admins see all; others those of visible projects and their own. Rows about users and tokens are for admins only.
@@ -121,7 +121,7 @@ def readable_audit(name: str, role: str, scope: Scope) -> Any:
     return Audit.select().where(Audit.object_kind.not_in(ABOUT_PEOPLE) | (Audit.actor == name))
 
 
-def readable_events(role: str, scope: Scope) -> Any:
+def readable_events(role: str, scope: Scope) -> Condition | None:
     """Return the condition on visible events; None: all.
 
     Events about users and tokens are for admins only.

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from peewee import fn
 
+from service.db.engine.sql_types import Tuples
 from service.db.tables import Allocation, Host, PlacementGroup, PlacementGroupMember, Vm
 
-Rows = Iterable[tuple[Any, ...]]
+Rows = Tuples
 
 
 def of_vm(vm_id: str) -> list[PlacementGroup]:

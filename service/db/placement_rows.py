@@ -5,16 +5,17 @@ Every placement reads them.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from peewee import JOIN, SQL
 
 from service.db.engine.prepared import Parameter, Prepared
+from service.db.engine.sql_types import Query, Values
 from service.db.tables import Network, Nic, PlacementGroup, PlacementGroupMember, Pool, ProjectHostGroup, Vm, Volume
 
 NONE = SQL("NULL")
 # Subject ('pool', 'bridge', 'host_group', 'rule'), its name or id, and three more columns.
-Row: TypeAlias = tuple[Any, ...]
+Row: TypeAlias = Values
 
 
 def of_vm(vm_id: str, project_id: str) -> list[Row]:
@@ -25,7 +26,7 @@ def of_vm(vm_id: str, project_id: str) -> list[Row]:
     return sorted(STATEMENT.tuples(vm_id=vm_id, project_id=project_id), key=lambda row: row[:3])
 
 
-def _statement() -> Any:
+def _statement() -> Query:
     """Return the statement with five columns; the first select decides their types."""
     this_vm = Parameter("vm_id")
     pools = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from peewee import fn
 
 from service.db.engine.prepared import insert
+from service.db.engine.sql_types import Select
 from service.db.scope import Scope
 from service.db.tables import Placement, Vm
 from service.errors import NotFoundError
@@ -82,7 +82,7 @@ def request_of(row: Placement) -> VmRequest | None:
     return vm_request(kept) if kept is not None else None
 
 
-def readable(scope: Scope) -> Any:
+def readable(scope: Scope) -> Select[Placement]:
     """Return a query of the decisions on VMs of visible projects."""
     seen = scope.owns(Placement)
     return Placement.select() if seen is None else Placement.select().where(seen)

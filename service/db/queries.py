@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from peewee import fn
 
 from service.db.engine.prepared import Parameter, Prepared
+from service.db.engine.sql_types import ForeignKey, Model, Select
 from service.db.scope import EVERYTHING, Scope
 from service.db.tables import (
     Allocation,
@@ -35,6 +36,7 @@ from service.db.tables import (
 )
 from service.errors import ConflictError, FieldError, InvalidError, NotFoundError
 
+Kind = TypeVar("Kind", bound=Model)
 Named = TypeVar("Named", Host, Flavor, Network, Image, Vm, Volume, Project, User, HostGroup, PlacementGroup)
 
 SEEN_POOL = Prepared(
@@ -103,7 +105,7 @@ def _by_ref_in_project(table: Any) -> Prepared[Any]:
     return Prepared(table, lambda: readable(table, EVERYTHING).where(ours).limit(1))
 
 
-def _offered(seen: Any, name: str) -> Any:
+def _offered(seen: Select[Kind], name: str) -> Kind | None:
     images = list(seen.where(Image.name == name).limit(2))
     if len(images) > 1:
         detail = f"Several projects share an image '{name[:LONGEST_ECHO]}': use its id."
@@ -186,10 +188,11 @@ def _by_name(table: Any) -> Prepared[Any]:
     return Prepared(table, lambda: table.select(table.id).where(named).limit(1))
 
 
-def readable(table: Any, scope: Scope) -> Any:
+def readable(table: type[Kind], scope: Scope) -> Select[Kind]:
     """Return a query of all visible rows of a kind; lists add filters, order and page."""
     seen = scope.may_read(table) if table in OWNED or table is Project else None
-    rows = table.select() if table is not Image else table.select().where(Image.state != "retired")
+    rows: Select[Kind] = table.select()
+    rows = rows if table is not Image else rows.where(Image.state != "retired")
     return rows if seen is None else rows.where(seen)
 
 
@@ -233,7 +236,7 @@ def nics_of(vms: list[Vm]) -> dict[str, list[Nic]]:
     return cards
 
 
-def attach(rows: list[Any], *references: Any) -> None:
+def attach(rows: Sequence[Model], *references: ForeignKey) -> None:
     """Read the rows referred to by these columns, one query for each column."""
     for field in references:
         wanted = {row.__data__[field.name] for row in rows} - {None}
@@ -282,14 +285,14 @@ def allocated(host_ids: Iterable[str] | None = None) -> dict[str, tuple[int, int
     ).group_by(Allocation.host)
     if host_ids is not None:
         rows = rows.where(Allocation.host.in_(list(host_ids)))
-    tuples: Iterable[tuple[str, int, int, int]] = cast(Any, rows.tuples())
+    tuples = cast("Iterable[tuple[str, int, int, int]]", rows.tuples())
     return {host_id: (vcpus, memory_mib, vms) for host_id, vcpus, memory_mib, vms in tuples}
 
 
 def taken_addresses(network: Network) -> set[str]:
     """Return the addresses on a network that have an owner."""
     owned = (Nic.network == network) & Nic.address.is_null(False)
-    rows: Iterable[tuple[str]] = cast(Any, Nic.select(Nic.address).where(owned).tuples())
+    rows = cast("Iterable[tuple[str]]", Nic.select(Nic.address).where(owned).tuples())
     return {address for (address,) in rows}
 
 

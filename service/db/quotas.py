@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from peewee import Case
 
 from service.db.engine.prepared import Parameter, Prepared
+from service.db.engine.sql_types import Query
 from service.db.tables import Image, Nic, Quota, Vm, Volume
 from service.errors import ConflictError
 from service.json_types import JsonObject
@@ -50,7 +50,7 @@ def _counting(count: int) -> Prepared[Quota]:
     resources = [Parameter(f"resource{place}", Quota.resource) for place in range(count)]
     amounts = [Parameter(f"amount{place}", Quota.used) for place in range(count)]
 
-    def build() -> Any:
+    def build() -> Query:
         more = Quota.used + Case(Quota.resource, list(zip(resources, amounts, strict=True)))
         mine = (Quota.project == Parameter("project_id")) & Quota.resource.in_(resources)
         fits = Quota.limit.is_null() | (more <= Quota.limit)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import IO, Any
+from typing import IO
 from urllib.parse import parse_qsl
 
 from service.errors import InvalidError
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 
 MOST_PARAMETERS = 32
 
 
-def read_json(stream: IO[bytes], length: int | None, at_most_bytes: int) -> Any:
+def read_json(stream: IO[bytes], length: int | None, at_most_bytes: int) -> Json:
     """Return the JSON document in a body; an empty body is an empty object.
 
     Raises InvalidError, also on duplicate keys, NaN, infinities, numbers that are too large, invalid UTF-8 and nesting
@@ -66,7 +66,7 @@ def _read(stream: IO[bytes], size: int) -> bytes:
         raise InvalidError("The body is incomplete or not sent as announced.", code="request.body_broken") from failure
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str) -> Json:
     document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
     if "\\u" in text:
         # Half of a surrogate pair is no character: no database keeps it, no answer can hold it. Raises ValueError.
@@ -78,7 +78,7 @@ def _too_large(at_most_bytes: int) -> InvalidError:
     return InvalidError(f"The body is larger than {at_most_bytes} bytes.", code="request.too_large")
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
+def _no_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError("a key is repeated")

@@ -12,12 +12,12 @@ import functools
 import hashlib
 import json
 import re
-from typing import Any
 
 from service.db.engine.database import transaction
 from service.edge.call import JSON, AnyCall, Outcome, Reply
 from service.edge.route import Handler, Route
 from service.errors import ConflictError, InvalidError, NotFoundError
+from service.json_types import Json
 
 TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 OBJECT = re.compile(r"(/v1/[a-z-]+/<ref>)(/.*)?")
@@ -74,7 +74,7 @@ def getters(routes: tuple[Route, ...]) -> dict[str, Route]:
     return {route.path: route for route in routes if route.method == "GET" and OBJECT.fullmatch(route.path)}
 
 
-def guard(routes: tuple[Route, ...]) -> Any:
+def guard(routes: tuple[Route, ...]) -> Json:
     """Return guarded() with the routes bound."""
     return functools.partial(guarded, getters(routes))
 
@@ -84,25 +84,25 @@ def matches(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag.strip('"') in {tag for _, tag in TAG.findall(header)}
 
 
-def definition_of(body: Any) -> str:
+def definition_of(body: Json) -> str:
     """Return a digest of the object's definition."""
     return _short(json.dumps(_meant(body), sort_keys=True).encode())
 
 
-def _meant(value: Any) -> Any:
+def _meant(value: Json) -> Json:
     if isinstance(value, dict):
         return {key: _meant(item) for key, item in value.items() if key not in OBSERVED}
     return [_meant(item) for item in value] if isinstance(value, list) else value
 
 
-def _is_current(header: str, current: Any) -> bool:
+def _is_current(header: str, current: Json) -> bool:
     if current is None:
         return False
     wanted = {tag.partition(".")[0] for weak, tag in TAG.findall(header) if not weak}
     return header.strip() == "*" or definition_of(current) in wanted
 
 
-def _current(getter: Route, call: AnyCall) -> Any:
+def _current(getter: Route, call: AnyCall) -> Json:
     """Return the object as its GET shows it, or None if the caller sees none."""
     try:
         outcome = getter.handler(dataclasses.replace(call, query=getter.parameters(), body=None))
@@ -111,7 +111,7 @@ def _current(getter: Route, call: AnyCall) -> Any:
     return _document(outcome) if isinstance(outcome, Reply) else None
 
 
-def _document(reply: Reply) -> Any:
+def _document(reply: Reply) -> Json:
     return json.loads(reply.body) if isinstance(reply.body, bytes) else reply.body
 
 

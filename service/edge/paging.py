@@ -12,14 +12,18 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from service.db import queries
+from service.db.engine.sql_types import Column, Condition, ForeignKey, Model, Named, Select, Value, Values
 from service.edge.call import ListCall, Reply
 from service.edge.models import Listing
 from service.errors import FieldError, InvalidError
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
+
+Row = TypeVar("Row", bound=Model)
+Show: TypeAlias = Callable[[list[Row]], list[JsonObject]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +31,39 @@ class Order:
     """Order of a list: a column, the tie-breaking id, and the direction."""
 
     name: str
-    column: Any
-    key: Any
+    column: Column
+    key: Column
     descending: bool
 
-    def after(self, value: Any, key: Any) -> Any:
+    def after(self, value: Value, key: Value) -> Condition:
         """Return the condition on rows after this one; its first half uses an index."""
+        after: Condition
         if self.descending:
-            return (self.column <= value) & ((self.column < value) | (self.key < key))
-        return (self.column >= value) & ((self.column > value) | (self.key > key))
+            after = (self.column <= value) & ((self.column < value) | (self.key < key))
+        else:
+            after = (self.column >= value) & ((self.column > value) | (self.key > key))
+        return after
 
-    def clauses(self) -> tuple[Any, ...]:
+    def clauses(self) -> Values:
         """Return the arguments of order_by()."""
         if self.descending:
             return self.column.desc(), self.key.desc()
         return self.column.asc(), self.key.asc()
 
-    def position(self, row: Any) -> list[Any]:
+    def position(self, row: Row) -> list[Json]:
         """Return the position of a row as JSON data."""
         column, key = self.column, self.key
-        return [self.name, column.db_value(getattr(row, column.name)), key.db_value(getattr(row, key.name))]
+        stored = (field.db_value(getattr(row, field.name)) for field in (column, key))  # type: ignore[no-untyped-call]
+        return [self.name, *stored]
 
 
 def page(
-    call: ListCall, query: Any, *, key: Any, sorts: Mapping[str, Any], show: Callable[[list[Any]], list[JsonObject]]
+    call: ListCall,
+    query: Select[Row],
+    *,
+    key: Column,
+    sorts: Mapping[str, Column],
+    show: Show[Row],
 ) -> Reply:
     """Return the requested page of a peewee query, with `Link: rel="next"` if there is more.
 
@@ -68,17 +81,17 @@ def page(
     return Reply({"items": show(rows[: asked.limit]), "next_page_token": token}, headers=headers)
 
 
-def each(show: Callable[[Any], JsonObject]) -> Callable[[list[Any]], list[JsonObject]]:
+def each(show: Callable[[Row], JsonObject]) -> Show[Row]:
     """Return a `show` for page() that converts each row by itself."""
     return lambda rows: [show(row) for row in rows]
 
 
-def named(call: ListCall, query: Any, table: Any, show: Callable[[list[Any]], list[JsonObject]]) -> Reply:
+def named(call: ListCall, query: Select[Row], table: type[Named], show: Show[Row]) -> Reply:
     """Return a page() of named objects."""
     return page(call, query, key=table.id, sorts={"name": table.name, "created_at": table.created_at}, show=show)
 
 
-def equal(call: ListCall, query: Any, **columns: Any) -> Any:
+def equal(call: ListCall, query: Select[Row], **columns: Column) -> Select[Row]:
     """Return the query with the requested filters: parameter=column."""
     for name, column in columns.items():
         value = getattr(call.query, name)
@@ -87,7 +100,7 @@ def equal(call: ListCall, query: Any, **columns: Any) -> Any:
     return query
 
 
-def related(call: ListCall, query: Any, **columns: Any) -> Any:
+def related(call: ListCall, query: Select[Row], **columns: ForeignKey) -> Select[Row]:
     """Return the query filtered by references, given by id or name.
 
     An object that the caller may not see has no rows.
@@ -100,12 +113,12 @@ def related(call: ListCall, query: Any, **columns: Any) -> Any:
     return query
 
 
-def _token(position: list[Any]) -> str:
+def _token(position: list[Json]) -> str:
     raw = json.dumps(position, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _position(token: str, order: Order) -> tuple[Any, Any]:
+def _position(token: str, order: Order) -> Values:
     """Return the values in the token as Python values of the columns. Raises InvalidError."""
     rule = "the next_page_token of a page with the same sort"
     refused = InvalidError(
@@ -117,10 +130,11 @@ def _position(token: str, order: Order) -> tuple[Any, Any]:
         raise refused from failure
     if name != order.name or not _fits(order.column, value) or not _fits(order.key, key):
         raise refused
-    return order.column.python_value(value), order.key.python_value(key)
+    columns = ((order.column, value), (order.key, key))
+    return tuple(column.python_value(given) for column, given in columns)  # type: ignore[no-untyped-call]
 
 
-def _fits(column: Any, value: Any) -> bool:
+def _fits(column: Column, value: Json) -> bool:
     """Return True for a valid column value: text without NUL, or a 64-bit integer."""
     if column.field_type in ("VARCHAR", "TEXT"):
         return isinstance(value, str) and value.isprintable() and len(value) <= 255

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from peewee import fn
 
+from service.db.engine.sql_types import Tuples, Value
 from service.db.tables import Host, Tally, Vm
 from service.jobs.job_tables import Job
 from service.jobs.queue import UNFINISHED
@@ -28,7 +29,9 @@ def unfinished_jobs() -> Counted:
 def hosts() -> Counted:
     """Return ((state, "yes" if it is reachable else "no"), count)."""
     reachable = Host.problem.is_null()
-    rows = cast(Any, Host.select(Host.state, reachable, fn.COUNT(Host.id)).group_by(Host.state, reachable).tuples())
+    rows = cast(
+        "Tuples", Host.select(Host.state, reachable, fn.COUNT(Host.id)).group_by(Host.state, reachable).tuples()
+    )
     return [((state, "yes" if answers else "no"), count) for state, answers, count in rows]
 
 
@@ -38,5 +41,5 @@ def vms() -> Counted:
     return _grouped(Vm.select(desired, observed, fn.COUNT(Vm.id)), desired, observed)
 
 
-def _grouped(query: Any, *columns: Any) -> Counted:
+def _grouped(query: Value, *columns: Value) -> Counted:
     return [(tuple(labels), count) for *labels, count in query.group_by(*columns).order_by(*columns).tuples()]

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from peewee import Expression, fn
 
 from service.db.engine.database import transaction, unit_of_work
 from service.db.engine.prepared import insert, insert_all
+from service.db.engine.sql_types import Values
 from service.errors import ConflictError, NotFoundError
 from service.jobs.changes import job_changed, row_changed
 from service.jobs.codec import encode
@@ -46,7 +46,7 @@ def enqueue(
     object_id: str = "",
     project_id: str | None = None,
     args: Mapping[str, Json] | None = None,
-    undo: Sequence[tuple[Any, ...]] = (),
+    undo: Sequence[Values] = (),
 ) -> str:
     """Add a job in the caller's transaction; return its id. The commit wakes workers.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.db.engine.database import unit_of_work
 from service.db.engine.prepared import Parameter, Prepared
+from service.db.engine.sql_types import Select
 from service.db.scope import Scope
 from service.errors import NotFoundError
 from service.jobs.codec import decode
@@ -89,7 +90,7 @@ def visible_job(job_id: str, scope: Scope) -> JobView:
     return view
 
 
-def visible_jobs(scope: Scope, *, except_kinds: Collection[str] = ()) -> Any:
+def visible_jobs(scope: Scope, *, except_kinds: Collection[str] = ()) -> Select[Job]:
     """Return a query of all jobs in the scope; lists add filters, order and page."""
     query = Job.select()
     owned = scope.owns(Job)

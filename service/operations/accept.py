@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.context import Context
+from service.db.engine.sql_types import Values
 from service.db.queries import KIND
 from service.db.tables import Row
 from service.jobs import queue
@@ -22,7 +23,7 @@ def accept(
     row: Row,
     *,
     args: Mapping[str, Json] | None = None,
-    undo: Sequence[tuple[Any, ...]] = (),
+    undo: Sequence[Values] = (),
     before: Json = None,
     is_as_written: bool = False,
     **detail: Any,

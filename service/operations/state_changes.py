@@ -5,18 +5,17 @@ Requests are audited where they are accepted; this module audits their outcome a
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.context import Context
 from service.db import queries
 from service.db.tables import Host, Vm
+from service.json_types import Json
 from service.operations import audit
 from service.operations.actor import SERVICE
 
 VM_STATE = ("desired_state", "observed_state", "host_id")
 
 
-def change_vm(ctx: Context, vm_id: str, **columns: Any) -> None:
+def change_vm(ctx: Context, vm_id: str, **columns: Json) -> None:
     """Set columns of the VM, among them its state, inside the caller's transaction.
 
     Does nothing when the VM is gone.
@@ -33,7 +32,7 @@ def change_vm(ctx: Context, vm_id: str, **columns: Any) -> None:
         audit.record(ctx, SERVICE, "vm_state", "vm", vm, before=before, after=after, **after)
 
 
-def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) -> None:
+def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Json) -> None:
     """Audit an observation that changes a host's state; the caller writes it.
 
     State changes are: unreachable, reachable again, unexpected domains. `host` is the row before the change.
@@ -46,5 +45,5 @@ def host_observed(ctx: Context, host: Host, *, problem: str | None, facts: Any) 
         audit.record(ctx, SERVICE, "host_strays", "host", host, before=known, after=seen, strays=seen)
 
 
-def _strays(facts: Any) -> list[Any]:
+def _strays(facts: Json) -> list[Json]:
     return list((facts or {}).get("strays", ()))

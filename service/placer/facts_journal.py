@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from math import inf
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from service.db import facts_pages
 from service.db.engine.database import Database
@@ -180,12 +180,12 @@ def policy_of(db: Database, policy_hash: str) -> JsonObject:
     return dict(_unpacked(body))
 
 
-def _plain(change: Change) -> list[Any]:
+def _plain(change: Change) -> list[Json]:
     ages = None if change.ages is None else [list(pair) for pair in change.ages]
     return [change.number, change.whole, [plain(host) for host in change.hosts], ages]
 
 
-def _after(hosts: dict[str, HostFacts], told: list[Any], ages: list[Any] | None) -> dict[str, HostFacts]:
+def _after(hosts: dict[str, HostFacts], told: list[Json], ages: list[Json] | None) -> dict[str, HostFacts]:
     hosts |= {host.host_id: host for host in map(host_facts, told)}
     if ages is None:
         return hosts
@@ -196,11 +196,11 @@ def _after(hosts: dict[str, HostFacts], told: list[Any], ages: list[Any] | None)
     }
 
 
-def _packed(value: Any) -> bytes:
+def _packed(value: Json) -> bytes:
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
 
 
-def _unpacked(body: bytes) -> Any:
+def _unpacked(body: bytes) -> Json:
     return json.loads(zlib.decompress(body))
 
 

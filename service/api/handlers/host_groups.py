@@ -8,6 +8,7 @@ from service.db.tables import HostGroup
 from service.edge import paging
 from service.edge.call import Call, Reply
 from service.edge.models import ListNamed
+from service.json_types import JsonObject
 from service.operations.hosts import host_groups
 from service.operations.placement import algorithms
 from service.views.hosts import show_host_group
@@ -16,8 +17,7 @@ from service.views.hosts import show_host_group
 def listing(call: Call[None, ListNamed]) -> Reply:
     """List host groups with their hosts."""
     found = paging.equal(call, queries.readable(HostGroup, call.actor.scope), name=HostGroup.name)
-    shown = paging.each(lambda row: show_host_group(row, host_groups.hosts_of(row)))
-    return paging.named(call, found, HostGroup, shown)
+    return paging.named(call, found, HostGroup, paging.each(_with_hosts))
 
 
 def one(call: Call) -> Reply:
@@ -84,4 +84,8 @@ def disallow(call: Call) -> Reply:
 
 
 def _shown(row: HostGroup, status: int = 200) -> Reply:
-    return Reply(show_host_group(row, host_groups.hosts_of(row)), status=status)
+    return Reply(_with_hosts(row), status=status)
+
+
+def _with_hosts(row: HostGroup) -> JsonObject:
+    return show_host_group(row, host_groups.hosts_of(row))

@@ -15,8 +15,11 @@ from service.views.pools import show_pool
 def listing(call: Call[None, ListPools]) -> Reply:
     """List pools for block devices: those in use and those that can be added."""
     found = paging.equal(call, Pool.select(), name=Pool.name)
-    shown = paging.each(lambda row: _shown(call, row))
-    return paging.page(call, found, key=Pool.name, sorts={"name": Pool.name}, show=shown)
+
+    def show(rows: list[Pool]) -> list[JsonObject]:
+        return [_shown(call, row) for row in rows]
+
+    return paging.page(call, found, key=Pool.name, sorts={"name": Pool.name}, show=show)
 
 
 def one(call: Call) -> Reply:

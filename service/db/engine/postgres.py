@@ -20,6 +20,7 @@ from psycopg import conninfo, errors
 from service.db.engine.admission import Admission
 from service.db.engine.errors import DatabaseBusyError, DatabaseLostError, DatabaseUnavailableError
 from service.db.engine.postgres_pool import Pool
+from service.db.engine.sql_types import Value, Values
 from service.errors import InvalidError
 from service.json_types import JsonObject
 
@@ -38,7 +39,7 @@ TOPICS_AT_ONCE = 100  # a message has at most 8000 bytes, a topic about 40
 GONE = ("08", "57P", "25P03")
 
 
-Statement = tuple[str, Sequence[Any]]
+Statement = tuple[str, Sequence[Value]]
 
 
 class PostgresDatabase(PostgresqlDatabase):
@@ -99,16 +100,16 @@ class PostgresDatabase(PostgresqlDatabase):
         with suppress(psycopg.Error):
             self._end([("ROLLBACK", ())])
 
-    def rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Sequence[Value]) -> list[Values]:
         """Return all rows of a statement."""
-        found: list[tuple[Any, ...]] = self.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
+        found: list[Values] = self.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
         return found
 
-    def changed(self, sql: str, values: Sequence[Any]) -> int:
+    def changed(self, sql: str, values: Sequence[Value]) -> int:
         """Run a statement and return the number of changed rows."""
         return int(self.execute_sql(sql, values).rowcount)  # type: ignore[no-untyped-call]
 
-    def later(self, sql: str, values: Sequence[Any]) -> None:
+    def later(self, sql: str, values: Sequence[Value]) -> None:
         """Send a statement, whose result is not needed, with the next or the commit."""
         if self.in_transaction():
             vars(self._held).setdefault("later", []).append((sql, values))

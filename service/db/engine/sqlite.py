@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from peewee import InterfaceError, SqliteDatabase
 from peewee import __exception_wrapper__ as peewees_own_errors  # type: ignore[attr-defined]
@@ -17,6 +16,7 @@ from peewee import __exception_wrapper__ as peewees_own_errors  # type: ignore[a
 from service.db.engine.admission import Admission
 from service.db.engine.errors import DatabaseBusyError, DatabaseUnavailableError
 from service.db.engine.idle_connections import IdleConnections
+from service.db.engine.sql_types import Value, Values
 from service.errors import ConflictError
 from service.json_types import JsonObject
 
@@ -68,17 +68,17 @@ class PooledSqlite(SqliteDatabase):
         finally:
             self._end_turn()
 
-    def rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Sequence[Value]) -> list[Values]:
         """Return all rows of a statement: read to its end, it holds no snapshot."""
         with peewees_own_errors:
             return self._in_use().execute(sql, values).fetchall()
 
-    def changed(self, sql: str, values: Sequence[Any]) -> int:
+    def changed(self, sql: str, values: Sequence[Value]) -> int:
         """Run a statement without rows and return the number of changed rows."""
         with peewees_own_errors:
             return self._in_use().execute(sql, values).rowcount
 
-    def later(self, sql: str, values: Sequence[Any]) -> None:
+    def later(self, sql: str, values: Sequence[Value]) -> None:
         """Run a statement without a needed result: on SQLite deferring it gains nothing."""
         self.changed(sql, values)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from service.db.measurements.tables import ProcessMeters
+from service.json_types import Json
 
 
-def keep_meters(process: str, at: datetime, families: list[Any]) -> None:
+def keep_meters(process: str, at: datetime, families: list[Json]) -> None:
     """Store a process's newest metrics (JSON data); inside the caller's transaction."""
     values = {"at": at, "families": families}
     ProcessMeters.insert(process=process, **values).on_conflict(
@@ -16,7 +16,7 @@ def keep_meters(process: str, at: datetime, families: list[Any]) -> None:
     ).execute()
 
 
-def kept_meters(since: datetime) -> dict[str, list[Any]]:
+def kept_meters(since: datetime) -> dict[str, list[Json]]:
     """Return process → its last metrics, if they are newer than `since`."""
     rows = ProcessMeters.select().where(ProcessMeters.at >= since).order_by(ProcessMeters.process)
     return {row.process: row.families for row in rows}

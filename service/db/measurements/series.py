@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from peewee import chunked, fn
 
 from service.db.engine.fields import EPOCH, MICROSECOND
+from service.db.engine.sql_types import Condition, Tuples
 from service.db.measurements.tables import AT_ONCE, PART, RAW_S, Block, Tracked
 from service.facts.history import HOST_SERIES
 
@@ -88,7 +89,7 @@ def points(series: Series, object_id: str, since: datetime, until: datetime, *, 
     found = Block.select(Block.at, Block.names, mine).where(_between(series, step_s, since, until), Block.part == part)
     rows = [
         (at, _row(series, names, bytes(cells)))
-        for at, names, cells in cast(Any, found.order_by(Block.at).tuples())
+        for at, names, cells in cast("Tuples", found.order_by(Block.at).tuples())
         if cells
     ]
     known = [(at, row) for at, row in rows if not np.isnan(row).all()]
@@ -102,7 +103,7 @@ def sheet(series: Series, name: str, since: datetime, until: datetime, *, step_s
     width = max((row.place for row in tracked), default=-1) + 1
     columns: dict[datetime, Cells] = {}
     found = Block.select(Block.at, Block.part, Block.names, Block.cells).where(_between(series, step_s, since, until))
-    for at, part, names, cells in cast(Any, found.order_by(Block.at).tuples().iterator()):
+    for at, part, names, cells in cast("Tuples", found.order_by(Block.at).tuples().iterator()):
         if at not in columns:
             columns[at] = np.full(width, np.nan, dtype=CELL)
         has, first = names.split(","), part * PART
@@ -147,7 +148,7 @@ def _picked(cells: Cells, has: Sequence[str], names: Sequence[str]) -> Cells:
     return np.stack([cells[:, has.index(name)] if name in has else missing for name in names], axis=1)
 
 
-def _between(series: Series, step_s: int, since: datetime, until: datetime) -> Any:
+def _between(series: Series, step_s: int, since: datetime, until: datetime) -> Condition:
     when = (Block.at > since) & (Block.at <= until)
     return (Block.kind == series.kind) & (Block.step_s == step_s) & when
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from service.context import Context
 from service.db import placement_groups as groups
@@ -16,7 +16,7 @@ from service.db import queries
 from service.db.scope import Scope
 from service.db.tables import Drive, Flavor, Image, Nic, Vm, Volume
 from service.errors import FieldError, InvalidError
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.operations.images.definition import shown_name
 from service.operations.placement import placement_groups
 from service.operations.rows import volume_rows
@@ -36,8 +36,8 @@ class Difference:
     """
 
     field: str
-    before: Any
-    to: Any
+    before: Json
+    to: Json
     when: When = "now"
     verb: str = ""
     args: JsonObject = dataclasses.field(default_factory=dict)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import IO, Any
+from typing import IO
 
 from service.context import Context
 from service.db.engine.database import transaction, unit_of_work
+from service.db.engine.sql_types import Select
 from service.db.queries import not_found
 from service.db.scope import Scope
 from service.db.tables import Upload
@@ -56,7 +57,7 @@ def create(ctx: Context, actor: Actor, new: NewImage, size_bytes: int) -> Upload
         return upload
 
 
-def readable(scope: Scope) -> Any:
+def readable(scope: Scope) -> Select[Upload]:
     """Return a query of the uploads of all visible projects."""
     seen = scope.owns(Upload)
     return Upload.select() if seen is None else Upload.select().where(seen)

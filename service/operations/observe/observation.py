@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
 from service.facts import codec
 from service.facts.fact import facts_of, names_of
@@ -94,7 +93,7 @@ def facts(before: Remembered, seen: Answer, *, vcpus: int, memory_mib: int) -> J
     return {**codec.encode(load), **loads(before, counters, guests_s(domains), vcpus), **counted}
 
 
-def _counted(name: str, number: Any, memory_mib: int) -> Any:
+def _counted(name: str, number: Json, memory_mib: int) -> Json:
     """Return the number; sizes of memory at most what the inventory grants."""
     if number is None:
         return None
@@ -118,7 +117,7 @@ def differs(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> boo
     return any(_moved(name, before[name], value) for name, value in after.items())
 
 
-def _moved(name: str, before: Any, after: Any) -> bool:
+def _moved(name: str, before: Json, after: Json) -> bool:
     if name not in NOISY or not _is_number(before) or not _is_number(after):
         return bool(before != after)
     step = STEPS.get(UNITS[name], SIZE_STEP * max(abs(before), 1))
@@ -126,5 +125,5 @@ def _moved(name: str, before: Any, after: Any) -> bool:
     return bool(abs(before - after) > step or (after == 0) != (before == 0))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Json) -> bool:
     return isinstance(value, int | float)

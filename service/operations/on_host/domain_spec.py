@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import Any, cast
+from typing import cast
 
 from service.context import Context
 from service.db import queries
+from service.db.engine.sql_types import Value
 from service.db.tables import Host, Vm, Volume
 from service.hypervisor.contract import HostEndpoint
 from service.hypervisor.spec import CpuSpec, DiskSpec, DomainSpec, NicSpec, VirtType
@@ -25,7 +26,7 @@ def endpoint(host: Host) -> HostEndpoint:
 def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
     """The domain as `host` shall run it: the host's own cephx user, and VNC on the host's own address."""
     volumes = queries.volumes(vm)
-    made: Any = vm  # of columns of text, which hold what the API's models let in
+    made: Value = vm  # of columns of text, which hold what the API's models let in
     disks, nics = _in_boot_order(ctx, vm, volumes, host)
     nvram = next((_attachment(ctx, volume, host) for volume in volumes if volume.role == "nvram"), None)
     return DomainSpec(
@@ -49,7 +50,7 @@ def domain_spec(ctx: Context, vm: Vm, host: Host, job_id: str) -> DomainSpec:
     )
 
 
-def disk_spec(ctx: Context, volume: Any, host: Host) -> DiskSpec:
+def disk_spec(ctx: Context, volume: Value, host: Host) -> DiskSpec:
     """Return a Volume as a disk of a domain on `host`; a seed as a CD-ROM that holds it."""
     source = _attachment(ctx, volume, host)
     if volume.role == "seed":
@@ -59,13 +60,13 @@ def disk_spec(ctx: Context, volume: Any, host: Host) -> DiskSpec:
     return DiskSpec(volume.target, source, bus=volume.bus, serial=serial)
 
 
-def drive_spec(ctx: Context, drive: Any, host: Host) -> DiskSpec:
+def drive_spec(ctx: Context, drive: Value, host: Host) -> DiskSpec:
     """Return a Drive of a domain on `host`, with the medium in it."""
     source = None if drive.volume is None else _attachment(ctx, drive.volume, host)
     return DiskSpec(drive.target, source, device="cdrom", bus=drive.bus, read_only=True)
 
 
-def _attachment(ctx: Context, volume: Volume, host: Host) -> Attachment:
+def _attachment(ctx: Context, volume: Value, host: Host) -> Attachment:
     return ctx.storage.attachment(volume_rows.ref(volume), HostRef(host.name, host.ceph_user))
 
 
@@ -91,5 +92,5 @@ def _in_boot_order(
     )
 
 
-def _nic_spec(nic: Any) -> NicSpec:
+def _nic_spec(nic: Value) -> NicSpec:
     return NicSpec(mac=nic.mac, bridge=nic.network.bridge, model=nic.model)

@@ -11,13 +11,12 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from service.algorithm_names import EXEC, GROUP
 from service.context import Context
-from service.json_types import JsonObject
+from service.json_types import Json, JsonObject
 from service.operations.placement import external_protocol as question
 from service.placement.columns import Floats
 from service.placement.facts import VmRequest
@@ -33,7 +32,7 @@ VERSION = 1  # of the request
 MOST_CANDIDATES = 1000  # the best by score, so that the request's size is bounded
 REST_S = 30.0  # pause after a timeout: otherwise every placement would wait for the next one
 MOST_TOGETHER_S = 4.0  # for all VMs of a batch: meanwhile no other transaction can write to the database
-Choose = Callable[[JsonObject, list[JsonObject]], Any]
+Choose = Callable[[JsonObject, list[JsonObject]], Json]
 
 
 class Outsider:
@@ -66,7 +65,7 @@ class Outsider:
         hosts = {verdict.host_name: row for row, verdict in zip(rows, judged, strict=True)}
         return hosts[_chosen(answer, hosts)]
 
-    def _call(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
+    def _call(self, request: JsonObject, candidates: list[JsonObject]) -> Json:
         resting, clock = self._ctx.memory.resting, self._ctx.clock
         transaction = self._ctx.db.top_transaction()  # type: ignore[no-untyped-call]
         if transaction is not None and resting.used_s(self._name, transaction) >= MOST_TOGETHER_S:
@@ -77,7 +76,7 @@ class Outsider:
         finally:
             resting.used(self._name, transaction, clock.monotonic() - began_s)
 
-    def _answer(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
+    def _answer(self, request: JsonObject, candidates: list[JsonObject]) -> Json:
         if self._name.startswith(EXEC):
             return self._ask_program(request, candidates)
         choose = _loaded(self._name)
@@ -92,7 +91,7 @@ class Outsider:
         if (left_s := self._ctx.memory.resting.left_s(self._name, self._ctx.clock.monotonic())) > 0:
             raise PickFailedError(f"did not answer in time and is paused for {math.ceil(left_s)} s")
 
-    def _ask_program(self, request: JsonObject, candidates: list[JsonObject]) -> Any:
+    def _ask_program(self, request: JsonObject, candidates: list[JsonObject]) -> Json:
         clock, timeout_s = self._ctx.clock, self._ctx.settings.placement_exec_timeout_s
         payload = json.dumps({"version": VERSION, "request": request, "candidates": candidates}).encode()
         program = Path(self._name.removeprefix(EXEC))
@@ -108,7 +107,7 @@ class Outsider:
             raise PickFailedError(f"answers no JSON: {_short(answer.decode(errors='replace'))}") from failure
 
 
-def _chosen(answer: Any, hosts: Collection[str]) -> str:
+def _chosen(answer: Json, hosts: Collection[str]) -> str:
     """Return the host of an answer.
 
     An answer is a name, {"host": name}, or {"scores": {name: number}}, whose highest wins.
@@ -124,14 +123,14 @@ def _chosen(answer: Any, hosts: Collection[str]) -> str:
     return answer
 
 
-def _highest(scores: Any) -> str | None:
+def _highest(scores: Json) -> str | None:
     """Return the host with the highest score; of equals the first by name."""
     if not isinstance(scores, dict) or not all(isinstance(name, str) and _is_number(scores[name]) for name in scores):
         raise PickFailedError("answers scores that are no finite numbers by host")
     return min(scores, key=lambda name: (-scores[name], name), default=None)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Json) -> bool:
     return type(value) is int or (type(value) is float and math.isfinite(value))
 
 

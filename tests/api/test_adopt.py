@@ -173,7 +173,7 @@ def test_a_disk_that_others_have_open_or_nobody_is_not_adopted(cloud):
     with cloud.storage.hold(DISK, "10.0.0.2:0/2"):
         assert "is open 2 times" in cloud.ended(adopt(cloud))["error"]["detail"]
     cloud.opened.close()
-    assert "another cluster's" in cloud.ended(adopt(cloud))["error"]["detail"]
+    assert "of another cluster" in cloud.ended(adopt(cloud))["error"]["detail"]
     assert not cloud.rows(Vm)
 
 

@@ -84,7 +84,7 @@ def test_what_is_restored_is_what_was_backed_up(here):
     assert [one["name"] for one in here.api.get("/v1/flavors").json()["items"]] == ["small"]
     assert here.vm("web")["observed_state"] == "running"
     assert key.read_bytes() == secret
-    assert (restored.settled.moved, restored.settled.stopped, restored.settled.unknown) == ((), (), ())
+    assert (restored.reconciled.moved, restored.reconciled.stopped, restored.reconciled.unknown) == ((), (), ())
     go_on(here)
     here.assert_clean(vms=1)
 
@@ -133,7 +133,7 @@ def test_a_vm_that_moved_since_runs_once_and_where_it_is(here):
     here.done(here.api.post("/v1/vms/web/migrate"))
     domains = here.domains()
     restored = put_back(here, file)
-    assert restored.settled.moved == ("web",)
+    assert restored.reconciled.moved == ("web",)
     go_on(here)
     assert here.domains() == domains
     assert here.vm("web")["host"] != before
@@ -144,7 +144,7 @@ def test_a_vm_that_was_stopped_since_is_started_again_because_the_backup_wants_i
     here.make_vm("web")
     file = backed_up(here)
     here.done(here.api.post("/v1/vms/web/force-off"))
-    assert put_back(here, file).settled.stopped == ("web",)
+    assert put_back(here, file).reconciled.stopped == ("web",)
     go_on(here)
     assert here.vm("web")["observed_state"] == "running"
     here.assert_clean(vms=1)
@@ -156,7 +156,7 @@ def test_a_vm_that_was_started_since_is_known_to_run(here):
     file = backed_up(here)
     here.observe()
     here.done(here.api.post("/v1/vms/web/start"))
-    assert put_back(here, file).settled.moved == ("web",)
+    assert put_back(here, file).reconciled.moved == ("web",)
     go_on(here)
     assert (here.vm("web")["observed_state"], here.vm("web")["desired_state"]) == ("running", "running")
     here.assert_clean(vms=1)
@@ -166,7 +166,7 @@ def test_a_vm_that_was_made_since_is_told_and_left_alone(here):
     file = backed_up(here)
     here.make_vm("web")
     domains = here.domains()
-    (unknown,) = put_back(here, file).settled.unknown
+    (unknown,) = put_back(here, file).reconciled.unknown
     assert unknown.split(" on ")[0] in {vm_id for _, vm_id in domains}
     go_on(here)
     assert here.domains() == domains
@@ -180,7 +180,7 @@ def test_what_was_under_way_is_neither_gone_on_with_nor_taken_back(here):
     here.hook = lambda moment: None
     volumes, domains = set(here.storage.volumes("vms")), here.domains()
     restored = put_back(here, files[0])
-    assert [text.split()[0] for text in restored.settled.ended_jobs] == ["create_vm"]
+    assert [text.split()[0] for text in restored.reconciled.ended_jobs] == ["create_vm"]
     go_on(here)
     assert (set(here.storage.volumes("vms")), here.domains()) == (volumes, domains)
     assert here.vm("web")["observed_state"] == "running"
@@ -209,7 +209,7 @@ def test_a_move_that_was_under_way_is_settled_by_where_the_vm_is(here):
     here.observe()
     here.done(here.api.post("/v1/vms/web/migrate"))
     here.hook = lambda moment: None
-    assert put_back(here, files[0]).settled.moved == ("web",)
+    assert put_back(here, files[0]).reconciled.moved == ("web",)
     assert len(here.rows(Allocation)) == 1
     go_on(here)
     here.assert_clean(vms=1)
@@ -226,8 +226,8 @@ def test_with_a_silent_host_the_service_does_not_start_until_somebody_says_that_
         migrate(here.db)
     assert refused.value.code == "restore.unfinished"
     restored = put_back(here, file, unreachable_hosts_are_off=True)
-    assert restored.settled.silent == (vm["host"],)
-    assert restored.settled.stopped == ("web",)
+    assert restored.reconciled.silent == (vm["host"],)
+    assert restored.reconciled.stopped == ("web",)
     migrate(here.db)
 
 

@@ -183,7 +183,7 @@ def test_a_host_that_is_added_takes_vms(cloud):
 def test_hosts_that_would_be_called_alike_are_refused(cloud, names):
     added = [{"name": name, "like": "host1", "count": 2 if name == "new" else 1} for name in names]
     document = expect(cloud.api.post("/v1/placements:simulate", json={"hosts_added": added}), 422, "request.invalid")
-    assert "two hosts would be called" in document["detail"]
+    assert "two hosts would be named" in document["detail"]
 
 
 def test_a_decision_names_its_vm_while_that_is_there(cloud):

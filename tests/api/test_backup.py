@@ -336,7 +336,7 @@ def test_a_backup_with_old_names_of_block_devices_is_restored_and_migrated(here,
     file = tmp_path / "backup"
     back_up(here.settings, old, file, now=here.clock.now(), settings_file=tmp_path / "none")
     restored = put_back(here, file)
-    assert restored.settled.ended_jobs == ("adopt_vm j",)
+    assert restored.reconciled.ended_jobs == ("adopt_vm j",)
     assert migrate(here.db) == ()
     assert [(row.pool, row.storage_name) for row in here.rows(Volume)] == [("vms", "volume-d")]
     assert [(row.pool, row.storage_name) for row in here.rows(Image)] == [("images", "image-i")]

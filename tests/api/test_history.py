@@ -277,12 +277,12 @@ def test_hosts_are_gauges(cloud):
     assert sorted(promised) == [0, 1]
 
 
-def test_the_boot_time_is_in_the_api_the_metrics_and_the_command_line(cloud, nacre, monkeypatch):
+def test_the_boot_time_is_in_the_api_the_metrics_and_the_command_line(cloud, history_command, monkeypatch):
     monkeypatch.setattr(host_cli, "client", lambda: Speaking(cloud))
     cloud.observe()
     assert get(cloud, "/v1/hosts/host1")["hardware"]["boot_time"] == "2023-11-14T22:13:20.000Z"
     assert value(scraped(cloud.api), "nacre_host_boot_time_seconds", host="host1") == 1_700_000_000
-    out, _ = nacre(host_cli.show, "host1")
+    out, _ = history_command(host_cli.show, "host1")
     assert "boot_time 2023-11-14T22:13:20.000Z" in " ".join(out.split())
 
 

@@ -23,7 +23,7 @@ LOG = CHECKOUT / ".lab/ahead.log"
 def main() -> int:
     """Run tox; its exit status."""
     with lab_ahead():
-        tox = [str(CHECKOUT / ".venv/bin/tox"), *sys.argv[1:]]
+        tox = [*TIED_TO_US, str(CHECKOUT / ".venv/bin/tox")]
         # The suite takes down what it brought up; here it has brought up nothing.
         return subprocess.run(tox, cwd=CHECKOUT, check=False).returncode
 

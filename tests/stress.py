@@ -23,6 +23,9 @@ def main(arguments: list[str]) -> int:
     """Run `N [test file …]`; 0 when no round failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rounds, tests = int(arguments[0]), arguments[1:] or changed()
+    if rounds < 1:
+        print("stress: N is the number of rounds, 1 or more")  # noqa: T201
+        return NOTHING_TO_RUN
     if not tests:
         print("stress: no test file has changed: name some, like T=tests/unit/test_program.py")  # noqa: T201
         return NOTHING_TO_RUN

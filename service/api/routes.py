@@ -48,7 +48,6 @@ from service.api.models.hosts import (
     AddHost,
     AddPool,
     AdoptVm,
-    ChangeHostGroup,
     CheckHost,
     CreateHostGroup,
     ListHosts,
@@ -58,9 +57,9 @@ from service.api.models.hosts import (
     ShownPool,
     ShownStorage,
     UpdateHost,
+    UpdateHostGroup,
 )
 from service.api.models.images import (
-    ChangeImage,
     CreateImage,
     CreateUpload,
     ListImages,
@@ -68,13 +67,12 @@ from service.api.models.images import (
     ShownImage,
     ShownImageInFull,
     ShownUpload,
+    UpdateImage,
 )
 from service.api.models.jobs import ListJobs, ShownJob
 from service.api.models.metrics import AskHistory, ShownHistory
 from service.api.models.people import (
     ChangeOwnPassword,
-    ChangeProject,
-    ChangeUser,
     CreateProject,
     CreateToken,
     CreateUser,
@@ -93,12 +91,14 @@ from service.api.models.people import (
     ShownQuotas,
     ShownTokens,
     ShownUser,
+    UpdateProject,
+    UpdateUser,
 )
 from service.api.models.placement_groups import (
-    ChangePlacementGroup,
     CreatePlacementGroup,
     ListPlacementGroups,
     ShownPlacementGroup,
+    UpdatePlacementGroup,
 )
 from service.api.models.placements import (
     AskPlacement,
@@ -112,7 +112,6 @@ from service.api.models.placements import (
 from service.api.models.vms import (
     CreateVm,
     CreateVms,
-    EditVm,
     ListVms,
     MigrateVm,
     OpenVnc,
@@ -124,6 +123,7 @@ from service.api.models.vms import (
     ShownVmInFull,
     ShownVnc,
     StartVm,
+    UpdateVm,
 )
 from service.edge.models import Body, ListNamed, Page, Query, Trying, Waiting
 from service.edge.route import Route
@@ -132,7 +132,7 @@ ROUTES = (
     Route("GET", "/healthz", health.alive, None, reply=ShownHealth),
     Route("GET", "/readyz", health.ready, None, reply=ShownHealth),
     Route("GET", "/metrics", metrics.scrape, "metrics:read", reply="text/plain"),
-    Route("GET", "/v1/events", events.listen, "event:read", query=ListenEvents, reply="text/event-stream"),
+    Route("GET", "/v1/events", events.stream, "event:read", query=ListenEvents, reply="text/event-stream"),
     Route("GET", "/v1/hosts", hosts.listing, "host:read", query=ListHosts, reply=Page[ShownHost]),
     Route("POST", "/v1/hosts", hosts.add, "host:write", AddHost, reply=ShownJob, status=202),
     Route("GET", "/v1/hosts/<ref>", hosts.one, "host:read", reply=ShownHost),
@@ -147,12 +147,12 @@ ROUTES = (
         "POST", "/v1/host-groups", host_groups.create, "host:write", CreateHostGroup, reply=ShownHostGroup, status=201
     ),
     Route("GET", "/v1/host-groups/<ref>", host_groups.one, "host:read", reply=ShownHostGroup),
-    Route("PATCH", "/v1/host-groups/<ref>", host_groups.change, "host:write", ChangeHostGroup, reply=ShownHostGroup),
+    Route("PATCH", "/v1/host-groups/<ref>", host_groups.update, "host:write", UpdateHostGroup, reply=ShownHostGroup),
     Route("DELETE", "/v1/host-groups/<ref>", host_groups.delete, "host:write", status=204),
     Route("PUT", "/v1/host-groups/<ref>/hosts/<host>", host_groups.add_host, "host:write", reply=ShownHostGroup),
     Route("DELETE", "/v1/host-groups/<ref>/hosts/<host>", host_groups.remove_host, "host:write", reply=ShownHostGroup),
-    Route("PUT", "/v1/projects/<ref>/host-groups/<group>", host_groups.allow, "project:write", status=204),
-    Route("DELETE", "/v1/projects/<ref>/host-groups/<group>", host_groups.disallow, "project:write", status=204),
+    Route("PUT", "/v1/projects/<ref>/host-groups/<group>", host_groups.grant, "project:write", status=204),
+    Route("DELETE", "/v1/projects/<ref>/host-groups/<group>", host_groups.revoke, "project:write", status=204),
     Route(
         "GET",
         "/v1/placements",
@@ -212,9 +212,9 @@ ROUTES = (
     Route(
         "PATCH",
         "/v1/placement-groups/<ref>",
-        placement_groups.change,
+        placement_groups.update,
         "placement_group:write",
-        ChangePlacementGroup,
+        UpdatePlacementGroup,
         reply=ShownPlacementGroup,
     ),
     Route("DELETE", "/v1/placement-groups/<ref>", placement_groups.delete, "placement_group:write", status=204),
@@ -236,7 +236,7 @@ ROUTES = (
     Route("GET", "/v1/images", images.listing, "image:read", query=ListImages, reply=Page[ShownImage]),
     Route("POST", "/v1/images", images.create, "image:write", CreateImage, reply=ShownJob, status=202),
     Route("GET", "/v1/images/<ref>", images.one, "image:read", reply=ShownImageInFull),
-    Route("PATCH", "/v1/images/<ref>", images.change, "image:write", ChangeImage, reply=ShownImageInFull),
+    Route("PATCH", "/v1/images/<ref>", images.update, "image:write", UpdateImage, reply=ShownImageInFull),
     Route("DELETE", "/v1/images/<ref>", images.delete, "image:write", reply=ShownJob, status=202),
     Route("PUT", "/v1/images/<ref>/projects/<project>", images.share, "image:write", status=204),
     Route("DELETE", "/v1/images/<ref>/projects/<project>", images.unshare, "image:write", status=204),
@@ -253,12 +253,12 @@ ROUTES = (
         headers=(("Upload-Offset", "Start of the piece: the number of bytes received so far."),),
         errors=(409,),
     ),
-    Route("DELETE", "/v1/uploads/<ref>", uploads.delete, "image:write", status=204),
+    Route("DELETE", "/v1/uploads/<ref>", uploads.abandon, "image:write", status=204),
     Route("GET", "/v1/vms", vms.listing, "vm:read", query=ListVms, reply=Page[ShownVm]),
     Route("POST", "/v1/vms", vms.create, "vm:write", CreateVm, reply=ShownJob, status=202),
     Route("POST", "/v1/vm-batches", vms.create_many, "vm:write", CreateVms, query=Trying, reply=ShownBatch, status=202),
     Route("GET", "/v1/vms/<ref>", vms.one, "vm:read", reply=ShownVmInFull),
-    Route("PATCH", "/v1/vms/<ref>", vms.edit, "vm:write", EditVm, reply=ShownVmInFull),
+    Route("PATCH", "/v1/vms/<ref>", vms.update, "vm:write", UpdateVm, reply=ShownVmInFull),
     Route(
         "PUT", "/v1/vms/<ref>", declare.declare_vm, "vm:write", CreateVm, query=Trying, reply=ShownDeclared, status=202
     ),
@@ -317,12 +317,12 @@ ROUTES = (
     Route("GET", "/v1/users", people.list_users, "user:read", query=ListUsers, reply=Page[ShownUser]),
     Route("POST", "/v1/users", people.create_user, "user:write", CreateUser, reply=ShownUser, status=201),
     Route("GET", "/v1/users/<ref>", people.one_user, "user:read", reply=ShownUser),
-    Route("PATCH", "/v1/users/<ref>", people.change_user, "user:write", ChangeUser, reply=ShownUser),
+    Route("PATCH", "/v1/users/<ref>", people.update_user, "user:write", UpdateUser, reply=ShownUser),
     Route("DELETE", "/v1/users/<ref>", people.delete_user, "user:write", status=204),
     Route("GET", "/v1/projects", projects.listing, "project:read", query=ListNamed, reply=Page[ShownProject]),
     Route("POST", "/v1/projects", projects.create, "project:write", CreateProject, reply=ShownProject, status=201),
     Route("GET", "/v1/projects/<ref>", projects.one, "project:read", reply=ShownProjectInFull),
-    Route("PATCH", "/v1/projects/<ref>", projects.change, "project:write", ChangeProject, reply=ShownProject),
+    Route("PATCH", "/v1/projects/<ref>", projects.update, "project:write", UpdateProject, reply=ShownProject),
     Route("DELETE", "/v1/projects/<ref>", projects.delete, "project:write", status=204),
     Route("PUT", "/v1/projects/<ref>/members/<user>", projects.add_member, "project:write", status=204),
     Route("DELETE", "/v1/projects/<ref>/members/<user>", projects.remove_member, "project:write", status=204),

@@ -1,6 +1,6 @@
 """Frozen values as plain JSON data and back: the one codec of stored facts, requests and journal pages.
 
-Reading leaves out members that are unknown and gives missing ones their default, so that rows and back-ups of other
+Reading leaves out members that are unknown and gives missing ones their default, so that rows and backups of other
 versions can be read. Values are taken as they are: placement/check.py rejects hosts with invalid facts.
 """
 
@@ -117,4 +117,4 @@ def _tuple(kind: Any, members: Any) -> tuple[Any, ...] | None:
 
 
 def _inner(kind: Any, member: Any) -> Any:
-    return decode(kind, member)
+    return decode(kind, member) if isinstance(member, Mapping) else member  # placement/check.py judges the host

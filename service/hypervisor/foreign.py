@@ -126,7 +126,7 @@ def _hindrances(root: etree._Element) -> list[str]:
     if root.find("launchSecurity") is not None:
         found.append("its memory is encrypted")
     if "-q35-" not in _machine(root) and "-i440fx-" not in _machine(root):
-        found.append(f"its machine type is {_machine(root) or 'not told'}")
+        found.append(f"its machine type is {_machine(root) or 'unknown'}")
     return found
 
 

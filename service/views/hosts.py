@@ -67,9 +67,11 @@ def _fact(one: Fact, stored: JsonObject) -> Any:
 
 
 def _crowded(over: JsonObject) -> str | None:
-    """What its OSDs need may grow after its room was promised; a smaller inventory does the same."""
-    told = [f"{over[name]} {what}" for name, what in (("vcpus", "vCPU"), ("memory_mib", "MiB of memory")) if over[name]]
-    return f"{' and '.join(told)} more are promised than there is room: it gets no new VMs" if told else None
+    """Return by how much a host is overcommitted: its OSDs' needs grow, inventories are made smaller."""
+    parts = [
+        f"{over[name]} {what}" for name, what in (("vcpus", "vCPU"), ("memory_mib", "MiB of memory")) if over[name]
+    ]
+    return f"overcommitted by {' and '.join(parts)}: it gets no new VMs" if parts else None
 
 
 def _astray(facts: JsonObject | None) -> str | None:

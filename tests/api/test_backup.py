@@ -1,4 +1,4 @@
-"""Back-up while jobs run, and restore into a world that has gone on since: on both databases."""
+"""Backup while jobs run, and restore into a world that has gone on since: on both databases."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def test_the_file_is_for_its_owner_only_and_says_what_it_is(here):
 
 
 def test_a_backup_under_load_is_of_one_moment(here):
-    """Writers keep two counters equal; in every back-up they are."""
+    """Writers keep two counters equal; in every backup they are."""
     with transaction(here.db):
         here.db.execute_sql("CREATE TABLE pair (a INTEGER, b INTEGER)")
         here.db.execute_sql("INSERT INTO pair VALUES (0, 0)")
@@ -173,7 +173,7 @@ def test_a_vm_that_was_made_since_is_told_and_left_alone(here):
 
 
 def test_what_was_under_way_is_neither_gone_on_with_nor_taken_back(here):
-    """The back-up is made in the middle of a create. The VM comes to be, and lives, before the restore."""
+    """The backup is made in the middle of a create. The VM comes to be, and lives, before the restore."""
     files = []
     here.hook = lambda moment: files.append(backed_up(here)) if moment == "after clone" and not files else None
     here.make_vm("web")

@@ -248,7 +248,7 @@ def test_a_host_that_recovers_may_be_over_and_says_so(cloud):
     host = get(cloud, f"/v1/hosts/{name}")
     assert host["reserved_for_osds"] == {"vcpus": 4, "memory_mib": 1536}
     assert host["overcommitted_by"] == {"vcpus": 2, "memory_mib": 0}
-    assert "2 vCPU more are promised than there is room" in host["problem"]
+    assert "overcommitted by 2 vCPU" in host["problem"]
     assert cloud.vm()["observed_state"] == "running"
 
 

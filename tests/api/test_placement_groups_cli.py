@@ -77,4 +77,4 @@ def test_a_host_that_is_promised_too_far_says_so_in_the_list(cloud, nacre):
     nacre("host", "set", host, "--reserved-vcpus", "7")
     over = cloud.api.get(f"/v1/hosts/{host}").json()["overcommitted_by"]
     told = next(line for line in nacre("host", "list")[1].splitlines() if line.startswith(host))
-    assert f"{over['vcpus']} vCPU more are promised than there is room" in told
+    assert f"overcommitted by {over['vcpus']} vCPU" in told

@@ -221,3 +221,7 @@ def test_a_boot_time_is_an_instant_for_people_and_seconds_for_prometheus():
 
 def test_counters_become_loads_by_their_name():
     assert set(observation.COUNTED) == {"memory_used_mib", "ksm_saved_mib"}
+
+
+def test_a_damaged_member_of_one_host_stops_no_placement():
+    assert codec.decode(HostHardware, {"numa": ["x"], "cpus": 4}).cpus == 4

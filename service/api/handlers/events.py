@@ -30,7 +30,7 @@ HEARTBEAT = b": heartbeat\n\n"
 POSITION = re.compile(r"[0-9]{1,18}")
 
 
-def listen(call: Call[None, ListenEvents]) -> Stream:
+def stream(call: Call[None, ListenEvents]) -> Stream:
     """Stream events (SSE), from now or after `Last-Event-ID` (or `after`).
 
     If the events after that position are already deleted, the stream starts with one event named `reset`: the client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.models.hosts import ChangeHostGroup, CreateHostGroup
+from service.api.models.hosts import CreateHostGroup, UpdateHostGroup
 from service.db import queries
 from service.db.tables import HostGroup
 from service.edge import paging
@@ -31,7 +31,7 @@ def create(call: Call[CreateHostGroup]) -> Reply:
     return _shown(host_groups.create(call.ctx, call.actor, body.name, body.description), status=201)
 
 
-def change(call: Call[ChangeHostGroup]) -> Reply:
+def update(call: Call[UpdateHostGroup]) -> Reply:
     """Update a host group's description, overcommit ratios and placement algorithm.
 
     A host in several groups uses the lowest of their ratios. Less capacity than is allocated already is allowed: the
@@ -65,7 +65,7 @@ def remove_host(call: Call) -> Reply:
     return _shown(host_groups.put_host(call.ctx, call.actor, call.ref, call.params["host"], inside=False))
 
 
-def allow(call: Call) -> Reply:
+def grant(call: Call) -> Reply:
     """Grant a project the use of a host group.
 
     A project with at least one host group may use only the hosts of its groups.
@@ -74,7 +74,7 @@ def allow(call: Call) -> Reply:
     return Reply(None, status=204)
 
 
-def disallow(call: Call) -> Reply:
+def revoke(call: Call) -> Reply:
     """Revoke a project's use of a host group.
 
     A project without any host group may use every host.

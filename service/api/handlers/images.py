@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.models.images import ChangeImage, CreateImage, CreateUpload, ListImages
+from service.api.models.images import CreateImage, CreateUpload, ListImages, UpdateImage
 from service.db import queries
 from service.db.tables import Image
 from service.edge import paging
@@ -49,7 +49,7 @@ def create(call: Call[CreateImage]) -> Accepted:
     return Accepted(import_image.request_from_url(call.ctx, call.actor, new, body.url or ""))
 
 
-def change(call: Call[ChangeImage]) -> Reply:
+def update(call: Call[UpdateImage]) -> Reply:
     """Update an image's name, labels, user, minimum disk size or visibility."""
     body = call.body
     return _in_full(call, change_image.change(call.ctx, call.actor, call.ref, body.columns()))

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from service.api.models.people import (
     ChangeOwnPassword,
-    ChangeUser,
     CreateToken,
     CreateUser,
     ListTokens,
     ListUsers,
     LogIn,
+    UpdateUser,
 )
 from service.db import people, queries
 from service.db.tables import Project, User
@@ -84,7 +84,7 @@ def create_user(call: Call[CreateUser]) -> Reply:
         return Reply(show_user(users.create(call.ctx, call.actor, new)), status=201)
 
 
-def change_user(call: Call[ChangeUser]) -> Reply:
+def update_user(call: Call[UpdateUser]) -> Reply:
     """Update a user's role or password, disable or enable the user."""
     body = call.body
     password = body.password.get_secret_value() if body.password is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.models.placement_groups import ChangePlacementGroup, CreatePlacementGroup, ListPlacementGroups
+from service.api.models.placement_groups import CreatePlacementGroup, ListPlacementGroups, UpdatePlacementGroup
 from service.db import queries
 from service.db.tables import PlacementGroup
 from service.edge import paging
@@ -30,7 +30,7 @@ def create(call: Call[CreatePlacementGroup]) -> Reply:
     return Reply(show_placement_groups([made])[0], status=201)
 
 
-def change(call: Call[ChangePlacementGroup]) -> Reply:
+def update(call: Call[UpdatePlacementGroup]) -> Reply:
     """Update a placement group to hard or soft; running VMs do not move."""
     body = call.body
     return Reply(show_placement_groups([placement_groups.change(call.ctx, call.actor, call.ref, hard=body.hard)])[0])

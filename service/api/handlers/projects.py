@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.models.people import ChangeProject, CreateProject, ListAudit, SetQuota
+from service.api.models.people import CreateProject, ListAudit, SetQuota, UpdateProject
 from service.db import people, queries, quotas
 from service.db.tables import Audit, Project
 from service.edge.call import Call, Reply
@@ -42,7 +42,7 @@ def create(call: Call[CreateProject]) -> Reply:
     return Reply(show_project(projects.create(call.ctx, call.actor, new)), status=201)
 
 
-def change(call: Call[ChangeProject]) -> Reply:
+def update(call: Call[UpdateProject]) -> Reply:
     """Update a project's name or description."""
     body = call.body
     changed = projects.change(call.ctx, call.actor, call.ref, name=body.name, description=body.description)

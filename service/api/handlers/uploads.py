@@ -52,7 +52,7 @@ def send(call: Call) -> Reply:
     return _shown(call.ctx, upload)
 
 
-def delete(call: Call) -> Reply:
+def abandon(call: Call) -> Reply:
     """Abandon an unfinished upload; its data is deleted."""
     uploads.abandon(call.ctx, call.actor, call.ref)
     return Reply(None, 204)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.api.handlers.disks import new_disk
 from service.api.models.disks import DeleteVm
-from service.api.models.vms import CreateVm, CreateVms, EditVm, ListVms, MigrateVm, RenameVm, ResizeVm, StartVm
+from service.api.models.vms import CreateVm, CreateVms, ListVms, MigrateVm, RenameVm, ResizeVm, StartVm, UpdateVm
 from service.db import queries
 from service.db.tables import Vm
 from service.edge import paging
@@ -65,7 +65,7 @@ def create_many(call: Call[CreateVms]) -> Reply:
     return Reply({"items": items} | why_not, status=202)
 
 
-def edit(call: Call[EditVm]) -> Reply:
+def update(call: Call[UpdateVm]) -> Reply:
     """Update a VM's description, tags, boot order and placement groups."""
     body = call.body
     changes = edit_vm.VmChanges(

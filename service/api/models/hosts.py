@@ -88,7 +88,7 @@ class CreateHostGroup(Body):
     description: Annotated[Line, Field(max_length=255)] = ""
 
 
-class ChangeHostGroup(Body):
+class UpdateHostGroup(Body):
     """Changes of a host group; missing fields are not changed.
 
     Null restores the service's setting. `algorithm` places the VMs of projects with the group.

@@ -68,7 +68,7 @@ class CreateImage(_Described):
         return self
 
 
-class ChangeImage(Body):
+class UpdateImage(Body):
     """Changes of an image; missing fields are not changed."""
 
     name: Label = ""

@@ -75,7 +75,7 @@ class CreateUser(Body):
     projects: list[Ref] = Field(default_factory=list, max_length=64)
 
 
-class ChangeUser(Body):
+class UpdateUser(Body):
     """Changes of a user; a new password ends the user's logins."""
 
     role: Role | None = None
@@ -101,7 +101,7 @@ class CreateProject(Body):
     quotas: dict[Resource, Limit] = Field(default_factory=dict, max_length=64)
 
 
-class ChangeProject(Body):
+class UpdateProject(Body):
     """Changes of a project; missing fields are not changed."""
 
     name: Label | None = None

@@ -22,7 +22,7 @@ class CreatePlacementGroup(Body):
     hard: bool = True
 
 
-class ChangePlacementGroup(Body):
+class UpdatePlacementGroup(Body):
     """Changes of a placement group."""
 
     hard: bool | None = None

@@ -125,7 +125,7 @@ class ResizeVm(Body):
     flavor: Ref
 
 
-class EditVm(Body):
+class UpdateVm(Body):
     """Changes of a VM; missing fields are not changed.
 
     A boot order takes effect at the next start, a placement group at the next placement.

@@ -102,7 +102,9 @@ class Preflight:
                 detail = (
                     f"lacks CPU features that {name} has: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}"
                 )
-                mend = "Set guest_cpu_model in the settings to one that all hosts have, or no guest comes from there."
+                mend = (
+                    "Set guest_cpu_model in the settings to one that all hosts have, or no guest can be migrated here."
+                )
                 self._found.add("cpu", "warn", detail, mend)
                 return
         self._found.add("cpu", "ok", f"{facts.cpu_model}, {facts.cpus} CPUs, {facts.memory_mib} MiB")
@@ -127,7 +129,9 @@ class Preflight:
 
     def _volume(self, want: Expectations, facts: HypervisorFacts) -> None:
         if want.volume is None:
-            self._found.add("storage", "warn", "not tried: the storage itself did not answer", "Look at it first.")
+            self._found.add(
+                "storage", "warn", "not tested: the storage did not respond", "Check 'nacre pool health' first."
+            )
             return
 
         def start(connection: libvirt.virConnect) -> bool:

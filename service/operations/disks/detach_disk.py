@@ -52,15 +52,17 @@ OPERATION = Operation(kind="detach_disk", run=run, steps_version=1, undo={"plug_
 def _check(vm: Vm, volume: Volume) -> None:
     if volume.role == "root":
         raise ConflictError(
-            f"'{volume.target}' is the root disk of VM '{vm.name}': it goes only with the VM.", code="volume.is_root"
+            f"'{volume.target}' is the root disk of VM '{vm.name}': it is deleted only with the VM.",
+            code="volume.is_root",
         )
     if volume.role != "data":
         raise ConflictError(
-            f"'{volume.target}' is the seed of VM '{vm.name}', no disk of yours.", code="volume.is_seed"
+            f"'{volume.target}' is the cloud-init seed of VM '{vm.name}', not a data disk.", code="volume.is_seed"
         )
     if vm.host is not None and volume.bus not in HOT_PLUGGED:
         raise ConflictError(
-            f"'{volume.target}' is on {volume.bus}, which a running VM does not let go: shut '{vm.name}' down first.",
+            f"'{volume.target}' is on {volume.bus}, which cannot be detached from a running VM: "
+            f"shut down '{vm.name}' first.",
             code="disk.not_live",
         )
 

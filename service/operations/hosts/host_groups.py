@@ -57,13 +57,16 @@ def change(ctx: Context, actor: Actor, ref: str, columns: Mapping[str, str | int
 def delete(ctx: Context, actor: Actor, ref: str) -> None:
     """Delete a group.
 
-    Raises ConflictError (`host_group.in_use`) while a project is bound to it.
+    Raises ConflictError (`host_group.in_use`) while a project is restricted to it.
     """
     with transaction(ctx.db):
         group = queries.get(HostGroup, ref, actor.scope)
         bound = ProjectHostGroup.select().where(ProjectHostGroup.group == group).count()
         if bound:  # without its last group a project could use every host
-            detail = f"{bound} projects are bound to host group '{group.name}': unbind them first."
+            detail = (
+                f"{bound} projects are restricted to host group '{group.name}': "
+                "revoke it with 'nacre host-group revoke' first."
+            )
             raise ConflictError(detail, code="host_group.in_use")
         audit.record(ctx, actor, "delete_host_group", "host_group", group, before=audit.definition(group))
         touch_group(group.id)
@@ -82,9 +85,9 @@ def put_host(ctx: Context, actor: Actor, ref: str, host_ref: str, *, inside: boo
 
 
 def bind(ctx: Context, actor: Actor, project_ref: str, ref: str, *, bound: bool) -> Project:
-    """Bind a project to the group's hosts, or unbind it.
+    """Restrict a project to the group's hosts, or lift that.
 
-    A bound project may use only the hosts of its groups; one without groups may use every host.
+    A restricted project may use only the hosts of its groups; one without groups may use every host.
     """
     with transaction(ctx.db):
         project, group = queries.get(Project, project_ref, actor.scope), queries.get(HostGroup, ref, actor.scope)

@@ -185,7 +185,8 @@ def _next(stream: IO[bytes], left: int) -> bytes:
 def _check_bounds(ctx: Context, project_id: str, size_bytes: int) -> None:
     """Check the announced bytes, in all and per project, and the free disk space."""
     if announced_bytes(project_id) + size_bytes > ctx.settings.project_upload_bytes:
-        detail = f"The project's uploads may have {ctx.settings.project_upload_bytes} bytes in all: end some first."
+        limit = ctx.settings.project_upload_bytes
+        detail = f"The project's uploads may have {limit} bytes in all: finish or abandon some ('nacre image uploads')."
         raise ConflictError(detail, code="upload.project_full")
     if announced_bytes() + size_bytes > ctx.settings.upload_dir_bytes:
         raise files.no_room()

@@ -34,8 +34,8 @@ def to_end(ref: str, scope: Scope) -> Vm:
 def _ours(ref: str, scope: Scope) -> Vm:
     vm = queries.get(Vm, ref, scope)
     if not vm.managed:
-        told = f"VM '{vm.name}' was adopted and is only looked at: 'nacre vm adopt {vm.name} --confirm' takes it over."
-        raise ConflictError(told, code="vm.read_only")
+        detail = f"VM '{vm.name}' is adopted and read-only until confirmed: run 'nacre vm adopt {vm.name} --confirm'."
+        raise ConflictError(detail, code="vm.read_only")
     return vm
 
 

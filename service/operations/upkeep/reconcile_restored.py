@@ -23,7 +23,7 @@ from service.operations.rows import vm_rows
 from service.operations.rows.sizes import memory_on_host
 from service.operations.state_changes import change_vm
 
-DETAIL = "a backup was restored that was made while this job was under way: check its object, then request it again"
+DETAIL = "the job was unfinished when the restored backup was made: check its object, then send the request again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ def reconcile(ctx: Context, *, unreachable_hosts_are_off: bool) -> Reconciled:
         sights = dict(one for some in look_at(ctx, hosts) for one in some)
     silent = tuple(host.name for host in hosts if not _answered(sights.get(host.id)))
     if silent and not unreachable_hosts_are_off:
-        detail = f"{', '.join(silent)} did not answer: a VM that runs there would be started twice. Bring them up and "
+        detail = f"{', '.join(silent)} unreachable: a VM that runs there would be started twice. Bring them up and "
         raise ConflictError(
-            detail + "restore again, or give --unreachable-hosts-are-off.", code="restore.host_unreachable"
+            detail + "restore again, or, if they are off, add --unreachable-hosts-are-off.",
+            code="restore.host_unreachable",
         )
     seen = _where(hosts, sights)
     with transaction(ctx.db):

@@ -37,12 +37,12 @@ class Restored:
         """Return a report for people, one line each."""
         found = self.reconciled
         lines = {
-            "back-up of": (self.made_at,),
+            "backup of": (self.made_at,),
             "VMs on another host than in the backup": found.moved,
             "VMs that ran in the backup and are on no host": found.stopped,
             "unfinished jobs of the backup, ended": found.ended_jobs,
             "domains that are not in the backup": found.unknown,
-            "hosts that did not answer": found.silent,
+            "unreachable hosts": found.silent,
         }
         return "".join(f"{label}: {', '.join(what) or '-'}\n" for label, what in lines.items())
 

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab.command import TIED_TO_US
+from lab.spec import CHECKOUT
 from tests import everything
 
 DOWN = [sys.executable, "-m", "lab", "down", "--lab", "test"]
@@ -37,16 +39,13 @@ def ran(monkeypatch, tmp_path) -> list[list[str]]:
     monkeypatch.setattr(subprocess, "Popen", Ahead)
     monkeypatch.setattr(everything, "LOG", tmp_path / "ahead.log")
     monkeypatch.setattr(everything, "is_running", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["everything", "-e", "lint"])
     monkeypatch.delenv("LAB_KEEP", raising=False)
     return commands
 
 
 def test_the_exit_status_is_that_of_tox_and_the_lab_is_down_afterwards(ran):
     assert everything.main() == 3
-    assert ran[0][0].endswith("/tox")
-    assert ran[0][1:] == ["-e", "lint"]
-    assert ran[1:] == [DOWN]
+    assert ran == [[*TIED_TO_US, str(CHECKOUT / ".venv/bin/tox")], DOWN]
 
 
 def test_the_lab_is_down_after_an_interrupt(ran):

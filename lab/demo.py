@@ -71,7 +71,7 @@ def _reach(lab: LabSpec) -> float:
     start = time.monotonic()
     while (last := attempt(command)).returncode != 0:
         if time.monotonic() - start > REACH_S:
-            raise LabError(f"VM {VM} does not answer ssh at {vm['address']} ({last.stderr.strip()[-200:]}).")
+            raise LabError(f"VM {VM} does not respond to ssh at {vm['address']} ({last.stderr.strip()[-200:]}).")
         time.sleep(0.2)
     return time.monotonic() - start
 

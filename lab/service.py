@@ -100,7 +100,7 @@ def _wait_answering(lab: LabSpec) -> None:
         dead = [part for part in PARTS if processes.load(_record(lab, part)) is None]
         if dead or time.monotonic() > deadline:
             log = _log(lab, dead[0] if dead else PARTS[0])
-            raise LabError(f"The service does not answer at {url(lab)}: read {log}, then run `make up` again.")
+            raise LabError(f"The service does not respond at {url(lab)}: read {log}, then run `make up` again.")
         time.sleep(0.1)
 
 

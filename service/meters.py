@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which is of no use here
 
 # Name, type, what it is, and samples: name, labels, value.
 Family: TypeAlias = tuple[str, str, str, list[tuple[str, dict[str, str], float]]]

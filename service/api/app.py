@@ -118,7 +118,7 @@ class App(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
         keep: Callable[[AnyCall, Outcome], None] = lambda call, outcome: None,
     ) -> Any:
         environ = bottle.request.environ
-        # What everybody may ask is answered without the database, or opens it by itself.
+        # What needs no permission is answered without the database, or opens it by itself.
         with unit_of_work(self._ctx.db) if route.permission else contextlib.nullcontext():
             actor = self._actor(route, environ, request_id)
             check_path(environ)
@@ -154,7 +154,7 @@ class App(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
         view = job_at_its_end(self._ctx, self._slots.waits, accepted.job_id, wait_s, is_new=accepted.is_new)
         headers = {"Location": f"/v1/jobs/{view.id}"} if accepted.is_new else {}
         shown = show_job(view)
-        body = shown if accepted.told is None else {**accepted.told, "job": shown}
+        body = shown if accepted.body is None else {**accepted.body, "job": shown}
         return Reply(body, 202 if accepted.is_new and not view.finished else 200, headers)
 
     def _request_id(self) -> str:

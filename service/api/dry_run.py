@@ -14,7 +14,7 @@ from service.jobs.views import job_view
 from service.json_types import JsonObject
 from service.views.placements import show_placement
 
-TOLD = ("changed", "diff", "why_not_all", "reasons")  # of what the request would have answered
+SHOWN = ("changed", "diff", "why_not_all", "reasons")  # members of the response that a dry run shows
 
 
 class _Enough(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -54,9 +54,9 @@ def _trial(outcome: Outcome) -> JsonObject:
     if isinstance(outcome, Accepted):
         view = job_view(outcome.job_id)
         trial["job"] = {"kind": view.kind, "object": {"kind": view.object_kind, "id": view.object_id}}
-    told = outcome.told if isinstance(outcome, Accepted) else outcome.body if isinstance(outcome, Reply) else None
-    if isinstance(told, Mapping):
-        trial |= {name: told[name] for name in TOLD if name in told}
+    body = outcome.body if isinstance(outcome, Accepted) else outcome.body if isinstance(outcome, Reply) else None
+    if isinstance(body, Mapping):
+        trial |= {name: body[name] for name in SHOWN if name in body}
     return trial
 
 

@@ -18,12 +18,12 @@ class VncStream:
     """A connection to QEMU's VNC server. Its content, with the password, is passed on."""
 
     def __init__(self, display: Display) -> None:
-        """Connect. Raises UnavailableError when the VNC server does not answer."""
+        """Connect. Raises UnavailableError when the VNC server does not respond."""
         try:
             self._socket = socket.create_connection((display.address, display.port), timeout=CONNECT_S)
         except OSError as error:
             where = f"{display.address}:{display.port}"
-            raise UnavailableError(f"VNC at {where} does not answer: {error}", code="console.unreachable") from error
+            raise UnavailableError(f"VNC at {where} does not respond: {error}", code="console.unreachable") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(SEND_S)
 

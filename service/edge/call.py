@@ -71,12 +71,12 @@ class Stream:
 class Accepted:
     """Response with a job: 202 while it runs, 200 if it has ended within the call's `wait`.
 
-    With `told`, that mapping is the body, and the job its member `job`.
+    With `body`, that mapping is the response body, and the job its member `job`.
     """
 
     job_id: str
     is_new: bool = True
-    told: Mapping[str, Json] | None = None
+    body: Mapping[str, Json] | None = None
 
 
 AnyCall: TypeAlias = Call[Body | None, NoQuery]

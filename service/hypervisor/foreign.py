@@ -1,4 +1,4 @@
-"""A domain that somebody else made, read from its XML: what it is made of, and why it could not be taken over."""
+"""A domain that Nacre did not make, read from its XML: what it is made of, and why it could not be taken over."""
 
 from __future__ import annotations
 

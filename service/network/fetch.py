@@ -140,7 +140,7 @@ def _translated(url: RemoteUrl) -> Iterator[None]:
         detail = f"{url.host} took too long: retry, or upload the file."
         raise InvalidError(detail, code="url.too_slow") from failure
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as failure:
-        detail = f"{url.host} does not answer in HTTP, or ended early: check the URL."
+        detail = f"{url.host} does not respond in HTTP, or ended early: check the URL."
         raise InvalidError(detail, code="url.bad_answer") from failure
     except httpcore.NetworkError as failure:
         raise InvalidError(f"{url.host} is unreachable, or broke the connection.", code="url.unreachable") from failure

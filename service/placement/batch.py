@@ -14,7 +14,7 @@ def place_batch(
     table: HostTable, wants: Iterable[VmRequest], policy: Policy, *, all_or_nothing: bool
 ) -> list[Decision]:
     """A decision for each VM, in their order; with `all_or_nothing` the first that fits nowhere is the last one, and
-    none of the others counts. The table is left as it was: whoever claims what was decided puts it in."""
+    none of the others counts. The table is left as it was: the caller that claims what was decided puts it in."""
     decisions: list[Decision] = []
     before: dict[str, HostFacts] = {}
     try:

@@ -33,7 +33,7 @@ class Fields:
     def troubles(self, value: object) -> list[str]:
         """Return a description of each field that is out of bounds."""
         return [
-            _told(name, number)
+            _described(name, number)
             for (name, kinds, least, most), number in zip(self._bounds, self._get(value), strict=True)
             if type(number) not in kinds or not (number is None or least <= number <= most)
         ]
@@ -77,21 +77,21 @@ def nonsense(host: HostFacts) -> str | None:
 
 
 def _sums(seen: HostStorage) -> list[str]:
-    worst, told = max(seen.pgs_degraded, seen.pgs_recovering), []
+    worst, wrong = max(seen.pgs_degraded, seen.pgs_recovering), []
     if seen.osds_up > seen.osds:
-        told.append(f"{seen.osds_up} of {seen.osds} OSDs are up")
+        wrong.append(f"{seen.osds_up} of {seen.osds} OSDs are up")
     if worst > seen.pgs:
-        told.append(f"{worst} of {seen.pgs} PGs are degraded or recovering")
-    return told
+        wrong.append(f"{worst} of {seen.pgs} PGs are degraded or recovering")
+    return wrong
 
 
 def _shares(shares: object) -> list[str]:
     if not isinstance(shares, Mapping):
-        return [_told("local_reads", shares)]
+        return [_described("local_reads", shares)]
     odd = {pool: share for pool, share in shares.items() if type(share) not in (float, int) or not 0 <= share <= 1}
-    return [_told(f"local_reads of {pool}", share) for pool, share in odd.items()]
+    return [_described(f"local_reads of {pool}", share) for pool, share in odd.items()]
 
 
-def _told(name: str, value: object) -> str:
+def _described(name: str, value: object) -> str:
     """Return the description of an impossible value."""
     return f"{name} is {value!r}"[:LONGEST]

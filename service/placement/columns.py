@@ -129,7 +129,7 @@ class Hosts:
 
     def oldest_at_s(self, want: VmRequest) -> Floats:
         """When the oldest facts that matter were seen. −∞: never; +∞: it does not matter, the facts are nonsense.
-        Whoever moves goes on without the storage's: it writes nothing new."""
+        A VM that moves goes on without the storage's: it writes nothing new."""
         return self.column(OBSERVED if want.moves else OLDEST)
 
     @property

@@ -19,8 +19,10 @@ def explain(table: HostTable, want: VmRequest, policy: Policy) -> tuple[Verdict,
     scores = np.full(len(table), -1.0) if reasons_against_all(want, cloud) else ranking.scores
     rows = np.argsort(-scores, kind="stable")
     fit = int((scores >= 0).sum())
-    told = [_ruled_out(table, row, tuple(reasons_against(table.at(row), want, cloud).values())) for row in rows[fit:]]
-    return (*verdicts(table, ranking, rows[:fit].tolist(), policy), *told)
+    ruled_out = [
+        _ruled_out(table, row, tuple(reasons_against(table.at(row), want, cloud).values())) for row in rows[fit:]
+    ]
+    return (*verdicts(table, ranking, rows[:fit].tolist(), policy), *ruled_out)
 
 
 def nearest_misses(table: HostTable, want: VmRequest, policy: Policy, most: int) -> tuple[Verdict, ...]:
@@ -28,8 +30,8 @@ def nearest_misses(table: HostTable, want: VmRequest, policy: Policy, most: int)
     cloud = table.cloud(want)
     against = ranking_of(table, want, policy, cloud).against
     rows = np.argsort(np.bitwise_count(against), kind="stable")[:most].tolist()
-    told = ((row, tuple(reasons_against(table.at(row), want, cloud).values())) for row in rows)
-    return tuple(_ruled_out(table, row, reasons) for row, reasons in told if reasons)
+    ruled_out = ((row, tuple(reasons_against(table.at(row), want, cloud).values())) for row in rows)
+    return tuple(_ruled_out(table, row, reasons) for row, reasons in ruled_out if reasons)
 
 
 def _ruled_out(table: HostTable, row: int, reasons: tuple[str, ...]) -> Verdict:

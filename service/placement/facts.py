@@ -11,8 +11,8 @@ from service.facts.host import HostHardware, HostLoad, HostStorage, HostUsage
 from service.json_types import Json
 
 __all__ = [
+    "EMPTY",
     "FIRMWARES",
-    "NOBODY",
     "NOTHING",
     "GroupRule",
     "HostFacts",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 NOTHING: Mapping[str, Json] = MappingProxyType({})
-NOBODY: frozenset[str] = frozenset()
+EMPTY: frozenset[str] = frozenset()
 FIRMWARES = frozenset({"bios", "uefi"})  # of a host whose firmwares are not known
 
 
@@ -64,7 +64,7 @@ class HostFacts:
     migrations: int = 0  # in flight, from here and to here
     hardware: HostHardware = HostHardware()  # noqa: RUF009 - frozen
     load: HostLoad = HostLoad()  # noqa: RUF009 - frozen
-    host_groups: frozenset[str] = NOBODY  # ids
+    host_groups: frozenset[str] = EMPTY  # ids
     projects: Mapping[str, int] = field(default_factory=lambda: NOTHING)  # project id → its VMs here
     members: Mapping[str, int] = field(default_factory=lambda: NOTHING)  # placement group id → its VMs here
     storage: HostStorage | None = None
@@ -113,11 +113,11 @@ class VmRequest:
     memory_mib: int
     pools: tuple[PoolFacts, ...] = ()  # none for a move: it writes nothing
     virt_type: str | None = None  # a VM that moves keeps the one that it was started with
-    cpu_features: frozenset[str] = NOBODY
-    bridges: frozenset[str] = NOBODY
+    cpu_features: frozenset[str] = EMPTY
+    bridges: frozenset[str] = EMPTY
     firmware: str | None = None
     local_disk_bytes: int = 0
-    excluded_hosts: frozenset[str] = NOBODY
+    excluded_hosts: frozenset[str] = EMPTY
     only_host: str | None = None
     host_groups: frozenset[str] | None = None  # those of the project; None: all hosts
     project_id: str | None = None
@@ -125,5 +125,5 @@ class VmRequest:
     moves: bool = False  # then migrations in flight count, and its own membership on the excluded host does not
     max_migrations: int = 2  # per host
     keep_room: bool = False  # for one lost host
-    now_s: float = 0.0  # epoch: what ages are told by
+    now_s: float = 0.0  # epoch: ages are counted from it
     max_facts_age_s: float = 60.0

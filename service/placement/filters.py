@@ -1,6 +1,6 @@
 """Filters answer "why not" in words and numbers; None means that the host may take the VM.
 
-Each is told of the host, the request and the cloud. The same questions are asked of all hosts at once in masks.py.
+Each gets the host, the request and the cloud. The same questions are asked of all hosts at once in masks.py.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def fresh_facts(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """Numbers that are too old are no ground for a decision."""
     if host.observed_at_s is None:
         return f"never observed: {host.problem}" if host.problem else "never observed"
-    if told := _too_old("facts", host.observed_at_s, want):
-        return f"{told}: {host.problem}" if host.problem else told
+    if text := _too_old("facts", host.observed_at_s, want):
+        return f"{text}: {host.problem}" if host.problem else text
     storage_at_s = host.storage_observed_at_s
-    if not want.moves and storage_at_s is not None and (told := _too_old("storage facts", storage_at_s, want)):
-        return told
-    return f"does not answer: {host.problem}" if host.problem else None
+    if not want.moves and storage_at_s is not None and (text := _too_old("storage facts", storage_at_s, want)):
+        return text
+    return f"unreachable: {host.problem}" if host.problem else None
 
 
 def virt_type(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
@@ -128,20 +128,20 @@ def migrations(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
 def affinity(host: HostFacts, want: VmRequest, cloud: Cloud) -> str | None:
     """Hard: on a host of another member, if any runs."""
     missed = [rule for rule in hard_rules(want, "affinity") if misses(rule, host, want, cloud)]
-    told = [f"affinity '{rule.name}': its VMs run on {_some(cloud.homes[rule.group_id])}" for rule in missed]
-    return "; ".join(told) or None
+    reasons = [f"affinity '{rule.name}': its VMs run on {_some(cloud.homes[rule.group_id])}" for rule in missed]
+    return "; ".join(reasons) or None
 
 
 def anti_affinity(host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """Hard: on a host of no other member."""
     met = [(rule, others(rule, host, want)) for rule in hard_rules(want, "anti_affinity")]
-    told = [f"anti-affinity '{rule.name}': {count} of its VMs run here" for rule, count in met if count]
-    return "; ".join(told) or None
+    reasons = [f"anti-affinity '{rule.name}': {count} of its VMs run here" for rule, count in met if count]
+    return "; ".join(reasons) or None
 
 
 def pools(_host: HostFacts, want: VmRequest, _cloud: Cloud) -> str | None:
     """CRUSH spreads a pool over all hosts: its fullness rules out the pool, not one host."""
-    return next((told for pool in want.pools if (told := _pool(pool, want)) is not None), None)
+    return next((text for pool in want.pools if (text := _pool(pool, want)) is not None), None)
 
 
 def keep_room(_host: HostFacts, want: VmRequest, cloud: Cloud) -> str | None:
@@ -149,12 +149,12 @@ def keep_room(_host: HostFacts, want: VmRequest, cloud: Cloud) -> str | None:
     memory_left = cloud.free_memory_mib - want.memory_mib
     vcpus_left = cloud.free_vcpus - want.vcpus
     if memory_left < cloud.largest_memory_mib:
-        told = f"{memory_left} MiB would be free in all, {cloud.largest_memory_mib} MiB"
+        text = f"{memory_left} MiB would be free in all, {cloud.largest_memory_mib} MiB"
     elif vcpus_left < cloud.largest_vcpus:
-        told = f"{vcpus_left} vCPU would be free in all, {cloud.largest_vcpus} vCPU"
+        text = f"{vcpus_left} vCPU would be free in all, {cloud.largest_vcpus} vCPU"
     else:
         return None
-    return f"{told} are kept for the loss of the largest host" if want.keep_room else None
+    return f"{text} are kept for the loss of the largest host" if want.keep_room else None
 
 
 def hard_rules(want: VmRequest, kind: str) -> list[GroupRule]:
@@ -228,10 +228,10 @@ NAMES = (SANE, *OF_KIND, *OF_PLACE, *OF_ROOM, *OF_ALL)
 def reasons_against(host: HostFacts, want: VmRequest, cloud: Cloud) -> dict[str, str]:
     """Filter name → why the host cannot take the VM; empty when it can. Nonsense is not calculated with."""
     trouble = nonsense(host)
-    told = {SANE: f"reports nonsense: {trouble}"} if trouble else {}
+    reasons = {SANE: f"reports nonsense: {trouble}"} if trouble else {}
     for filters in (OF_PLACE, OF_ALL) if trouble else (OF_KIND, OF_PLACE, OF_ROOM, OF_ALL):
-        told |= _ask(filters, host, want, cloud)
-    return told
+        reasons |= _ask(filters, host, want, cloud)
+    return reasons
 
 
 def _ask(filters: Mapping[str, Filter], host: HostFacts, want: VmRequest, cloud: Cloud) -> dict[str, str]:

@@ -14,7 +14,7 @@ from service.placement.ranking import Ranking, ranking_of
 from service.placement.scorers import MILLION
 from service.placement.table import HostTable
 
-TOLD = 5  # of the best hosts
+SHOWN = 5  # of the best hosts are kept with the decision
 NO_HOST = HostFacts(host_id="", name="", state="active", observed_at_s=None)  # what is against all minds none
 
 
@@ -50,12 +50,12 @@ def place(table: HostTable, want: VmRequest, policy: Policy) -> Decision:
     if len(table) and (against_all := reasons_against_all(want, cloud)):
         reasons |= dict.fromkeys(against_all, len(table))
         return Decision(policy.algorithm, policy.hash, None, (), reasons, len(table))
-    top = verdicts(table, ranking, ranking.best(TOLD), policy)
+    top = verdicts(table, ranking, ranking.best(SHOWN), policy)
     try:
         chosen = _chosen(table, want, policy, ranking, top)
     except PickFailedError as failure:
-        told = f"{policy.algorithm}: {failure}; decided by {STORAGE_CPU.algorithm}"
-        return replace(place(table, want, STORAGE_CPU), fallback=told)
+        why = f"{policy.algorithm}: {failure}; decided by {STORAGE_CPU.algorithm}"
+        return replace(place(table, want, STORAGE_CPU), fallback=why)
     return Decision(policy.algorithm, policy.hash, chosen, top, reasons, len(table))
 
 
@@ -76,7 +76,7 @@ def _chosen(
 def reasons_against_all(want: VmRequest, cloud: Cloud) -> dict[str, str]:
     """Filter name → why no host may take the VM, whichever it is."""
     asked = {name: check(NO_HOST, want, cloud) for name, check in OF_ALL.items()}
-    return {name: told for name, told in asked.items() if told is not None}
+    return {name: why for name, why in asked.items() if why is not None}
 
 
 def verdicts(table: HostTable, ranking: Ranking, rows: list[int], policy: Policy) -> tuple[Verdict, ...]:

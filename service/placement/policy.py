@@ -45,10 +45,10 @@ class Policy:
         check_weights(self.weights)
         total = math.fsum(self.weights.values())
         whole = {name: round(weight / total * MILLION) for name, weight in self.weights.items() if weight > 0}
-        told = json.dumps([self.algorithm, sorted(whole.items())])
+        canonical = json.dumps([self.algorithm, sorted(whole.items())])
         object.__setattr__(self, "whole_weights", whole)
         object.__setattr__(self, "sum", sum(whole.values()))
-        object.__setattr__(self, "hash", hashlib.sha256(told.encode()).hexdigest()[:16])
+        object.__setattr__(self, "hash", hashlib.sha256(canonical.encode()).hexdigest()[:16])
 
 
 def check_weights(weights: Mapping[str, float]) -> None:

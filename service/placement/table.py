@@ -1,7 +1,7 @@
 """All hosts as columns, kept up to date row by row. Rows are in the order of the hosts' names.
 
-Whoever ranks the hosts for a request remembers the ranking here and, at the next request of the same shape, looks only
-at the rows that changed since. Not safe for several threads at once: its owner has a lock.
+A ranking of the hosts for a request is remembered here: the next request of the same shape looks only at the rows that
+changed since. Not safe for several threads at once: its owner has a lock.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class HostTable:
         return tuple(self._facts[row].name for row in rows[:HOMES_TOLD])
 
     def _write(self, row: int, host: HostFacts, before: HostFacts | None) -> None:
-        """Calculate the row anew."""
+        """Calculate the row again."""
         self.columns.by_host[row] = INVALID_ROW if nonsense(host) else numbers_of(host, self._kind(host))
         for pool, shares in self.columns.reads.items():
             shares[row] = self._reads(row, pool)

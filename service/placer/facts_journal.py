@@ -2,8 +2,8 @@
 
 A process keeps one journal, and numbers the states of its table in it. Its requests only append to a list in memory; a
 thread of its own packs and writes what is there, so a process that dies takes the last second along. The file is
-bounded in hours and bytes: the oldest goes first, and with it what can be told of the decisions of its time. Where it
-cannot be written, nothing else stops: what waits is forgotten, and the journal begins anew with all hosts.
+bounded in hours and bytes: the oldest goes first, and with it what is known of the decisions of its time. Where it
+cannot be written, nothing else stops: what waits is forgotten, and the journal begins again with all hosts.
 """
 
 from __future__ import annotations
@@ -86,19 +86,19 @@ class FactsJournal:
         self._append(Change(self.number + 1, tuple(hosts), whole=True))
         self._since_whole, self._whole_at = 0, now_s
 
-    def note_policy(self, policy_hash: str, told: Mapping[str, Json]) -> None:
+    def note_policy(self, policy_hash: str, policy: Mapping[str, Json]) -> None:
         """What the hash stands for, as plain data; once is enough."""
         if policy_hash not in self._known:
             self._known.add(policy_hash)
             with self._lock:
-                self._policies[policy_hash] = dict(told)
+                self._policies[policy_hash] = dict(policy)
 
     def wants_all(self, hosts: int, now_s: float) -> bool:
         """Whether it is time for note_all(), so that a state can be found without reading a day's changes."""
         return now_s - self._whole_at >= WHOLE_EVERY_S or self._since_whole > WHOLE_AFTER * max(hosts, LEAST_CHANGES)
 
     def is_full(self, hosts: int) -> bool:
-        """Whether nobody writes although much is waiting."""
+        """Whether much is waiting and nothing writes it."""
         return self._waiting_hosts > max(MOST_WAITING, TIMES_ALL * hosts)
 
     def forget(self) -> None:
@@ -162,18 +162,18 @@ def hosts_at(db: Database, journal: str, number: int) -> list[HostFacts]:
     hosts: dict[str, HostFacts] = {}
     reached = pages[0].first - 1
     for page in pages:
-        for step, whole, told, ages in _unpacked(page.body):
+        for step, whole, changed, ages in _unpacked(page.body):
             if step > number:
                 break
             if step != reached + 1:
                 raise _gone()
             reached = step
-            hosts = _after({} if whole else hosts, told, ages)
+            hosts = _after({} if whole else hosts, changed, ages)
     return sorted(hosts.values(), key=lambda host: host.name)
 
 
 def policy_of(db: Database, policy_hash: str) -> JsonObject:
-    """What note_policy() was told of the hash. Raises GoneError (`placement.facts_gone`)."""
+    """Return what note_policy() was given for the hash. Raises GoneError (`placement.facts_gone`)."""
     body = facts_pages.read_policy(db, policy_hash)
     if body is None:
         raise _gone()
@@ -185,8 +185,8 @@ def _plain(change: Change) -> list[Json]:
     return [change.number, change.whole, [plain(host) for host in change.hosts], ages]
 
 
-def _after(hosts: dict[str, HostFacts], told: list[Json], ages: list[Json] | None) -> dict[str, HostFacts]:
-    hosts |= {host.host_id: host for host in map(host_facts, told)}
+def _after(hosts: dict[str, HostFacts], changed: list[Json], ages: list[Json] | None) -> dict[str, HostFacts]:
+    hosts |= {host.host_id: host for host in map(host_facts, changed)}
     if ages is None:
         return hosts
     by_name = sorted(hosts.values(), key=lambda host: host.name)

@@ -96,7 +96,7 @@ class Placer:
         if not 0 <= now_s - self._ages_at < self._ages_after_s:
             self._read_ages(now_s)
         if self.journal.is_full(len(self.table)):
-            self.journal.forget()  # whoever decides waits for no other file
+            self.journal.forget()  # a decision waits for no other file
         if self.journal.wants_all(len(self.table), now_s):
             self.journal.note_all(self.table.hosts(), now_s)
 

@@ -15,7 +15,7 @@ from service.views.values import show_epoch, show_named, show_time
 
 
 def show_host(row: Host, seen: HostFacts, for_osds: Reserved, *, to_keepers: bool) -> JsonObject:
-    """A host, with what is promised on it. What was found there names everybody's guests: only its keepers see that."""
+    """Return a host with its allocations. Findings name guests of all projects: only its keepers see them."""
     over = {"vcpus": max(0, -seen.free_vcpus), "memory_mib": max(0, -seen.free_memory_mib)}
     facts = show_facts("facts", row)
     if facts is not None:

@@ -233,5 +233,5 @@ def test_a_screen_is_left_when_its_viewer_goes(cloud, console, screen):
 def test_a_screen_that_does_not_answer_is_told(cloud, console, screen):
     screen.listening.close()
     with opened(console, ticket(cloud, "vnc")) as websocket:
-        assert "does not answer" in last_word(websocket)
+        assert "does not respond" in last_word(websocket)
         assert websocket.close_code == 1011

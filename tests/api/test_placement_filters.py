@@ -76,7 +76,7 @@ def test_a_host_whose_facts_are_old_gets_nothing(one):
 def test_a_host_that_does_not_answer_gets_nothing(one):
     one.host("host1").reachable = False
     one.observe()
-    assert refusal(one, one.create()).startswith("does not answer: ")
+    assert refusal(one, one.create()).startswith("unreachable: ")
 
 
 @pytest.mark.parametrize("storage", [{"op_latency_ms": -5.0}, {"osds": -1}, {"slow_ops": "many"}])

@@ -15,8 +15,8 @@ from service.api.routes import ROUTES
 from service.cli.main import app
 from tests.meta.error_codes import ROOT
 
-# Banned words in service/ and storage/. Lower it when you remove some; it is never raised.
-BANNED_WORDS = 127
+# In service/ and storage/: the old name of a stored member in a migration. Never raise it.
+BANNED_WORDS = 2
 BANNED = re.compile(r"\b(nobody|somebody|everybody|whoever|nought|anew|told|burnt)\b", re.IGNORECASE)
 LONGEST_LINE = 80
 # Verb → the HTTP methods of routes that it may begin the summary of; none: of commands only.

@@ -86,7 +86,7 @@ def test_past_the_point_of_no_return_cancel_is_refused_and_nothing_is_taken_back
 def test_past_the_point_of_no_return_the_job_rolls_forward_through_outages(job_world):
     def flaky():
         if job_world.clock.elapsed_s < 3:
-            raise UnavailableError("host2 does not answer", code="host.unreachable")
+            raise UnavailableError("host2 is unreachable", code="host.unreachable")
 
     def run(job_world, job):
         job.step("make", make, job_world, "a")
@@ -97,7 +97,7 @@ def test_past_the_point_of_no_return_the_job_rolls_forward_through_outages(job_w
     work(job_world, run)
     assert (job_world.view(job).state, job_world.view(job).reason) == (
         "waiting",
-        "host.unreachable: host2 does not answer",
+        "host.unreachable: host2 is unreachable",
     )
     for _ in range(3):
         job_world.clock.elapsed_s += 2

@@ -50,7 +50,7 @@ def some(**facts):
             {},
             "facts are 61 s old, at most 60 s are trusted: no route",
         ),
-        ("fresh_facts", {"problem": "no route"}, {}, "does not answer: no route"),
+        ("fresh_facts", {"problem": "no route"}, {}, "unreachable: no route"),
         (
             "fresh_facts",
             {"storage_observed_at_s": NOW_S - 75},

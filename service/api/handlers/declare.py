@@ -27,4 +27,4 @@ def declare_vm(call: Call[CreateVm]) -> Accepted | Reply:
     }
     if came.job_id is None:
         return Reply({**result, "job": None})
-    return Accepted(came.job_id, told=result)
+    return Accepted(came.job_id, body=result)

@@ -63,4 +63,4 @@ def connect(info: str) -> psycopg.Connection:
         return psycopg.connect(info, autocommit=True)
     except psycopg.OperationalError as error:  # the reason is for the log only: it names the server
         log.warning("database.unreachable", reason=str(error))
-        raise DatabaseLostError("the database does not answer: retry when it is back") from error
+        raise DatabaseLostError("the database does not respond: retry when it is back") from error

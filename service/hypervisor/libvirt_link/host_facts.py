@@ -99,9 +99,9 @@ def _features(connection: libvirt.virConnect, host: etree._Element) -> frozenset
     cpu = host.find("host/cpu")
     if cpu is None:
         return frozenset()
-    told = etree.tostring(cpu, encoding="unicode")
+    described = etree.tostring(cpu, encoding="unicode")
     expand = libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
-    whole = _if_known(connection, lambda: schema.parse(connection.baselineCPU([told], expand)))
+    whole = _if_known(connection, lambda: schema.parse(connection.baselineCPU([described], expand)))
     known = {feature.get("name", "") for feature in cpu.findall("feature")}
     if whole is not None:
         known |= {one.get("name", "") for one in whole.findall("feature") if one.get("policy") != "disable"}

@@ -147,8 +147,8 @@ def _drive(vm: Vm, target: str | None) -> Drive | None:
     for drive in drives:
         if drive.target == target:
             return drive
-    told = f"VM '{vm.name}' has no drive '{target[:80]}': 'nacre vm show {vm.name}' lists them."
-    raise NotFoundError(told, code="drive.not_found")
+    text = f"VM '{vm.name}' has no drive '{target[:80]}': 'nacre vm show {vm.name}' lists them."
+    raise NotFoundError(text, code="drive.not_found")
 
 
 def _new_drive(ctx: Context, vm: Vm) -> Drive:

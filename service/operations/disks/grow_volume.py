@@ -60,8 +60,8 @@ def _grow(ctx: Context, actor: Actor, volume: Volume, size_bytes: int) -> str:
     if volume.state != "ready":
         raise ConflictError(f"Volume '{volume.name}' is {volume.state}.", code="volume.not_ready")
     if size_bytes < before:
-        told = f"The disk has {before} bytes: it can only be made larger, what is cut off would be lost."
-        raise InvalidError(told, code="volume.shrink", errors=(FieldError("size_gib", told),))
+        text = f"The disk has {before} bytes: it can only be made larger, what is cut off would be lost."
+        raise InvalidError(text, code="volume.shrink", errors=(FieldError("size_gib", text),))
     volume_rows.pool_for(ctx, volume.pool)
     quotas.claim(volume.project_id, _difference(volume, size_bytes, before))
     Volume.update(size_bytes=size_bytes).where(Volume.id == volume.id).execute()

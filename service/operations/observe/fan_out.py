@@ -1,7 +1,8 @@
 """One question to very many hosts, asked by few threads: who is slow holds one of his own, who is quick waits for none.
 
 A lane asks one host after the other. One that has waited for an answer for more than a moment no longer counts, and
-another is opened in its place: a hundred hosts that fall silent together delay nobody, and cost that many threads once.
+another is opened in its place: a hundred hosts that fall silent together
+delay no other, and cost that many threads once.
 """
 
 from __future__ import annotations

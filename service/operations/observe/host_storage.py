@@ -35,9 +35,9 @@ def record(ctx: Context, seen: Iterable[HostStorage]) -> None:
     same: list[str] = []
     for row in Host.select(*since):
         trusted = _age_s(row, now) <= ctx.settings.facts_max_age_s
-        told = _told(by_name.get(row.name), row.storage if trusted else None)
-        if not is_same(row.storage, told):
-            _write([row.id], storage=told, storage_observed_at=now)
+        found = _kept(by_name.get(row.name), row.storage if trusted else None)
+        if not is_same(row.storage, found):
+            _write([row.id], storage=found, storage_observed_at=now)
         elif _age_s(row, now) >= ctx.settings.facts_max_age_s * REWRITE_AFTER:
             same.append(row.id)
     _write(same, storage_observed_at=now)
@@ -54,12 +54,12 @@ def _age_s(row: Host, now: datetime) -> float:
     return (now - row.storage_observed_at).total_seconds() if row.storage_observed_at else float("inf")
 
 
-def _told(host: HostStorage | None, before: Mapping[str, Json] | None) -> Seen | None:
+def _kept(host: HostStorage | None, before: Mapping[str, Json] | None) -> Seen | None:
     """As it is kept; None for a host without OSDs."""
     if host is None:
         return None
-    told = codec.encode(host, facts.HostStorage)
-    return told | {name: smoothed((before or {}).get(name), told[name]) for name in LATENCIES}
+    found = codec.encode(host, facts.HostStorage)
+    return found | {name: smoothed((before or {}).get(name), found[name]) for name in LATENCIES}
 
 
 def smoothed(before: float | None, seen: float | None) -> float | None:
@@ -69,25 +69,25 @@ def smoothed(before: float | None, seen: float | None) -> float | None:
         return NO_NUMBER
     if before is None or not _is_sane(before):
         return seen
-    told = math.sqrt(max(before, LEAST_MS) * max(SAME_MS if seen is None else seen, LEAST_MS))
-    return None if seen is None and told < 2 * SAME_MS else round(told, 2)
+    found = math.sqrt(max(before, LEAST_MS) * max(SAME_MS if seen is None else seen, LEAST_MS))
+    return None if seen is None and found < 2 * SAME_MS else round(found, 2)
 
 
 def _is_sane(latency_ms: float | None) -> bool:
     return latency_ms is None or 0 <= latency_ms <= MOST_MS
 
 
-def is_same(kept: Mapping[str, Json] | None, told: Mapping[str, Json] | None) -> bool:
+def is_same(kept: Mapping[str, Json] | None, found: Mapping[str, Json] | None) -> bool:
     """Whether no decision could tell one from the other."""
-    if kept is None or told is None:
-        return kept is told
-    exact = kept.keys() | told.keys()
-    return all(_same_ms(kept.get(name), told.get(name)) for name in LATENCIES) and all(
-        kept.get(name) == told.get(name) for name in exact.difference(LATENCIES)
+    if kept is None or found is None:
+        return kept is found
+    exact = kept.keys() | found.keys()
+    return all(_same_ms(kept.get(name), found.get(name)) for name in LATENCIES) and all(
+        kept.get(name) == found.get(name) for name in exact.difference(LATENCIES)
     )
 
 
-def _same_ms(kept: float | None, told: float | None) -> bool:
-    if kept is None or told is None:
-        return kept is told
-    return abs(kept - told) <= max(SAME_MS, SAME_SHARE * kept)
+def _same_ms(kept: float | None, found: float | None) -> bool:
+    if kept is None or found is None:
+        return kept is found
+    return abs(kept - found) <= max(SAME_MS, SAME_SHARE * kept)

@@ -21,7 +21,7 @@ from service.jobs.job import Job
 from service.json_types import Json, JsonObject
 from service.placement import forecast
 
-AT_ONCE = 200  # hosts of a transaction: nobody waits long behind one
+AT_ONCE = 200  # hosts of a transaction: no writer waits long behind one
 A_MINUTE = timedelta(minutes=1)
 STEPS_OF_A_DAY, HOURS_OF_THE_PAST = DAY_S // ROLLED_S, forecast.DAYS * forecast.HOURS
 SHARES = tuple(one.name for one in facts_of(HostUsage) if one.about.unit == "share")
@@ -137,5 +137,5 @@ def _size(value: object) -> int | None:
 
 
 def _number(value: object) -> float:
-    """As it was told; what is no number is no data."""
+    """Return the value as a number; anything else is no data."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan

@@ -62,7 +62,7 @@ def loads(before: Remembered, now: HostCounters, guests: Mapping[str, float], vc
         return dict.fromkeys(sorted(SHARES))
     capacity_s, busy_s = (now.total_s - last.total_s) * cpus / now.cpus, now.busy_s - last.busy_s
     known = before.guests_s or {}
-    # A guest that came meanwhile began at nought; one that ended took its counter with it.
+    # A guest that came meanwhile began at zero; one that ended took its counter with it.
     guests_s = sum(max(0.0, used_s - known.get(vm_id, 0.0)) for vm_id, used_s in guests.items())
     if not all(map(math.isfinite, (capacity_s, busy_s, guests_s, *guests.values()))):
         return dict.fromkeys(sorted(SHARES), float(NO_NUMBER))
@@ -121,7 +121,7 @@ def _moved(name: str, before: Json, after: Json) -> bool:
     if name not in NOISY or not _is_number(before) or not _is_number(after):
         return bool(before != after)
     step = STEPS.get(UNITS[name], SIZE_STEP * max(abs(before), 1))
-    # A host that has become idle is told so: otherwise the last bit of a load would stay for ever.
+    # A host that has become idle gets a zero: otherwise the last bit of a load would stay for ever.
     return bool(abs(before - after) > step or (after == 0) != (before == 0))
 
 

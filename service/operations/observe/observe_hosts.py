@@ -71,6 +71,6 @@ def _due(ctx: Context, hosts: list[Host]) -> _Round:
 def _knock(ctx: Context, hosts: list[Host]) -> tuple[list[Host], Sights]:
     """Who of these is back, and the others with what is wrong."""
     asked_at, troubles = ctx.clock.now(), ctx.hypervisors.reach([endpoint(host) for host in hosts])
-    told = [(host, troubles[endpoint(host)]) for host in hosts]
-    back = [host for host, trouble in told if trouble is None]
-    return back, [(host.id, Sight(asked_at, None, trouble)) for host, trouble in told if trouble is not None]
+    answers = [(host, troubles[endpoint(host)]) for host in hosts]
+    back = [host for host, trouble in answers if trouble is None]
+    return back, [(host.id, Sight(asked_at, None, trouble)) for host, trouble in answers if trouble is not None]

@@ -13,7 +13,7 @@ from service.operations.observe.observation import Answer, Sight, Sights
 from service.operations.on_host.domain_spec import endpoint
 
 AT_ONCE = 100
-PATIENCE_S = 20.0  # nobody has answered for so long: who is still asked counts as silent
+PATIENCE_S = 20.0  # without any answer for so long, hosts still being asked count as unreachable
 
 
 def look_at(ctx: Context, hosts: list[Host]) -> Iterator[Sights]:

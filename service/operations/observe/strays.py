@@ -28,7 +28,7 @@ def strays(
 
 
 def foreign(domains: Iterable[DomainState]) -> list[JsonObject]:
-    """Domains that somebody else made: what `nacre vm adopt` may take over."""
+    """Domains that Nacre did not make: what `nacre vm adopt` may take over."""
     return [
         {
             "vm_id": domain.vm_id,

@@ -1,6 +1,6 @@
-"""Write down what looks at hosts have told: of the hosts, and of the VMs that should be on them.
+"""Write down what observations have found: of the hosts, and of the VMs that should be on them.
 
-A few hosts at a time, each time in a transaction of its own, so that nobody who wants to write waits for a whole round.
+A few hosts at a time, each time in a transaction of its own, so that no other writer waits for a whole round.
 What has not changed beyond rounding is not written, but for the time. Only a VM that no job was at work on since the
 look began is judged: what a job does to it is the job's to record, and what was seen before its end may be over.
 """

@@ -29,7 +29,7 @@ def password(ctx: Context, vm: Vm) -> str:
 def set_again(ctx: Context, vm_id: str) -> None:
     """After a start or a move, which lock the console: what was opened and has not expired is open again.
 
-    A start or a move is none the worse for a host that does not answer to this: a new password is there for the asking.
+    A start or a move is none the worse for an unreachable host: a new password is there for the asking.
     """
     vm = queries.by_id(Vm, vm_id)
     if vm.host is None or vm.vnc_expires_at is None or vm.vnc_expires_at <= ctx.clock.now():

@@ -12,7 +12,7 @@ from service.errors import ConflictError, FieldError
 from service.operations.placement import placement_groups
 from service.operations.placement.placement_rules import Tie, clash, label, on_the_way
 from service.operations.rows.sizes import memory_on_host
-from service.placement.facts import NOBODY, GroupRule, PoolFacts, VmRequest
+from service.placement.facts import EMPTY, GroupRule, PoolFacts, VmRequest
 from service.placer import placement_inputs
 from service.placer.placement_inputs import SeenPool
 
@@ -88,7 +88,7 @@ def _cpu_features(ctx: Context, vm: Vm, source: Host | None) -> frozenset[str]:
     A running guest keeps the CPU model of its start: its host's, unless it is a named or an emulated one.
     """
     if source is None or vm.virt_type != "kvm" or ctx.settings.guest_cpu_model:
-        return NOBODY
+        return EMPTY
     return frozenset((source.hardware or {}).get("cpu_features", ()))
 
 

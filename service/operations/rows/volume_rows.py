@@ -37,11 +37,11 @@ def ready_image(image_ref: str, field: str, scope: Scope, *, kind: str) -> Image
     """The image that a body names, fit to be a disk or to lie in a drive. Raises InvalidError, ConflictError."""
     image = queries.referenced(Image, image_ref, field, scope)
     if image.kind != kind:
-        told = {
+        text = {
             "disk": f"Image '{image.name}' is an ISO: put it into a drive.",
             "iso": f"Image '{image.name}' is no ISO: a drive takes nothing else.",
         }[kind]
-        raise InvalidError(told, code="image.wrong_kind", errors=(FieldError(field, told),))
+        raise InvalidError(text, code="image.wrong_kind", errors=(FieldError(field, text),))
     if image.state != "ready":
         raise ConflictError(f"Image '{image.name}' is {image.state}: wait until it is ready.", code="image.not_ready")
     return image
@@ -51,8 +51,8 @@ def size_of(new: NewDisk, image: Image | None, *, otherwise: int | None = None) 
     """The size in bytes that is asked for, else `otherwise`, else the image's. Raises InvalidError."""
     size_bytes = new.size_bytes or otherwise or (image.size_bytes if image else None)
     if size_bytes is None:
-        told = "A blank disk needs a size."
-        raise InvalidError(told, code="volume.no_size", errors=(FieldError("size_gib", told),))
+        text = "A blank disk needs a size."
+        raise InvalidError(text, code="volume.no_size", errors=(FieldError("size_gib", text),))
     if image is not None and size_bytes < least_for(image):
         raise InvalidError(
             f"A disk of {size_bytes} bytes is too small for image '{image.name}', which needs {least_for(image)}: "
@@ -72,8 +72,8 @@ def pool_for(ctx: Context, name: str | None) -> str:
     if name is not None and name != ctx.settings.vm_pool:
         seen = queries.pool(name)
         if seen is None or not seen.for_vms:
-            told = f"There is no pool '{name[:80]}' for disks: 'nacre pool list' shows them, 'nacre pool add' adds one."
-            raise InvalidError(told, code="pool.not_found", errors=(FieldError("pool", told),))
+            text = f"There is no pool '{name[:80]}' for disks: 'nacre pool list' shows them, 'nacre pool add' adds one."
+            raise InvalidError(text, code="pool.not_found", errors=(FieldError("pool", text),))
     chosen = name or ctx.settings.vm_pool
     seen = queries.pool(chosen)
     if seen is not None and seen.facts["full"]:
@@ -145,8 +145,8 @@ def disk_of(vm: Vm, disk: str) -> Volume:
     for volume in queries.volumes(vm):
         if volume.target is not None and disk in (volume.target, volume.name, volume.id):
             return volume
-    told = f"VM '{vm.name}' has no disk '{disk[: queries.LONGEST_ECHO]}': 'nacre vm show {vm.name}' lists them."
-    raise NotFoundError(told, code="disk.not_found")
+    text = f"VM '{vm.name}' has no disk '{disk[: queries.LONGEST_ECHO]}': 'nacre vm show {vm.name}' lists them."
+    raise NotFoundError(text, code="disk.not_found")
 
 
 def forget(volume_id: str) -> None:

@@ -56,7 +56,7 @@ def run(ctx: Context, job: Job) -> None:
 def settle(ctx: Context, vm_id: str, source_id: str, target_id: str) -> None:
     """Cancel a migration under way, check where the VM runs, and record it.
 
-    Raises UnavailableError, to be retried, while a host does not answer or both still have the domain.
+    Raises UnavailableError, to be retried, while a host is unreachable or both still have the domain.
     """
     source, target = (ctx.hypervisors.on(endpoint(queries.by_id(Host, host_id))) for host_id in (source_id, target_id))
     source.cancel_migration(vm_id)

@@ -1,4 +1,4 @@
-"""round_robin: hosts take turns. The turn is read off the hosts: whoever has the fewest VMs is next, by name.
+"""round_robin: hosts take turns. The turn is read off the hosts: the one with the fewest VMs is next, by name.
 
 So there is no cursor that processes would have to share, that a crash would lose, or that a replay would have to know;
 and a host that was passed over, or that VMs have left, catches up.

@@ -246,8 +246,8 @@ def test_a_vm_that_makes_no_sense_is_refused_and_nothing_is_left(cloud, more):
     cloud.assert_clean(vms=0)
 
 
-def test_a_root_disk_that_is_too_small_is_refused(cloud):
-    cloud.done(cloud.upload(bytes(2 * GIB), name="large", format="raw"))
+def test_a_root_disk_that_is_too_small_is_refused(cloud, qcow2):
+    cloud.done(cloud.upload(qcow2(size="2G"), name="large", format="qcow2"))
     expect(cloud.create(image="large"), 422, "flavor.disk_too_small")
     expect(cloud.create(image="large", root={"size_gib": 1}), 422, "volume.too_small")
     cloud.make_vm(image="large", root={"size_gib": 2})

@@ -304,9 +304,9 @@ def test_a_full_pool_takes_no_new_disk(cloud):
     expect(attach(cloud), 409, "pool.full")
 
 
-def test_a_disk_smaller_than_its_image_is_refused(cloud):
+def test_a_disk_smaller_than_its_image_is_refused(cloud, qcow2):
     cloud.make_vm()
-    cloud.done(cloud.upload(bytes(2 * GIB), name="large", format="raw"))
+    cloud.done(cloud.upload(qcow2(size="2G"), name="large", format="qcow2"))
     expect(attach(cloud, image="large", size_gib=1), 422, "volume.too_small")
 
 

@@ -76,8 +76,8 @@ def path_of(route: Route) -> str:
 
 
 def operation_id(route: Route) -> str:
-    """Return the unique name: module and function of the handler."""
-    return f"{_module(route)}.{inspect.unwrap(route.handler).__name__}"
+    """Return the unique name: module and function of the handler, which may end in `_` where Python has the name."""
+    return f"{_module(route)}.{inspect.unwrap(route.handler).__name__}".rstrip("_")
 
 
 def refusals(route: Route) -> list[int]:

@@ -9,19 +9,19 @@ from service.edge import paging
 from service.edge.call import Call, Reply
 from service.edge.models import GIB, ListNamed
 from service.operations.catalogue import flavors, networks
-from service.views.catalogue import show_flavor, show_network
+from service.views import catalogue as views
 from service.views.pools import show_storage
 
 
 def list_flavors(call: Call[None, ListNamed]) -> Reply:
     """List flavors."""
     found = paging.equal(call, queries.readable(Flavor, call.actor.scope), name=Flavor.name)
-    return paging.named(call, found, Flavor, paging.each(show_flavor))
+    return paging.named(call, found, Flavor, paging.each(views.show_flavor))
 
 
-def one_flavor(call: Call) -> Reply:
+def show_flavor(call: Call) -> Reply:
     """Show a flavor."""
-    return Reply(show_flavor(queries.get(Flavor, call.ref, call.actor.scope)))
+    return Reply(views.show_flavor(queries.get(Flavor, call.ref, call.actor.scope)))
 
 
 def create_flavor(call: Call[CreateFlavor]) -> Reply:
@@ -35,7 +35,7 @@ def create_flavor(call: Call[CreateFlavor]) -> Reply:
         max_memory_mib=body.max_memory_mib or body.memory_mib,
         disk_bytes=body.disk_gib * GIB,
     )
-    return Reply(show_flavor(flavors.create(call.ctx, call.actor, new)), status=201)
+    return Reply(views.show_flavor(flavors.create(call.ctx, call.actor, new)), status=201)
 
 
 def delete_flavor(call: Call) -> Reply:
@@ -47,12 +47,12 @@ def delete_flavor(call: Call) -> Reply:
 def list_networks(call: Call[None, ListNamed]) -> Reply:
     """List guest networks."""
     found = paging.equal(call, queries.readable(Network, call.actor.scope), name=Network.name)
-    return paging.named(call, found, Network, paging.each(show_network))
+    return paging.named(call, found, Network, paging.each(views.show_network))
 
 
-def one_network(call: Call) -> Reply:
+def show_network(call: Call) -> Reply:
     """Show a guest network."""
-    return Reply(show_network(queries.get(Network, call.ref, call.actor.scope)))
+    return Reply(views.show_network(queries.get(Network, call.ref, call.actor.scope)))
 
 
 def create_network(call: Call[CreateNetwork]) -> Reply:
@@ -67,7 +67,7 @@ def create_network(call: Call[CreateNetwork]) -> Reply:
         last_address=str(body.last_address),
         dns=tuple(str(address) for address in body.dns),
     )
-    return Reply(show_network(networks.create(call.ctx, call.actor, new)), status=201)
+    return Reply(views.show_network(networks.create(call.ctx, call.actor, new)), status=201)
 
 
 def delete_network(call: Call) -> Reply:

@@ -14,13 +14,13 @@ from service.operations.placement import algorithms
 from service.views.hosts import show_host_group
 
 
-def listing(call: Call[None, ListNamed]) -> Reply:
+def list_(call: Call[None, ListNamed]) -> Reply:
     """List host groups with their hosts."""
     found = paging.equal(call, queries.readable(HostGroup, call.actor.scope), name=HostGroup.name)
     return paging.named(call, found, HostGroup, paging.each(_with_hosts))
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a host group."""
     return _shown(queries.get(HostGroup, call.ref, call.actor.scope))
 

@@ -18,13 +18,13 @@ from service.placer.new_placer import reservation_rules
 from service.views.hosts import show_host
 
 
-def listing(call: Call[None, ListHosts]) -> Reply:
+def list_(call: Call[None, ListHosts]) -> Reply:
     """List hosts with their allocations."""
     found = paging.equal(call, queries.readable(Host, call.actor.scope), name=Host.name, state=Host.state)
     return paging.named(call, found, Host, functools.partial(_shown, call))
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a host."""
     return Reply(_shown(call, [queries.get(Host, call.ref, call.actor.scope)])[0])
 

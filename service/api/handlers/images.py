@@ -28,14 +28,14 @@ def described(body: CreateImage | CreateUpload) -> NewImage:
     )
 
 
-def listing(call: Call[None, ListImages]) -> Reply:
+def list_(call: Call[None, ListImages]) -> Reply:
     """List images that the caller may use."""
     found = queries.readable(Image, call.actor.scope)
     columns = {"name": Image.name, "state": Image.state, "kind": Image.kind, "visibility": Image.visibility}
     return paging.named(call, paging.equal(call, found, **columns), Image, paging.each(show_image))
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show an image."""
     return _in_full(call, queries.get(Image, call.ref, call.actor.scope))
 

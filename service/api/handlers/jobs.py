@@ -14,7 +14,7 @@ from service.operations.upkeep.purge_jobs import ROUNDS
 from service.views.jobs import show_job
 
 
-def listing(call: Call[None, ListJobs]) -> Reply:
+def list_(call: Call[None, ListJobs]) -> Reply:
     """List jobs, newest first; `rounds=true` includes the service's periodic jobs."""
     rounds = call.query.rounds
     found = visible_jobs(call.actor.scope, except_kinds=() if rounds else ROUNDS)
@@ -22,7 +22,7 @@ def listing(call: Call[None, ListJobs]) -> Reply:
     return paging.page(call, found, key=Job.id, sorts={"created_at": Job.created_at}, show=_shown)
 
 
-def one(call: Call[None, Waiting]) -> Accepted:
+def show(call: Call[None, Waiting]) -> Accepted:
     """Show a job; with `wait`, after it has ended or that many seconds have passed."""
     return Accepted(visible_job(call.ref, call.actor.scope).id, is_new=False)
 

@@ -18,7 +18,7 @@ from service.db.tables import Project, User
 from service.edge.call import Call, Reply
 from service.edge.paging import each, equal, named
 from service.operations.people import login, tokens, users
-from service.views.people import show_token, show_user
+from service.views import people as views
 from service.views.values import show_named, show_time
 
 HASHING = "Too many password checks are running: try again in a moment."
@@ -67,12 +67,12 @@ def change_own_password(call: Call[ChangeOwnPassword]) -> Reply:
 def list_users(call: Call[None, ListUsers]) -> Reply:
     """List users."""
     found = equal(call, User.select(), name=User.name, role=User.role)
-    return named(call, found, User, each(show_user))
+    return named(call, found, User, each(views.show_user))
 
 
-def one_user(call: Call) -> Reply:
+def show_user(call: Call) -> Reply:
     """Show a user with the user's projects."""
-    return Reply(show_user(queries.get(User, call.ref, call.actor.scope)))
+    return Reply(views.show_user(queries.get(User, call.ref, call.actor.scope)))
 
 
 def create_user(call: Call[CreateUser]) -> Reply:
@@ -81,7 +81,7 @@ def create_user(call: Call[CreateUser]) -> Reply:
     password = body.password.get_secret_value() if body.password is not None else None
     new = users.NewUser(name=body.name, role=body.role, password=password, projects=tuple(body.projects))
     with call.slots.logins.one(HASHING):
-        return Reply(show_user(users.create(call.ctx, call.actor, new)), status=201)
+        return Reply(views.show_user(users.create(call.ctx, call.actor, new)), status=201)
 
 
 def update_user(call: Call[UpdateUser]) -> Reply:
@@ -90,7 +90,7 @@ def update_user(call: Call[UpdateUser]) -> Reply:
     password = body.password.get_secret_value() if body.password is not None else None
     changes = users.Changes(role=body.role, disabled=body.disabled, password=password)
     with call.slots.logins.one(HASHING):
-        return Reply(show_user(users.change(call.ctx, call.actor, call.ref, changes)))
+        return Reply(views.show_user(users.change(call.ctx, call.actor, call.ref, changes)))
 
 
 def delete_user(call: Call) -> Reply:
@@ -108,7 +108,7 @@ def list_tokens(call: Call[None, ListTokens]) -> Reply:
         if user is None or (call.actor.role != "admin" and user.id != user_id):
             raise queries.not_found("user", asked.user)
         user_id = user.id
-    return Reply({"items": [show_token(token) for token in people.valid_tokens(user_id, call.ctx.clock.now())]})
+    return Reply({"items": [views.show_token(token) for token in people.valid_tokens(user_id, call.ctx.clock.now())]})
 
 
 def create_token(call: Call[CreateToken]) -> Reply:
@@ -122,7 +122,7 @@ def create_token(call: Call[CreateToken]) -> Reply:
         lifetime=None if body.expires_in_s is None else timedelta(seconds=body.expires_in_s),
     )
     token, secret = tokens.issue(call.ctx, call.actor, new)
-    return Reply({**show_token(token), "token": secret}, status=201)
+    return Reply({**views.show_token(token), "token": secret}, status=201)
 
 
 def revoke_token(call: Call) -> Reply:

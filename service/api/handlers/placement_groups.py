@@ -11,14 +11,14 @@ from service.operations.placement import placement_groups
 from service.views.placement_groups import show_placement_groups
 
 
-def listing(call: Call[None, ListPlacementGroups]) -> Reply:
+def list_(call: Call[None, ListPlacementGroups]) -> Reply:
     """List placement groups with their VMs, hosts and status."""
     found = queries.readable(PlacementGroup, call.actor.scope)
     found = paging.equal(call, found, name=PlacementGroup.name, kind=PlacementGroup.kind)
     return paging.named(call, found, PlacementGroup, show_placement_groups)
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a placement group."""
     return Reply(show_placement_groups([queries.get(PlacementGroup, call.ref, call.actor.scope)])[0])
 

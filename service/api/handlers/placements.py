@@ -17,7 +17,7 @@ from service.views.placements import show_decision, show_kept_placements
 MOST_LEFT = 100  # hosts listed in a simulation
 
 
-def listing(call: Call[None, ListPlacements]) -> Reply:
+def list_(call: Call[None, ListPlacements]) -> Reply:
     """List placement decisions, newest first."""
     found, asked = placements.readable(call.actor.scope), call.query
     if asked.vm is not None:  # a deleted VM can be given by id only
@@ -30,7 +30,7 @@ def listing(call: Call[None, ListPlacements]) -> Reply:
     return paging.page(call, found, key=Placement.id, sorts=sorts, show=show_kept_placements)
 
 
-def one(call: Call[None, AskPlacement]) -> Reply:
+def show(call: Call[None, AskPlacement]) -> Reply:
     """Show a placement decision: the best five hosts, and why others failed.
 
     With `full` it has the verdict on every host, from the facts at the time of the decision.

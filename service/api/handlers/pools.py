@@ -12,7 +12,7 @@ from service.operations.catalogue import add_pool, remove_pool
 from service.views.pools import show_pool
 
 
-def listing(call: Call[None, ListPools]) -> Reply:
+def list_(call: Call[None, ListPools]) -> Reply:
     """List pools for block devices: those in use and those that can be added."""
     found = paging.equal(call, Pool.select(), name=Pool.name)
 
@@ -22,7 +22,7 @@ def listing(call: Call[None, ListPools]) -> Reply:
     return paging.page(call, found, key=Pool.name, sorts={"name": Pool.name}, show=show)
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a pool."""
     row = Pool.get_or_none(Pool.name == call.ref)
     if row is None:

@@ -15,13 +15,13 @@ from service.views.values import show_named
 FILTERS = ("actor", "action", "object_kind", "object_id", "object_name", "request_id")
 
 
-def listing(call: Call[None, ListNamed]) -> Reply:
+def list_(call: Call[None, ListNamed]) -> Reply:
     """List projects that the caller may see."""
     found = equal(call, queries.readable(Project, call.actor.scope), name=Project.name)
     return named(call, found, Project, each(show_project))
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a project with its quotas, host groups and members."""
     project = queries.get(Project, call.ref, call.actor.scope)
     groups, members = people.host_groups_of(project.id), people.members_of(project.id)

@@ -24,13 +24,13 @@ def create(call: Call[CreateUpload]) -> Reply:
     return _shown(call.ctx, upload, status=201)
 
 
-def listing(call: Call[None, ListUploads]) -> Reply:
+def list_(call: Call[None, ListUploads]) -> Reply:
     """List uploads with the number of bytes received."""
     found = paging.equal(call, uploads.readable(call.actor.scope), name=Upload.name)
     return paging.named(call, found, Upload, paging.each(lambda row: show_upload(row, uploads.offset(call.ctx, row))))
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show an upload with the number of bytes received."""
     return _shown(call.ctx, uploads.get(call.actor, call.ref))
 

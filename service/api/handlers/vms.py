@@ -31,14 +31,14 @@ from service.views.placements import show_placement
 from service.views.vms import show_vm_in_full, show_vms
 
 
-def listing(call: Call[None, ListVms]) -> Reply:
+def list_(call: Call[None, ListVms]) -> Reply:
     """List VMs, without their disks."""
     found = paging.equal(call, queries.readable(Vm, call.actor.scope), name=Vm.name, observed_state=Vm.observed_state)
     found = paging.related(call, found, host=Vm.host, flavor=Vm.flavor, image=Vm.image)
     return paging.named(call, found, Vm, show_vms)
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a VM with its disks and network cards."""
     return Reply(show_vm_in_full(queries.get(Vm, call.ref, call.actor.scope)))
 

@@ -14,14 +14,14 @@ from service.operations.rows import volume_rows
 from service.views.volumes import show_volume, show_volumes
 
 
-def listing(call: Call[None, ListVolumes]) -> Reply:
+def list_(call: Call[None, ListVolumes]) -> Reply:
     """List data volumes, attached or not."""
     found = queries.readable(Volume, call.actor.scope).where(Volume.role == "data")
     found = paging.equal(call, found, name=Volume.name, pool=Volume.pool, state=Volume.state)
     return paging.named(call, paging.related(call, found, vm=Volume.vm), Volume, show_volumes)
 
 
-def one(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Show a data volume."""
     return Reply(show_volume(volume_rows.data_volume(call.ref, call.actor.scope)))
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def cluster_facts(lab: LabSpec) -> dict[str, Any]:
     return dict(json.loads((lab.folder / "control/cluster.json").read_text()))
 
 
-def settings(lab: LabSpec) -> dict[str, str | int]:
-    """The service's settings for this lab."""
+def settings(lab: LabSpec) -> dict[str, Any]:
+    """The service's settings: those of the lab's own `settings.toml`, and where the lab has put everything."""
     control, state = lab.folder / "control", lab.folder / "service"
     return {
+        **_own_settings(lab.folder / "settings.toml"),
         "state_dir": str(state),
         "listen_address": str(lab.control_address),
         "listen_port": PORT,
@@ -50,7 +52,16 @@ def settings(lab: LabSpec) -> dict[str, str | int]:
     }
 
 
-def to_toml(values: dict[str, str | int]) -> str:
+def _own_settings(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} is no TOML ({error}): correct it, then run `make up` again.") from error
+
+
+def to_toml(values: dict[str, Any]) -> str:
     """Flat settings as TOML; a JSON string is a TOML string, too."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 

@@ -1,8 +1,12 @@
-"""Time budget of a run of pytest: `--budget 'lab 14'` (minutes). Passing over it changes a line of the summary only."""
+"""Time budget of a run of pytest: `--budget 'lab 14'` (minutes). Passing over it changes a line of the summary only.
+
+`--budget 'unit 10 cpu'` counts the minutes of CPU that the run and all its processes take, whatever runs beside them.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import NamedTuple, NoReturn
 
@@ -16,13 +20,15 @@ class Budget(NamedTuple):
 
     name: str
     seconds: float
+    of_cpu: bool = False
 
 
 def parse(text: str) -> Budget:
-    """Read `NAME MINUTES`; argparse.ArgumentTypeError when it is not that."""
-    name, _, minutes = text.rpartition(" ")
+    """Read `NAME MINUTES [cpu]`; argparse.ArgumentTypeError when it is not that."""
+    words = text.removesuffix(" cpu")
+    name, _, minutes = words.rpartition(" ")
     try:
-        return Budget(name.strip() or _refuse(text), float(minutes) * 60)
+        return Budget(name.strip() or _refuse(text), float(minutes) * 60, words != text)
     except ValueError:
         _refuse(text)
 
@@ -31,7 +37,8 @@ def line(budget: Budget, took_s: float) -> str:
     """Return the line of the summary that compares a run's time with its budget."""
     over_s = took_s - budget.seconds
     verdict = f" OVER by {duration(over_s)}:" if over_s > 0 else ""
-    return f"budget: {budget.name}{verdict} {duration(took_s)} of {duration(budget.seconds)}"
+    unit = " CPU" if budget.of_cpu else ""
+    return f"budget: {budget.name}{verdict} {duration(took_s)} of {duration(budget.seconds)}{unit}"
 
 
 def duration(seconds: float) -> str:
@@ -44,7 +51,9 @@ def duration(seconds: float) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Called by pytest."""
-    parser.addoption("--budget", type=parse, metavar="'NAME MINUTES'", help="tell how the time of this run compares")
+    parser.addoption(
+        "--budget", type=parse, metavar="'NAME MINUTES [cpu]'", help="tell how the time of this run compares"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +65,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Called by pytest, after the last test."""
     budget = config.getoption("--budget")
     if budget is not None:
-        terminalreporter.write_line(line(budget, time.monotonic() - config.stash[BEGAN_S]))
+        took_s = sum(os.times()[:4]) if budget.of_cpu else time.monotonic() - config.stash[BEGAN_S]
+        terminalreporter.write_line(line(budget, took_s))
 
 
 def _refuse(text: str) -> NoReturn:

@@ -36,7 +36,7 @@ def test_a_screen_is_locked_until_a_password_is_set(here: Hypervisor, running: D
 
 def test_a_password_ends_by_itself(here: Hypervisor, running: DomainSpec) -> None:
     display = screen(here, running)
-    here.set_vnc_password(running.vm_id, PASSWORD, expires_at=datetime.now(UTC) + timedelta(seconds=4))
+    here.set_vnc_password(running.vm_id, PASSWORD, expires_at=datetime.now(UTC) + timedelta(seconds=10))
     assert lets_in(display, PASSWORD)
     deadline = time.monotonic() + PATIENCE_S
     while lets_in(display, PASSWORD):

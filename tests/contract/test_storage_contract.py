@@ -33,10 +33,9 @@ def test_an_unknown_pool_is_not_found_by_every_verb(storage: Storage, names: Nam
 
 
 def test_a_pool_that_allows_everything_passes_its_check_and_keeps_nothing_of_it(storage: Storage) -> None:
-    before = storage.volumes("vms")
     storage.check_pool("vms")
     storage.check_pool("vms")
-    assert storage.volumes("vms") == before
+    assert [ref.name for ref in storage.volumes("vms") if ref.name in ("nacre-check", "nacre-check-clone")] == []
 
 
 def test_a_pool_that_is_not_there_fails_its_check(storage: Storage) -> None:

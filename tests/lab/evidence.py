@@ -61,9 +61,14 @@ def keep(test: str, when: str, failure: str) -> None:
         _write(folder / "control-journal.txt", lambda machine=machine: machine.run(CONTROL_JOURNAL))  # type: ignore[misc]
     _write(folder / "ceph-s.txt", lambda: _said(whole_lab.ceph_command(spec, "-s")))
     _write(folder / "ceph-health-detail.txt", lambda: _said(whole_lab.ceph_command(spec, "health", "detail")))
-    _write(folder / "jobs.json", lambda: json.dumps(nacre(spec, "job", "list", "--rounds", "--limit", "100"), indent=1))
+    _write(folder / "jobs.json", lambda: _jobs(spec))
+    _write(folder / "rounds.json", lambda: _jobs(spec, "--rounds"))
     for log in sorted((spec.folder / "logs").glob("*.log")):
         _write(folder / log.name, lambda log=log: _tail(log))  # type: ignore[misc]
+
+
+def _jobs(spec: LabSpec, *options: str) -> str:
+    return json.dumps(nacre(spec, "job", "list", *options, "--limit", "100"), indent=1)
 
 
 def _keep_host(machine: Machine, folder: Path) -> None:

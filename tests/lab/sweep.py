@@ -7,11 +7,11 @@ import re
 from lab import store
 from lab.machines import all_machines
 from storage.refs import ImageRef, VolumeRef
-from tests.lab.agreement import foreign
+from tests.lab.agreement import OF_CONTRACT_SUITES, foreign
 from tests.lab.cloud import Cloud
 from tests.lab.whole_lab import WholeLab
 
-MARK = re.compile(r"t[0-9a-f]{8}\b.*")  # the names of both suites
+MARK = re.compile(r"t[0-9a-f]{8}\b.*")  # names that tests give through the API
 VM_VOLUME = re.compile(r"vm-[0-9a-f-]{36}-\d+")  # one that no VM has was leaked, and was told then
 IMAGE_DEVICE = re.compile(r"image-[0-9a-f-]{36}")
 LIBVIRT_UNITS = (
@@ -60,8 +60,8 @@ def _end_unknown_domains(lab: WholeLab, cloud: Cloud) -> None:
 
 def _remove_contract_devices(lab: WholeLab) -> None:
     for ref in lab.storage.volumes("vms"):
-        if MARK.fullmatch(ref.name):
+        if OF_CONTRACT_SUITES.fullmatch(ref.name):
             lab.storage.remove_volume(ref)
     for ref in lab.storage.volumes("images"):
-        if MARK.fullmatch(ref.name):
+        if OF_CONTRACT_SUITES.fullmatch(ref.name):
             lab.storage.remove_image(ImageRef(ref.pool, ref.name))

@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from lab.deploy import ANSIBLE, PLAYBOOK
 from lab.inventory import LAB_VARIABLES
 from lab.spec import CHECKOUT
 from tests.lab.sweep import MON
 from tests.lab.whole_lab import WholeLab
+
+pytestmark = pytest.mark.beside
 
 SETTING = "nacre_osd_memory_target_bytes"
 OTHER_BYTES = 1_000_000_000

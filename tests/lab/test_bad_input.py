@@ -47,6 +47,7 @@ def full_pool(cloud: Cloud) -> Iterator[None]:
         eventually("the pool is seen with room", lambda: not pool(cloud)["full"])
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_full_pool_refuses_creates_and_lets_delete(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.create())
     with full_pool(cloud):

@@ -18,6 +18,8 @@ from tests.lab.cloud import Cloud
 from tests.lab.patience import eventually
 from tests.lab.sweep import LIBVIRT_UNITS
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 GIANT_MIB = 65536  # more than any host has
 HEAL_S = 240
 

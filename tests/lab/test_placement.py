@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from lab import health
 from lab.background import busy
 from lab.machine import Machine
@@ -20,6 +22,8 @@ from storage.refs import VolumeRef
 from tests.lab.cloud import FLAVOR, Cloud
 from tests.lab.patience import eventually
 from tests.lab.whole_lab import IMAGE
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 SLOW_WRITES = 20  # a second: less than guests write there, so each waits for seconds
 SLOW_KBIT_S = 1000  # half of what guests write there

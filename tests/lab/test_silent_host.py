@@ -23,6 +23,8 @@ from service.worker.loop import Worker
 from tests.lab.patience import eventually
 from tests.lab.whole_lab import WholeLab
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 
 class Rounds:
     """Looks at the lab's hosts, one round at a time."""

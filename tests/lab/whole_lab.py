@@ -1,4 +1,7 @@
-"""The lab under test: brought up before anything is collected, taken down at the end by whoever brought it up."""
+"""The lab under test: brought up before anything is collected, taken down at the end by the run that brought it up.
+
+Several runs may share it (tests/lab/turns.py): what is there for all of them goes with the last.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ from lab.service import cluster_facts, nacre
 from lab.spec import CHECKOUT, LabSpec
 from storage.ceph.backend import CephStorage
 from storage.refs import ImageRef, VolumeRef
+from tests.lab.turns import Turns
 
 WANTED = "NACRE_TEST_LAB" in os.environ
 NAME = os.environ.get("NACRE_TEST_LAB", "test")
-LAST_STAGE = "image"
+LAST_STAGE = "control"
+# What the service sees of hosts and pools, tests wait for: it looks more often than by default.
+SETTINGS = "facts_interval_s = 3\nfacts_max_age_s = 30\n"
 IMAGE = "mini"
 # The disk of the hypervisor contract's guest: no VM's, so that nobody but that suite uses it.
 GUEST_DISK = VolumeRef("vms", "contract-guest")
@@ -35,6 +41,7 @@ class WholeLab:
     spec: LabSpec
     machines: tuple[Machine, ...]
     storage: CephStorage
+    turns: Turns
     ours: bool
 
     def machine(self, name: str) -> Machine:
@@ -44,31 +51,36 @@ class WholeLab:
 
 @functools.cache
 def bring_up() -> WholeLab:
-    """Have the lab up to its image; the first caller brings it up, if nobody has. Ends the session when that fails.
+    """Have the lab up with its control machine; nothing is done while another run is at work on it.
 
-    `make test` begins with it earlier (tests/lab/ahead.py): that run's end is waited for.
+    Ends the session when that fails.
     """
-    with store.locked(store.lock_path(NAME), wait=True):
-        was_running = _is_running()
-    command = [sys.executable, "-m", "lab", "up", "--lab", NAME, "--stage", LAST_STAGE]
-    if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
-        pytest.exit(f"lab {NAME} did not come up: `{' '.join(command[1:])}` says why", returncode=1)
+    folder, was_running = store.BASE / NAME, _is_running()
+    turns = Turns(folder / "tests")
+    if not (was_running and turns.others_at_work()):
+        (folder / "settings.toml").write_text(SETTINGS)
+        command = [sys.executable, "-m", "lab", "up", "--lab", NAME, "--control", "--stage", LAST_STAGE]
+        if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+            pytest.exit(f"lab {NAME} did not come up: `{' '.join(command[1:])}` says why", returncode=1)
     remembered = store.load(NAME)
     assert remembered is not None
     spec, ours = remembered.spec, not was_running
-    lab = WholeLab(spec, machines(remembered), _storage(spec), ours)
+    lab = WholeLab(spec, machines(remembered), _storage(spec), turns, ours)
     _tell_the_contract_suites(lab)
     return lab
 
 
 def take_down() -> None:
-    """Undo what bring_up() did, unless LAB_KEEP=1; nothing when no lab was asked for."""
+    """Undo what bring_up() did, unless LAB_KEEP=1 or another run goes on; nothing when no lab was asked for."""
     if not bring_up.cache_info().currsize:
         return
     lab = bring_up()
-    lab.storage.remove_volume(GUEST_DISK)
+    lab.turns.leave()
+    is_last = not lab.turns.others_at_work()
+    if is_last:
+        lab.storage.remove_volume(GUEST_DISK)
     lab.storage.close()
-    if lab.ours and os.environ.get("LAB_KEEP") != "1":
+    if is_last and lab.ours and os.environ.get("LAB_KEEP") != "1":
         subprocess.run([sys.executable, "-m", "lab", "down", "--lab", NAME], cwd=CHECKOUT, check=True)
 
 

@@ -1,65 +1,103 @@
-"""`make test`: whose exit status it has, and what becomes of the lab that comes up beside the first suites."""
+"""`make test`: whose exit status it has, and what becomes of the lab."""
 
+import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from lab.command import TIED_TO_US
-from lab.spec import CHECKOUT
 from tests import everything
 
 DOWN = [sys.executable, "-m", "lab", "down", "--lab", "test"]
 
 
-class Ahead:
-    """The process that brings the lab up."""
-
-    def __init__(self, *_args, **_options) -> None:
-        self.calls = []
-
-    def kill(self) -> None:
-        self.calls.append("kill")
-
-    def wait(self) -> None:
-        self.calls.append("wait")
-
-
 @pytest.fixture
-def ran(monkeypatch, tmp_path) -> list[list[str]]:
-    """Commands that were run; nothing is really run, and no lab is up."""
+def began(monkeypatch, tmp_path) -> list[tuple[str, ...]]:
+    """Commands that were begun; nothing is really run, all that is begun passes, and no lab is up."""
     commands = []
 
-    def run(command, **_options) -> SimpleNamespace:
-        commands.append(command)
-        return SimpleNamespace(returncode=3)
+    class Passes:
+        """A lane."""
 
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(subprocess, "Popen", Ahead)
-    monkeypatch.setattr(everything, "LOG", tmp_path / "ahead.log")
+        def __init__(self, command, _log) -> None:
+            self.command = command
+            commands.append(command)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_) -> None:
+            pass
+
+        def wait(self) -> int:
+            return 0
+
+    def run(command) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(everything, "run", run)
+    monkeypatch.setattr(everything, "Lane", Passes)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_options: commands.append(command))
     monkeypatch.setattr(everything, "is_running", lambda: False)
     monkeypatch.delenv("LAB_KEEP", raising=False)
     return commands
 
 
-def test_the_exit_status_is_that_of_tox_and_the_lab_is_down_afterwards(ran):
+def test_all_suites_run_and_the_lab_is_down_afterwards(began):
+    assert everything.main() == 0
+    beside = [everything.DEBIAN, everything.WITHOUT_LAB]
+    assert began == [*beside, everything.LAB_UP, everything.BESIDE, everything.OTHERS, DOWN]
+
+
+@pytest.mark.parametrize("failing", [everything.LAB_UP, everything.OTHERS])
+def test_a_failure_on_the_lab_is_one_of_the_run(began, monkeypatch, failing):
+    monkeypatch.setattr(everything, "run", lambda command: 3 if command == failing else 0)
     assert everything.main() == 3
-    assert ran == [[*TIED_TO_US, str(CHECKOUT / ".venv/bin/tox")], DOWN]
+    assert began[-1] == DOWN
 
 
-def test_the_lab_is_down_after_an_interrupt(ran):
-    with pytest.raises(KeyboardInterrupt), everything.lab_ahead():
+@pytest.mark.parametrize("failing", [everything.BESIDE, everything.WITHOUT_LAB])
+def test_a_failure_of_a_lane_is_one_of_the_run(began, monkeypatch, failing):
+    monkeypatch.setattr(everything.Lane, "wait", lambda lane: int(lane.command == failing))
+    assert everything.main() == 1
+    assert everything.OTHERS in began
+
+
+def test_the_lab_is_down_after_an_interrupt(began):
+    with pytest.raises(KeyboardInterrupt), everything.lab_left_as_it_was():
         raise KeyboardInterrupt
-    assert ran == [DOWN]
+    assert began == [DOWN]
 
 
 @pytest.mark.parametrize("why", ["was up", "LAB_KEEP"])
-def test_a_lab_stays_up_when_it_was_up_before_or_is_to_be_kept(ran, monkeypatch, why):
+def test_a_lab_stays_up_when_it_was_up_before_or_is_to_be_kept(began, monkeypatch, why):
     if why == "was up":
         monkeypatch.setattr(everything, "is_running", lambda: True)
     else:
         monkeypatch.setenv("LAB_KEEP", "1")
-    with everything.lab_ahead():
+    with everything.lab_left_as_it_was():
         pass
-    assert ran == []
+    assert began == []
+
+
+# As Ctrl-C does: the whole group is interrupted, once the parent waits for this process.
+CTRL_C = """
+import os, signal, time
+while open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[0] != "S":
+    os.sched_yield()
+try:
+    os.killpg(os.getpgrp(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("tidied up", flush=True)
+"""
+
+
+def test_an_interrupted_run_waits_for_its_command():
+    run = f"import os, sys; from tests import everything; everything.run((sys.executable, '-c', {CTRL_C!r}))"
+    environment = os.environ | {"PYTHONPATH": str(everything.CHECKOUT)}
+    command = [sys.executable, "-c", run]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, start_new_session=True)
+    assert done.stdout == "tidied up\n"
+    assert "KeyboardInterrupt" in done.stderr

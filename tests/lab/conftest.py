@@ -41,8 +41,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish() -> None:
     """After the last test, whatever became of it."""
-    with store.locked(store.lock_path(f"{whole_lab.NAME}-tests"), wait=True):
-        whole_lab.take_down()
+    if whole_lab.bring_up.cache_info().currsize:
+        with store.locked(store.lock_path(f"{whole_lab.NAME}-tests"), wait=True):
+            whole_lab.take_down()
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

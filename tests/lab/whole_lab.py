@@ -71,9 +71,7 @@ def bring_up() -> WholeLab:
 
 
 def take_down() -> None:
-    """Undo what bring_up() did, unless LAB_KEEP=1 or another run goes on; nothing when no lab was asked for."""
-    if not bring_up.cache_info().currsize:
-        return
+    """Undo what bring_up() did, unless LAB_KEEP=1 or another run goes on."""
     lab = bring_up()
     lab.turns.leave()
     is_last = not lab.turns.others_at_work()

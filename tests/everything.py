@@ -1,7 +1,8 @@
 """`make test`: all that tox runs, in lanes that share this computer.
 
-The tests on the lab often wait, for guests and for Ceph; all others compute. So both run at once. `.venv/bin/tox` alone
-runs the same tests, one suite after the other.
+The tests on the lab often wait, for guests and for Ceph; all others compute. So both run at once. Those that use the
+service of the lab take longest, one after the other: they have the larger share of the CPU. `.venv/bin/tox` alone runs
+the same tests, one suite after the other.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main() -> int:
     print(f"What runs beside the lab's main tests is shown when it has ended: {LOGS}/*.log", flush=True)  # noqa: T201
     with (
         Lane(DEBIAN, LOGS / "debian.log"),
-        Lane(WITHOUT_LAB, LOGS / "without-lab.log") as without_lab,
+        Lane(WITHOUT_LAB, LOGS / "without-lab.log", share=0.25) as without_lab,
     ):
         with lab_left_as_it_was():
             status = run(LAB_UP) or on_lab()
@@ -43,7 +44,7 @@ def main() -> int:
 
 def on_lab() -> int:
     """Run the tests on the lab, those side by side that can; 0 when all passed."""
-    with Lane(BESIDE, LOGS / "lab-beside.log") as beside:
+    with Lane(BESIDE, LOGS / "lab-beside.log", share=0.5) as beside:
         status = run(OTHERS)
         return beside.wait() or status
 

@@ -19,7 +19,7 @@ def began(monkeypatch, tmp_path) -> list[tuple[str, ...]]:
     class Passes:
         """A lane."""
 
-        def __init__(self, command, _log) -> None:
+        def __init__(self, command, _log, **_share) -> None:
             self.command = command
             commands.append(command)
 

@@ -1,8 +1,8 @@
-"""`make test`: all that tox runs, in lanes that share this computer.
+"""`make test`: all that tox runs, in two parts, each with something beside it.
 
-The tests on the lab often wait, for guests and for Ceph; all others compute. So both run at once. Those that use the
-service of the lab take longest, one after the other: they have the larger share of the CPU. `.venv/bin/tox` alone runs
-the same tests, one suite after the other.
+While the suites without a cluster run, the lab comes up. On the lab, tests wait for guests and for Ceph more than they
+compute: those that leave its service alone run beside the others. `.venv/bin/tox` alone runs the same tests, one suite
+after the other.
 """
 
 from __future__ import annotations
@@ -31,20 +31,24 @@ OTHERS = (TOX, "run", "-e", "lab-others")
 
 
 def main() -> int:
-    """Run both lanes to their ends; 0 when all passed, else the exit status of what failed."""
-    print(f"What runs beside the lab's main tests is shown when it has ended: {LOGS}/*.log", flush=True)  # noqa: T201
-    with (
-        Lane(DEBIAN, LOGS / "debian.log"),
-        Lane(WITHOUT_LAB, LOGS / "without-lab.log", share=0.25) as without_lab,
-    ):
-        with lab_left_as_it_was():
-            status = run(LAB_UP) or on_lab()
-        return without_lab.wait() or status
+    """Run all suites to their ends; 0 when all passed, else the exit status of one that failed."""
+    with lab_left_as_it_was():
+        status = without_lab()
+        return on_lab() or status
+
+
+def without_lab() -> int:
+    """Run what needs no lab, while it comes up; what fails there is told, and tried again by the suites on it."""
+    with Lane(LAB_UP, LOGS / "lab-up.log") as lab, Lane(DEBIAN, LOGS / "debian.log") as debian:
+        status = run(WITHOUT_LAB)
+        lab.wait()
+        debian.wait()
+        return status
 
 
 def on_lab() -> int:
     """Run the tests on the lab, those side by side that can; 0 when all passed."""
-    with Lane(BESIDE, LOGS / "lab-beside.log", share=0.5) as beside:
+    with Lane(BESIDE, LOGS / "lab-beside.log") as beside:
         status = run(OTHERS)
         return beside.wait() or status
 

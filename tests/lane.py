@@ -13,7 +13,6 @@ from types import TracebackType
 
 from lab.command import TIED_TO_US
 from lab.spec import CHECKOUT
-from tests import cpu_share
 
 END_S = 30.0
 
@@ -21,20 +20,18 @@ END_S = 30.0
 class Lane:
     """Runs the command, from `with` on, in a session of its own; its output is in `log`, and printed when it ends.
 
-    `share`, 0 to 1, is its weight where it and another session both want the CPU; the rest it gets whole.
     At the end of the block it is interrupted, if it has not ended by then, and what is left of its group is killed.
     """
 
-    def __init__(self, command: tuple[str, ...], log: Path, *, share: float = 1.0) -> None:
+    def __init__(self, command: tuple[str, ...], log: Path) -> None:
         self.command = command
         self.log = log
-        self.share = share
 
     def __enter__(self) -> Lane:
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("wb") as out:
             self._process = subprocess.Popen(
-                [*TIED_TO_US, *cpu_share.command(self.share, self.command)],
+                [*TIED_TO_US, *self.command],
                 cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self._printer = threading.Thread(target=self._print, daemon=True)

@@ -4,9 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests import cpu_share
 from tests.lane import Lane
 
 TALKS = "print('of the lane', flush=True)\n"
@@ -31,34 +28,6 @@ def test_the_exit_status_is_the_command_s_and_its_output_is_shown_when_it_has_en
         assert lane.wait() == 3
         assert capsys.readouterr().out == "\nof the lane\n"
     assert (tmp_path / "lane.log").read_text() == "of the lane\n"
-
-
-def test_what_it_starts_has_its_share_of_the_cpu_wherever_it_goes(tmp_path):
-    look = "print(open('/proc/self/cgroup').read())"
-    with Lane((*cpu_share.NICE, "setsid", "--wait", *python(look)), tmp_path / "lane.log", share=0.25) as lane:
-        assert lane.wait() == 0
-    point = cpu_share.hierarchy(Path("/proc/self/mountinfo").read_text())
-    assert point is None or ":/nacre-tests-25\n" in (tmp_path / "lane.log").read_text()
-    assert point is None or (point / "nacre-tests-25/cpu.shares").read_text() == "256\n"
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "/sys/fs/cgroup/cpu"),
-        ("30 23 0:26 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct"),
-        ("30 23 0:26 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset", None),
-        ("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw", None),
-    ],
-)
-def test_the_cpu_hierarchy_is_found_among_the_mounts(line, found):
-    assert cpu_share.hierarchy(line) == (found and Path(found))
-
-
-def test_without_it_a_smaller_share_is_nice_and_a_whole_one_nothing(monkeypatch):
-    monkeypatch.setattr(cpu_share, "hierarchy", lambda _: None)
-    assert cpu_share.command(0.25, ("true",)) == (*cpu_share.NICE, "true")
-    assert cpu_share.command(1.0, ("true",)) == ("true",)
 
 
 def test_at_the_end_of_the_block_it_is_interrupted_with_all_that_it_started(tmp_path, capsys):
